@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * wire: bytes to structs and back. Level 1, any thread. Parsers are pure: no state, no
+ * allocation (SDP takes memory from a caller's arena; json.c serves control code only),
+ * every read bounded. Results are untouched on failure unless said otherwise.
+ *
+ * Errors: -EBADMSG cannot be parsed, -ENOBUFS more than a named limit or than the buffer.
+ */
+#ifndef PALABRE_WIRE_H
+#define PALABRE_WIRE_H
+
+#include <palabre/base.h>
+
+/* ---- bounded cursors ----------------------------------------------------------------- */
+
+/* Reader with a sticky error: past the end every read gives 0 and sets `bad`. */
+struct rd {
+	const uint8_t *p, *end;
+	bool bad;
+};
+/* Writer likewise: past the end nothing is written and `bad` is set. */
+struct wr {
+	uint8_t *start, *p, *end;
+	bool bad;
+};
+void rd_init(struct rd *r, const void *data, size_t len);
+size_t rd_left(const struct rd *r);
+uint8_t rd_u8(struct rd *r);
+uint16_t rd_be16(struct rd *r);
+uint32_t rd_be24(struct rd *r);
+uint32_t rd_be32(struct rd *r);
+const uint8_t *rd_bytes(struct rd *r, size_t n); /* NULL when bad */
+void wr_init(struct wr *w, void *buf, size_t cap);
+size_t wr_len(const struct wr *w);
+void wr_u8(struct wr *w, uint8_t v);
+void wr_be16(struct wr *w, uint16_t v);
+void wr_be24(struct wr *w, uint32_t v);
+void wr_be32(struct wr *w, uint32_t v);
+void wr_bytes(struct wr *w, const void *data, size_t n);
+
+/* ---- demultiplexing one port (RFC 7983 §7, RFC 9443) ------------------------------------ */
+
+enum demux { DEMUX_STUN, DEMUX_DTLS, DEMUX_RTP, DEMUX_RTCP, DEMUX_OTHER };
+/* By the first bytes; RTP and RTCP are told apart by RFC 5761 §4 (type 192-223). A length
+ * too short for the kind gives DEMUX_OTHER. */
+enum demux wire_demux(const uint8_t *data, size_t len);
+
+/* USERNAME's first part (up to ':') of a STUN Binding request, for finding its owner before
+ * anything is verified. 0 and a pointer into data, or -EBADMSG. */
+int stun_peek_ufrag(const uint8_t *data, size_t len, const char **ufrag, size_t *ufrag_len);
+
+/* ---- RTP (RFC 3550 §5.1, RFC 8285 one- and two-byte extensions) ------------------------- */
+
+/* map[id] = enum ext_id for ids 1..14 (one byte) and up to 15 for the two-byte form. */
+struct ext_map {
+	uint8_t of_id[16];
+};
+/* Fills every field of `v` that comes from the header; leaves codec, seq64, ts64, frame zero.
+ * Checks version, lengths, padding. */
+int rtp_parse(const uint8_t *data, size_t len, const struct ext_map *map, struct rtp_view *v)
+	MUST_CHECK;
+
+/* What a header to be sent holds. CSRCs and extensions are optional. */
+struct rtp_header {
+	uint8_t pt;
+	bool marker;
+	bool padding;
+	uint16_t seq;
+	uint32_t ts;
+	uint32_t ssrc;
+	unsigned csrc_count; /* ≤ 15 */
+	const uint32_t *csrc;
+	unsigned ext_count; /* ≤ 4; one-byte form if all fit, else two-byte */
+	struct {
+		uint8_t id;
+		uint8_t len;
+		const uint8_t *data;
+	} ext[4];
+};
+/* Returns the header's length or -ENOBUFS. */
+int rtp_build_header(const struct rtp_header *h, uint8_t *buf, size_t cap) MUST_CHECK;
+
+/* RTX (RFC 4588 §4): the payload begins with the original sequence number. */
+enum { RTX_OSN_BYTES = 2 };
+
+/* Opus: samples at 48 kHz in a packet, from its TOC (RFC 6716 §3.1); 0 when malformed. */
+unsigned opus_packet_samples(const uint8_t *payload, size_t len);
+/* 20 ms of digital silence, mono. */
+extern const uint8_t opus_silence[3];
+
+/* ---- video payloads: fill struct frame_view from the first bytes of a payload ------------ */
+
+/* RFC 7741. */
+int vp8_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+/* RFC 9628, flexible and non-flexible mode. key: a packet of a frame not inter-picture
+ * predicted (P = 0) on the base spatial layer. */
+int vp9_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+/* RFC 6184 single NAL, STAP-A, FU-A. start: SPS, PPS, AUD, SEI or first slice (the caller sees
+ * a new timestamp anyhow); key: SPS or IDR. */
+int h264_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+/* AV1 RTP specification v1.0 §4.4: aggregation header. key = N bit. */
+int av1_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+/* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
+ * sets has_dd, dd_*, start, end. */
+int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
+/* By codec; non-video gives 0 and a zeroed view with start = end = key = true. Offsets that
+ * aren't there are 0xffff. */
+int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool marker,
+		struct frame_view *f) MUST_CHECK;
+
+/* In-place rewriting at the offsets found by the parsers. */
+void frame_put_pid(uint8_t *payload, const struct frame_view *f, uint16_t pid);
+void frame_put_tl0(uint8_t *payload, const struct frame_view *f, uint8_t tl0);
+/* Sets frame_number and shifts the template ids (mandatory field, and template_id_offset if a
+ * structure is present) by template_shift modulo 64. */
+void dd_rewrite(uint8_t *dd, size_t len, const struct frame_view *f, uint16_t frame,
+		uint8_t template_shift);
+
+/* ---- RTCP (RFC 3550 §6, RFC 4585, RFC 5104) ------------------------------------------------ */
+
+enum {
+	RTCP_SR = 200,
+	RTCP_RR = 201,
+	RTCP_SDES = 202,
+	RTCP_BYE = 203,
+	RTCP_APP = 204,
+	RTCP_RTPFB = 205,
+	RTCP_PSFB = 206,
+	RTCP_XR = 207
+};
+enum { RTPFB_NACK = 1, RTPFB_TWCC = 15 };
+enum { PSFB_PLI = 1, PSFB_FIR = 4, PSFB_AFB = 15 };
+enum { RTCP_BLOCKS_MAX = 31, RTCP_PACKETS_MAX = 32 };
+
+struct rtcp_block { /* report block */
+	uint32_t ssrc;
+	uint8_t fraction_lost; /* of 256 */
+	int32_t lost;	       /* 24 bits, sign-extended */
+	uint32_t highest_seq;
+	uint32_t jitter; /* in units of the RTP clock */
+	uint32_t lsr, dlsr;
+};
+/* One packet of a compound. Points into the caller's buffer. */
+struct rtcp_pkt {
+	uint8_t type;
+	uint8_t count; /* RC, SC or FMT */
+	uint32_t ssrc; /* sender */
+	const uint8_t *body; /* after the sender's SSRC (SDES: after the header) */
+	size_t body_len;     /* without padding */
+	struct {	     /* SR only */
+		uint64_t ntp;
+		uint32_t rtp_ts, packets, bytes;
+	} sr;
+	unsigned blocks; /* SR, RR: rtcp_block_get() */
+	uint32_t media_ssrc; /* RTPFB, PSFB: after it body points at the FCI */
+};
+struct rtcp_iter {
+	struct rd rd;
+	unsigned seen;
+};
+/* A compound must be whole: lengths that add up, version 2, at most RTCP_PACKETS_MAX. Reduced
+ * size (RFC 5506) is accepted. Checks before anything is handed out. */
+int rtcp_iter_init(struct rtcp_iter *it, const uint8_t *data, size_t len) MUST_CHECK;
+/* true and the next packet; unknown types come too. */
+bool rtcp_next(struct rtcp_iter *it, struct rtcp_pkt *out);
+void rtcp_block_get(const struct rtcp_pkt *p, unsigned i, struct rtcp_block *out);
+/* NACK FCI (RFC 4585 §6.2.1): writes up to `max` sequence numbers; returns how many there are
+ * room for; the rest is ignored. */
+unsigned rtcp_nack_get(const struct rtcp_pkt *p, uint16_t *seqs, unsigned max);
+/* FIR FCI (RFC 5104 §4.3.1.1): i-th (ssrc, sequence); false past the end. */
+bool rtcp_fir_get(const struct rtcp_pkt *p, unsigned i, uint32_t *ssrc, uint8_t *seq);
+/* REMB (draft-alvestrand-rmcat-remb-03 §2.2): bits per second, false if it isn't one. */
+bool rtcp_remb_get(const struct rtcp_pkt *p, uint64_t *bps);
+
+/* Builders append to a writer; on overflow w->bad is set and the caller drops the compound. */
+void rtcp_put_sr(struct wr *w, uint32_t ssrc, uint64_t ntp, uint32_t rtp_ts, uint32_t packets,
+		 uint32_t bytes, const struct rtcp_block *blocks, unsigned count);
+void rtcp_put_rr(struct wr *w, uint32_t ssrc, const struct rtcp_block *blocks, unsigned count);
+void rtcp_put_sdes_cname(struct wr *w, uint32_t ssrc, const char *cname);
+void rtcp_put_bye(struct wr *w, uint32_t ssrc);
+/* `seqs` ascending (wrapping); packs into PID+BLP pairs. */
+void rtcp_put_nack(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, const uint16_t *seqs,
+		   unsigned count);
+void rtcp_put_pli(struct wr *w, uint32_t ssrc, uint32_t media_ssrc);
+void rtcp_put_fir(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, uint8_t seq);
+
+/* ---- SDP (RFC 8866, RFC 8829, RFC 8843, RFC 8839) ------------------------------------------- */
+
+enum {
+	SDP_BYTES_MAX = 128 * 1024,
+	SDP_MEDIA_MAX = 32,
+	SDP_CODECS_MAX = 64,
+	SDP_SSRCS_MAX = 16,
+	SDP_EXTS_MAX = 24,
+	SDP_RIDS_MAX = 4,
+	SDP_TEXT_MAX = 256 /* longest ufrag, pwd, fingerprint value, fmtp … kept */
+};
+struct arena; /* bump allocator of one parse */
+struct arena *arena_create(size_t limit_bytes) MUST_CHECK;
+void *arena_take(struct arena *a, size_t bytes); /* zeroed, NULL past the limit */
+void arena_destroy(struct arena *a);
+
+enum sdp_dir { SDP_INACTIVE = 0, SDP_SENDONLY = 1, SDP_RECVONLY = 2, SDP_SENDRECV = 3 };
+enum sdp_kind { SDP_AUDIO, SDP_VIDEO, SDP_APPLICATION, SDP_OTHER };
+enum sdp_setup { SETUP_NONE, SETUP_ACTIVE, SETUP_PASSIVE, SETUP_ACTPASS };
+
+struct sdp_codec {
+	uint8_t pt;
+	const char *name; /* as written, "" if only in the m-line */
+	uint32_t clock;
+	unsigned channels;
+	const char *fmtp; /* "" if none */
+	int apt;	  /* of rtx (and red's first), -1 */
+	bool fb_nack, fb_pli, fb_fir, fb_twcc, fb_remb;
+};
+struct sdp_ext {
+	uint16_t id;
+	const char *uri;
+};
+struct sdp_ssrc {
+	uint32_t ssrc;
+	uint32_t rtx; /* a=ssrc-group:FID, 0 */
+};
+struct sdp_ice {
+	const char *ufrag, *pwd; /* NULL if absent at this level */
+	const char *fp_hash, *fp_value; /* "sha-256", "AA:BB…" */
+	enum sdp_setup setup;
+};
+struct sdp_media {
+	enum sdp_kind kind;
+	unsigned port;
+	const char *proto;
+	const char *mid; /* "" if absent */
+	const char *msid; /* "" or "stream track" */
+	enum sdp_dir dir;
+	bool rtcp_mux, bundle_only;
+	struct sdp_ice ice;
+	unsigned codec_count;
+	struct sdp_codec *codecs; /* in the m-line's order */
+	unsigned ext_count;
+	struct sdp_ext *exts;
+	unsigned ssrc_count; /* without the RTX ones, in order of appearance */
+	struct sdp_ssrc *ssrcs;
+	unsigned rid_count; /* a=simulcast's send list, in order */
+	const char **rids;
+	const char *fmt; /* m-line's formats as written (application sections are echoed) */
+};
+struct sdp {
+	struct sdp_ice ice;
+	bool ice_lite, trickle;
+	unsigned bundle_count;
+	const char **bundle; /* mids */
+	unsigned media_count;
+	struct sdp_media *media;
+};
+/* Everything in the result lives in the arena. On -EBADMSG or -ENOBUFS *why says in plain
+ * words what and in which line ("line 12: more than 64 codecs"); it lives in the arena too. */
+int sdp_parse(struct arena *a, const char *text, size_t len, struct sdp **out, const char **why)
+	MUST_CHECK;
+
+/* ---- text that grows (SDP answers, JSON, pages) -------------------------------------------- */
+
+struct text {
+	char *s; /* always terminated; NULL before the first add */
+	size_t len, cap;
+	bool bad; /* out of memory: s keeps what it had */
+};
+void text_add(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void text_add_bytes(struct text *t, const void *data, size_t n);
+void text_free(struct text *t);
+
+/* ---- JSON for control code (jansson) -------------------------------------------------------- */
+
+struct json_t;
+enum { JSON_BYTES_MAX = 256 * 1024, JSON_DEPTH_MAX = 16 };
+/* One object, at most JSON_BYTES_MAX and JSON_DEPTH_MAX (checked before jansson sees it), no
+ * duplicate keys, no NUL. *why (static or in `err`, SDP_TEXT_MAX bytes) tells a person. */
+struct json_t *json_read(const char *text, size_t len, char *err) MUST_CHECK;
+/* Compact text, caller frees with free(). */
+char *json_write(const struct json_t *j) MUST_CHECK;
+/* NULL if absent or not a string or longer than max bytes. */
+const char *json_get_text(const struct json_t *obj, const char *key, size_t max);
+/* `fallback` if absent or not an integer in min..max. */
+int64_t json_get_int(const struct json_t *obj, const char *key, int64_t min, int64_t max,
+		     int64_t fallback);
+bool json_get_bool(const struct json_t *obj, const char *key, bool fallback);
+
+#endif
