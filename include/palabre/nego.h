@@ -54,7 +54,9 @@ struct nego_source { /* the browser sends, we receive */
 	uint32_t ssrc, rtx_ssrc; /* from a=ssrc, 0 = learn from MID */
 	unsigned rid_count; /* simulcast (not accepted yet: 0) */
 };
-struct nego_slot { /* we send */
+/* we send; in the answer its cname, stream and track are all "slot-<mid>", so that no browser
+ * synchronises two slots. */
+struct nego_slot {
 	struct nego_section sec;
 	uint32_t ssrc, rtx_ssrc; /* ours, random; rtx_ssrc 0 for audio */
 };
@@ -87,13 +89,18 @@ struct nego_policy {
 
 /* Answers. On failure -EBADMSG (offer unusable: no ICE credentials, no SHA-256 fingerprint, no
  * rtcp-mux, not BUNDLEd, no usable codec in any section) with `why` for people. The answer
- * rejects (port 0) or inactivates what it doesn't take; sections keep the offer's order and mids. */
+ * rejects (port 0) or inactivates what it doesn't take; sections keep the offer's order and mids.
+ * -EINVAL: the policy's own texts are missing or too long; -ENOBUFS: out of memory. `plan` and
+ * `answer` are untouched on failure (but for `bad` when out of memory). */
 int nego_answer(const struct sdp *offer, const struct nego_policy *policy, struct nego_plan *plan,
 		struct text *answer, char *why, size_t why_len) MUST_CHECK;
 
-/* ICE restart or a re-applied offer within a leg: the offer must have the same sections (mids in
- * order); takes new remote credentials and fingerprint (which must be the same one: a changed
- * fingerprint is -EACCES) and writes an answer with the plan's sections, new local credentials. */
+/* ICE restart or a re-applied offer within a leg: the offer must have the plan's sections (mids in
+ * order, with at least the plan's codecs and extensions under the same numbers, else -EPROTO);
+ * takes new remote credentials and fingerprint (which must be the same one: a changed
+ * fingerprint is -EACCES) and writes an answer with the plan's sections, the policy's local
+ * credentials and candidates; the rest of the policy isn't looked at. A section that the offer
+ * has paused or stopped is answered so and stays in the plan. */
 int nego_restart(const struct sdp *offer, const struct nego_policy *policy, struct nego_plan *plan,
 		 struct text *answer, char *why, size_t why_len) MUST_CHECK;
 

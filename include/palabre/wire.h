@@ -193,7 +193,8 @@ enum {
 	SDP_SSRCS_MAX = 16,
 	SDP_EXTS_MAX = 24,
 	SDP_RIDS_MAX = 4,
-	SDP_TEXT_MAX = 256 /* longest ufrag, pwd, fingerprint value, fmtp … kept */
+	SDP_TEXT_MAX = 256, /* longest ufrag, pwd, fingerprint value, fmtp … kept */
+	SDP_ARENA_MAX = 512 * 1024 /* an arena that holds any SDP within these limits */
 };
 struct arena; /* bump allocator of one parse */
 struct arena *arena_create(size_t limit_bytes) MUST_CHECK;
@@ -214,7 +215,8 @@ struct sdp_codec {
 	bool fb_nack, fb_pli, fb_fir, fb_twcc, fb_remb;
 };
 struct sdp_ext {
-	uint16_t id;
+	uint16_t id; /* 1..255 */
+	enum sdp_dir dir; /* RFC 8285 §5: SDP_SENDRECV unless the line says otherwise */
 	const char *uri;
 };
 struct sdp_ssrc {
@@ -233,7 +235,7 @@ struct sdp_media {
 	const char *mid; /* "" if absent */
 	const char *msid; /* "" or "stream track" */
 	enum sdp_dir dir;
-	bool rtcp_mux, bundle_only;
+	bool rtcp_mux, rtcp_rsize, bundle_only;
 	struct sdp_ice ice;
 	unsigned codec_count;
 	struct sdp_codec *codecs; /* in the m-line's order */
@@ -257,6 +259,15 @@ struct sdp {
  * words what and in which line ("line 12: more than 64 codecs"); it lives in the arena too. */
 int sdp_parse(struct arena *a, const char *text, size_t len, struct sdp **out, const char **why)
 	MUST_CHECK;
+/* ice-char only (RFC 8839 §5.4) and min..SDP_TEXT_MAX of them; a ufrag has at least
+ * SDP_UFRAG_MIN, a password SDP_PWD_MIN. */
+enum { SDP_UFRAG_MIN = 4, SDP_PWD_MIN = 22 };
+bool sdp_ice_text_valid(const char *s, size_t len, size_t min);
+/* The value of `key` in a codec's fmtp ("a=1;b=2", keys in any case): *value and *len point into
+ * it; false if it isn't there. */
+bool sdp_fmtp_get(const char *fmtp, const char *key, const char **value, size_t *len);
+/* The same as a number 0..max, else `fallback`. */
+unsigned sdp_fmtp_get_uint(const char *fmtp, const char *key, unsigned max, unsigned fallback);
 
 /* ---- text that grows (SDP answers, JSON, pages) -------------------------------------------- */
 
