@@ -15,17 +15,24 @@
 
 enum {
 	RECV_WINDOW = 1024,	/* packets remembered for duplicates and losses */
+	RECV_JUMP = RECV_WINDOW * 4, /* a larger step of the sequence is a restart of the source */
 	RECV_NACKS_MAX = 128,	/* missing packets asked for at the same time */
 	RECV_NACK_TRIES_MAX = 10,
 	RECV_NACK_AGE_AUDIO_MS = 400,
-	RECV_NACK_AGE_VIDEO_MS = 1500
+	RECV_NACK_AGE_VIDEO_MS = 1500,
+	RECV_REORDER_MS = 10 /* how long a gap may be mere reordering */
 };
+/* NEW and LATE go on to the relay; DUP and OLD are dropped (and counted). */
 enum recv_result { RECV_NEW, RECV_LATE, RECV_DUP, RECV_OLD };
 struct rtp_recv {
 	uint32_t ssrc, clock_rate;
 	bool audio, nack;
 	uint64_t highest;   /* seq64, 0 = nothing yet */
-	uint64_t base;	    /* first seq64 */
+	uint64_t base;	    /* first seq64 since the last restart */
+	uint64_t key_seq;   /* seq64 of the last key frame's first packet; losses before it don't matter */
+	uint32_t bad_seq;   /* the number that would confirm a restart (RFC 3550 A.1), UINT32_MAX none */
+	uint32_t restarts;
+	bool renewed;	    /* the next packet is a restart */
 	uint64_t ts64;	    /* of highest */
 	uint64_t received;  /* packets, duplicates not counted */
 	uint64_t bytes;
@@ -46,11 +53,16 @@ struct rtp_recv {
 	uint64_t sr_wall_us, sr_ts64; /* sender's clock and ts of its last SR, 0 = none */
 };
 void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool audio, bool nack);
-/* Sets p->rtp.seq64 and ts64 and accounts for the packet. A jump of more than RECV_WINDOW * 4 restarts the
- * statistics after two packets in sequence (RFC 3550 A.1). `repaired`: it came by RTX (no jitter). Hot. */
+/* Sets p->rtp.seq64 and ts64 and accounts for the packet. A jump of more than RECV_JUMP restarts the
+ * statistics after two packets in sequence (RFC 3550 A.1; the first of them is RECV_OLD). seq64 then goes on *upwards*, more
+ * than RECV_JUMP past all before, so that numbers never repeat in a store: whoever keeps a mapping sees the restart from the step alone (relay
+ * does, and begins a new segment in every slot). `repaired`: it came by RTX (no jitter, restarts nothing). Parse the frame before: losses before a
+ * key frame are not worth another. Hot. */
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired);
+/* The stream goes on under another SSRC: the next packet restarts, at once. */
+void rtp_recv_renew(struct rtp_recv *r, uint32_t ssrc);
 /* Missing packets whose time to be asked for has come (first after a short reorder wait, then once per
- * max(rtt, 20 ms) · 1.25), ascending; gives up by age and tries. *next_us: when to call again, UINT64_MAX if nothing
+ * max(rtt, 20 ms) · 1.25), ascending; gives up by age and tries. Without `nack` it asks for nothing and gives up after 100 ms. *next_us: when to call again, UINT64_MAX if nothing
  * is missing. */
 unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us, uint16_t *out, unsigned max,
 			uint64_t *next_us);
@@ -114,15 +126,17 @@ struct rtp_slot {
 	bool audio;
 	unsigned segment_count; /* ever; the last min(count, SLOT_SEGMENTS) are kept */
 	struct rtp_segment segments[SLOT_SEGMENTS];
-	uint64_t highest, ts64; /* sent last; start random (seq below 2^15 · 2, RFC 3550 §5.1) */
+	uint64_t highest, ts64; /* highest sent; start random (seq below 2^15 · 2, RFC 3550 §5.1) */
 	uint64_t sent_us; /* arrival time of what was sent last */
 	uint32_t frame_ticks; /* last frame's distance or packet's duration, for continuing */
 	uint16_t pid, dd_frame;
 	uint8_t tl0, dd_next;
 	uint64_t rtx_seq;
 	uint64_t packets, bytes;  /* for SR, without RTX */
-	uint64_t nack_window_us; /* rate limit of resends */
-	uint32_t nack_tokens;
+	uint64_t nack_window_us; /* rate limit of resends: this second's start, */
+	uint64_t nack_packets;	 /* `packets` then, */
+	uint32_t nack_quota;	 /* what the second before allows, */
+	uint32_t nack_used;	 /* and what is used of it */
 };
 void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc, uint32_t clock_rate, bool audio);
 
@@ -137,16 +151,21 @@ struct rtp_out {
  * template ids are shifted past those in use. Hot. */
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt, uint8_t dd_id,
 		     const struct pkt *first);
-/* Maps a packet of the present segment; -EPROTO if it precedes it. Accounts for it unless `again`. Hot. */
+/* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP past what was sent last (a restart that the caller
+ * missed), or there is none. Accounts for it unless `again`. Hot. */
 int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, bool again) MUST_CHECK;
+/* The same for any kept segment, without accounting: what a resend after rtp_slot_find needs. `p` is the packet that find named. */
+void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p, struct rtp_out *out);
 /* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only packets as one byte of padding). Returns its length and
  * *header_len, or -ENOBUFS. Deterministic: the same packet of the same segment gives the same bytes. Hot. */
 int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out, uint8_t *buf, size_t cap,
 		   size_t *header_len) MUST_CHECK;
-/* The same as RTX (RFC 4588): own SSRC and sequence number (taken from rtx_seq), payload prefixed by OSN; *index64 for sealing. */
+/* The same as RTX (RFC 4588): own SSRC and sequence number (taken from rtx_seq), payload prefixed by OSN (a padding-only packet's RTX is the OSN
+ * alone); *index64 for sealing. -EPROTO: RTX isn't negotiated. A number is used up only on success. */
 int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out, uint8_t *buf, size_t cap,
 		       size_t *header_len, uint64_t *index64) MUST_CHECK;
-/* The slot falls idle: `buf` gets 20 ms of silence in sequence (call it 3 times, 20 ms apart). Audio slots that have sent. */
+/* The slot falls idle: `buf` gets 20 ms of silence in sequence (call it 3 times, 20 ms apart). -EPROTO unless it is
+ * an audio slot that sent Opus last. */
 int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, size_t cap, size_t *header_len,
 			   uint64_t *index64) MUST_CHECK;
 /* A NACKed number → (segment, source seq64): 0, or -ENOENT (never sent, too old, server-made), -EAGAIN (more resends than the
@@ -159,12 +178,13 @@ void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us
 
 /* ---- key-frame requests, per source ------------------------------------------------------------------------------ */
 
-/* At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is repeated after max(KEYREQ_MIN_MS, 1.5 rtt + 100 ms) until a
+/* keyreq_got: a key frame came, or nobody wants one any more. All zero is a fresh one.
+ * At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is repeated after max(KEYREQ_MIN_MS, 1.5 rtt + 100 ms) until a
  * key frame arrives or nobody wants it. */
 enum { KEYREQ_MIN_MS = 250 };
 struct keyreq {
 	uint64_t asked_us;
-	bool wanted;
+	bool wanted, waiting;
 };
 void keyreq_want(struct keyreq *k);
 /* true: send a PLI now. Call after keyreq_want and from time to time. *next_us as above. */

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A slot: one gapless stream to one receiver, whoever is in it.
+ *
+ * Invariants:
+ * - What goes out for a source packet is a function of the packet and of its segment
+ * alone (no state of the slot enters), so a resend is the same bytes however late.
+ * - Segments have disjoint, ascending ranges of numbers: a segment begins at highest + 1,
+ * and when it ends the slot maps no more packets of it that were not below `highest`
+ * then.
+ * - Every counter of a new segment (sequence, timestamp, picture id, TL0PICIDX, DD frame
+ * number) is ahead of the greatest that went out before, so a receiver sees the switch as
+ * the next frame.
+ * - Template ids: a receiver keeps one structure and 64 ids. The new structure's ids
+ * begin where those of the last structure sent end (modulo 64), whatever the source calls
+ * them. So a frame of the old structure that arrives after the switch is not mistaken for
+ * one of the new, as long as both together have at most 64 templates (the largest in use,
+ * L3T3, has 27).
+ */
+#include <palabre/rtp.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	DD_MANDATORY_BYTES = 3,
+	DD_BYTES_MAX = 255,
+	DD_TEMPLATES_MAX = 64,
+	AUDIO_CONTINUES_US = 200000,
+	NACK_WINDOW_US = 1000000,
+	NACK_QUOTA_MIN = 50,
+	NACK_QUOTA_MAX = 10000, /* 100 Mbit/s of resends: no slot needs it */
+	SILENCE_SAMPLES = 960,
+	/* The longest step that a burst of arrivals may be given: 1/5 s. */
+	TICKS_MAX_DIV = 5
+};
+
+/* ---- dependency descriptor
+ * --------------------------------------------------------------- */
+
+/* Template ids of the structure in a descriptor: [*offset, *offset + count). After the
+ * mandatory fields and five flags come template_id_offset (6), dt_cnt_minus_one (5), and
+ * one next_layer_idc (2) a template, 3 = last. Without a structure 0. */
+static unsigned dd_templates(const struct pkt *p, uint8_t *offset)
+{
+	const uint8_t *dd = p->data + p->rtp.ext[EXT_DD].off;
+	unsigned len = p->rtp.ext[EXT_DD].len;
+	unsigned count = 0;
+
+	if (!p->rtp.frame.dd_structure || len < DD_MANDATORY_BYTES + 3)
+		return 0;
+	*offset = (uint8_t)((dd[3] & 7) << 3 | dd[4] >> 5);
+	for (unsigned bit = 40; bit + 2 <= len * 8; bit += 2) {
+		count++;
+		if ((dd[bit / 8] >> (6 - bit % 8) & 3) == 3 || count == DD_TEMPLATES_MAX)
+			break;
+	}
+	return count;
+}
+
+static bool has_dd(const struct rtp_segment *seg, const struct pkt *p)
+{
+	return seg->dd_id && p->rtp.frame.has_dd && p->rtp.ext[EXT_DD].off &&
+	       p->rtp.ext[EXT_DD].len >= DD_MANDATORY_BYTES;
+}
+
+/* ---- segments
+ * ------------------------------------------------------------------------------- */
+
+void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc,
+		   uint32_t clock_rate, bool audio)
+{
+	memset(s, 0, sizeof *s);
+	s->ssrc = ssrc;
+	s->rtx_ssrc = rtx_ssrc;
+	s->clock_rate = clock_rate ? clock_rate : 90000;
+	s->audio = audio;
+	/* The roll-over counter starts at 0; the lower half leaves a receiver time to see
+	 * the first wrap. */
+	s->highest = 1 + (random_u32() & 0x7fff);
+	s->rtx_seq = 1 + (random_u32() & 0x7fff);
+	s->ts64 = (UINT64_C(1) << 32) + random_u32();
+	s->pid = (uint16_t)(random_u32() & 0x7fff);
+	s->tl0 = (uint8_t)random_u32();
+	s->dd_frame = (uint16_t)random_u32();
+	s->frame_ticks = audio ? s->clock_rate / 50 : s->clock_rate / 30;
+}
+
+static struct rtp_segment *current(const struct rtp_slot *s)
+{
+	if (!s->segment_count)
+		return NULL;
+	return (struct rtp_segment *)&s->segments[(s->segment_count - 1) % SLOT_SEGMENTS];
+}
+
+static struct rtp_segment *segment_add(struct rtp_slot *s)
+{
+	struct rtp_segment *seg = &s->segments[s->segment_count++ % SLOT_SEGMENTS];
+
+	/* The count says two things: how many are kept (min with SLOT_SEGMENTS) and which
+	 * is the last; keep both when it wraps. */
+	if (s->segment_count == 0)
+		s->segment_count = SLOT_SEGMENTS;
+	memset(seg, 0, sizeof *seg);
+	seg->first_out = s->highest + 1;
+	return seg;
+}
+
+static uint64_t elapsed_ticks(const struct rtp_slot *s, uint64_t us)
+{
+	return us / 1000000 * s->clock_rate + us % 1000000 * s->clock_rate / 1000000;
+}
+
+/* The timestamp for what follows the last frame (packet) sent and arrives now. */
+static uint64_t next_ts(const struct rtp_slot *s, uint64_t now_us)
+{
+	uint64_t us = now_us > s->sent_us ? now_us - s->sent_us : 0;
+	uint64_t ticks;
+
+	if (!s->segment_count)
+		return s->ts64;
+	if (s->audio && us < AUDIO_CONTINUES_US)
+		return s->ts64 + s->frame_ticks;
+	ticks = elapsed_ticks(s, us);
+	/* A burst must not put two frames on one timestamp, nor the new one before the
+	 * old. */
+	return s->ts64 + (ticks > s->frame_ticks ? ticks : s->frame_ticks);
+}
+
+void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
+		     uint8_t dd_id, const struct pkt *first)
+{
+	const struct frame_view *f = &first->rtp.frame;
+	uint64_t ts = next_ts(s, first->arrival_us);
+	struct rtp_segment *seg = segment_add(s);
+	uint8_t offset = f->dd_template;
+
+	seg->first_in = first->rtp.seq64;
+	seg->seq_off = seg->first_out - seg->first_in;
+	seg->ts_off = ts - first->rtp.ts64;
+	seg->stream = stream;
+	seg->pt = pt;
+	seg->rtx_pt = rtx_pt;
+	seg->dd_id = dd_id;
+	seg->codec = first->rtp.codec;
+	seg->pid_off = (uint16_t)((s->pid + 1 - f->pid) & 0x7fff);
+	seg->tl0_off = (uint8_t)(s->tl0 + 1 - f->tl0);
+	if (has_dd(seg, first)) {
+		dd_templates(first, &offset);
+		seg->dd_off = (uint16_t)(s->dd_frame + 1 - f->dd_frame);
+		seg->dd_shift = (uint8_t)((s->dd_next - offset) & 63);
+	}
+	STAT_INC(slot_switch);
+}
+
+void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
+		     struct rtp_out *out)
+{
+	out->seq64 = p->rtp.seq64 + seg->seq_off;
+	out->ts64 = p->rtp.ts64 + seg->ts_off;
+	out->seg = seg;
+}
+
+/* Audio: how long the packet is; its next one follows without a gap. */
+static uint32_t audio_ticks(const struct rtp_slot *s, const struct pkt *p)
+{
+	uint32_t ticks = s->frame_ticks;
+
+	if (p->rtp.codec == CODEC_OPUS) {
+		unsigned n = opus_packet_samples(p->data + p->rtp.payload_off,
+						 p->rtp.payload_len);
+
+		if (n)
+			ticks = n;
+	} else if (p->rtp.payload_len) {
+		ticks = p->rtp.payload_len; /* G.711: a byte a sample */
+	}
+	return ticks;
+}
+
+static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
+{
+	uint64_t step = ts64 - s->ts64;
+	uint32_t most = s->clock_rate / TICKS_MAX_DIV;
+
+	if ((int64_t)step <= 0 && s->packets)
+		return;
+	if (s->audio)
+		s->frame_ticks = audio_ticks(s, p);
+	else if (s->packets && step)
+		s->frame_ticks = step < most ? (uint32_t)step : most;
+	s->ts64 = ts64;
+	s->sent_us = p->arrival_us;
+}
+
+/* Keeps the greatest of each counter sent, each by its own arithmetic. */
+static void account_frame(struct rtp_slot *s, const struct rtp_segment *seg,
+			  const struct pkt *p)
+{
+	const struct frame_view *f = &p->rtp.frame;
+
+	if (f->pid_bits && f->pid_off != 0xffff) {
+		/* A 7-bit id moves the 15-bit count by its low bits. */
+		uint16_t mask = f->pid_bits > 7 ? 0x7fff : 0x7f;
+		uint16_t ahead = (uint16_t)((f->pid + seg->pid_off - s->pid) & mask);
+
+		if (ahead <= mask / 2)
+			s->pid = (uint16_t)((s->pid + ahead) & 0x7fff);
+	}
+	if (f->tl0_off != 0xffff) {
+		uint8_t ahead = (uint8_t)(f->tl0 + seg->tl0_off - s->tl0);
+
+		if (ahead < 0x80)
+			s->tl0 = (uint8_t)(s->tl0 + ahead);
+	}
+	if (has_dd(seg, p)) {
+		uint16_t ahead = (uint16_t)(f->dd_frame + seg->dd_off - s->dd_frame);
+		uint8_t offset;
+		unsigned count = dd_templates(p, &offset);
+
+		if (ahead < 0x8000)
+			s->dd_frame = (uint16_t)(s->dd_frame + ahead);
+		if (count && ahead < 0x8000)
+			s->dd_next = (uint8_t)((offset + seg->dd_shift + count) & 63);
+	}
+}
+
+int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, bool again)
+{
+	const struct rtp_segment *seg = current(s);
+	struct rtp_out o;
+
+	if (!seg || !seg->stream || p->rtp.seq64 < seg->first_in)
+		return -EPROTO;
+	rtp_segment_map(seg, p, &o);
+	if (o.seq64 > s->highest && o.seq64 - s->highest > RECV_JUMP)
+		return -EPROTO;
+	*out = o;
+	if (again)
+		return 0;
+	account_time(s, p, o.ts64);
+	if (!s->audio)
+		account_frame(s, seg, p);
+	if (o.seq64 > s->highest)
+		s->highest = o.seq64;
+	s->packets++;
+	s->bytes += p->rtp.payload_len;
+	return 0;
+}
+
+/* ---- writing
+ * --------------------------------------------------------------------------------- */
+
+/* Header with the descriptor, then `prefix` bytes left free, then the payload as this
+ * segment has it. Only `ssrc`, `pt`, `seq` and the prefix tell a resend by RTX from the
+ * first sending. */
+static int write_pkt(const struct rtp_segment *seg, const struct pkt *p,
+		     struct rtp_header *h, size_t prefix, uint8_t *buf, size_t cap,
+		     size_t *header_len)
+{
+	const struct frame_view *f = &p->rtp.frame;
+	size_t len = p->rtp.payload_len;
+	uint8_t dd[DD_BYTES_MAX];
+	uint8_t *payload;
+	int n;
+
+	h->marker = p->rtp.marker;
+	if (has_dd(seg, p)) {
+		uint8_t dd_len = p->rtp.ext[EXT_DD].len;
+
+		memcpy(dd, p->data + p->rtp.ext[EXT_DD].off, dd_len);
+		dd_rewrite(dd, dd_len, f, (uint16_t)(f->dd_frame + seg->dd_off),
+			   seg->dd_shift);
+		h->ext_count = 1;
+		h->ext[0].id = seg->dd_id;
+		h->ext[0].len = dd_len;
+		h->ext[0].data = dd;
+	}
+	/* An empty packet keeps its number and goes as one byte of padding. */
+	h->padding = len == 0 && prefix == 0;
+	n = rtp_build_header(h, buf, cap);
+	if (n < 0)
+		return n;
+	if (cap - (size_t)n < prefix + len + h->padding)
+		return -ENOBUFS;
+	payload = buf + n + prefix;
+	if (h->padding)
+		payload[0] = 1;
+	memcpy(payload, p->data + p->rtp.payload_off, len);
+	if (len && f->pid_bits && f->pid_off != 0xffff)
+		frame_put_pid(payload, f,
+			      (uint16_t)((f->pid + seg->pid_off) &
+					 (f->pid_bits > 7 ? 0x7fff : 0x7f)));
+	if (len && f->tl0_off != 0xffff)
+		frame_put_tl0(payload, f, (uint8_t)(f->tl0 + seg->tl0_off));
+	*header_len = (size_t)n;
+	return n + (int)(prefix + len + h->padding);
+}
+
+int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p,
+		   const struct rtp_out *out, uint8_t *buf, size_t cap,
+		   size_t *header_len)
+{
+	struct rtp_header h = {
+		.pt = out->seg->pt,
+		.seq = (uint16_t)out->seq64,
+		.ts = (uint32_t)out->ts64,
+		.ssrc = s->ssrc,
+	};
+
+	return write_pkt(out->seg, p, &h, 0, buf, cap, header_len);
+}
+
+int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out,
+		       uint8_t *buf, size_t cap, size_t *header_len, uint64_t *index64)
+{
+	struct rtp_header h = {
+		.pt = out->seg->rtx_pt,
+		.seq = (uint16_t)s->rtx_seq,
+		.ts = (uint32_t)out->ts64,
+		.ssrc = s->rtx_ssrc,
+	};
+	int n;
+
+	if (!out->seg->rtx_pt || !s->rtx_ssrc)
+		return -EPROTO;
+	n = write_pkt(out->seg, p, &h, RTX_OSN_BYTES, buf, cap, header_len);
+	if (n < 0)
+		return n;
+	put_be16(buf + *header_len, (uint16_t)out->seq64);
+	*index64 = s->rtx_seq++;
+	STAT_INC(rtx_tx);
+	return n;
+}
+
+int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, size_t cap,
+			   size_t *header_len, uint64_t *index64)
+{
+	const struct rtp_segment *seg = current(s);
+	struct rtp_header h = { .ssrc = s->ssrc };
+	uint64_t ts;
+	uint8_t pt;
+	int n;
+
+	if (!seg || !s->audio || seg->codec != CODEC_OPUS)
+		return -EPROTO;
+	pt = seg->pt;
+	ts = next_ts(s, now_us);
+	h.pt = pt;
+	h.seq = (uint16_t)(s->highest + 1);
+	h.ts = (uint32_t)ts;
+	n = rtp_build_header(&h, buf, cap);
+	if (n < 0)
+		return n;
+	if (cap - (size_t)n < sizeof opus_silence)
+		return -ENOBUFS;
+	memcpy(buf + n, opus_silence, sizeof opus_silence);
+	if (seg->stream) {
+		struct rtp_segment *own = segment_add(s);
+
+		own->pt = pt;
+		own->codec = CODEC_OPUS;
+	}
+	*index64 = ++s->highest;
+	s->ts64 = ts;
+	s->sent_us = now_us;
+	s->frame_ticks = SILENCE_SAMPLES;
+	s->packets++;
+	s->bytes += sizeof opus_silence;
+	*header_len = (size_t)n;
+	return n + (int)sizeof opus_silence;
+}
+
+/* ---- resends and reports
+ * ------------------------------------------------------------------------ */
+
+static bool resend_allowed(struct rtp_slot *s, uint64_t now_us)
+{
+	uint64_t sent = s->packets - s->nack_packets;
+	uint64_t allowed;
+
+	if (!s->nack_window_us || now_us - s->nack_window_us >= NACK_WINDOW_US) {
+		uint64_t us =
+			s->nack_window_us ? now_us - s->nack_window_us : NACK_WINDOW_US;
+		uint64_t quota = 2 * sent * NACK_WINDOW_US / us;
+
+		s->nack_quota = quota < NACK_QUOTA_MAX ? (uint32_t)quota : NACK_QUOTA_MAX;
+		s->nack_used = 0;
+		s->nack_packets = s->packets;
+		s->nack_window_us = now_us;
+		sent = 0;
+	}
+	/* A stream that has just grown may use what it sends now. */
+	allowed = s->nack_quota > 2 * sent ? s->nack_quota : 2 * sent;
+	if (allowed < NACK_QUOTA_MIN)
+		allowed = NACK_QUOTA_MIN;
+	if (s->nack_used >= allowed)
+		return false;
+	s->nack_used++;
+	return true;
+}
+
+int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
+		  const struct rtp_segment **seg, uint64_t *in_seq64)
+{
+	uint16_t back = (uint16_t)((uint16_t)s->highest - seq);
+	unsigned kept =
+		s->segment_count < SLOT_SEGMENTS ? s->segment_count : SLOT_SEGMENTS;
+	const struct rtp_segment *found = NULL;
+	uint64_t out;
+
+	if (back >= 0x8000 || back > s->highest)
+		return -ENOENT;
+	out = s->highest - back;
+	for (unsigned i = 1; i <= kept && !found; i++) {
+		const struct rtp_segment *g =
+			&s->segments[(s->segment_count - i) % SLOT_SEGMENTS];
+
+		if (g->first_out <= out)
+			found = g;
+	}
+	if (!found || !found->stream)
+		return -ENOENT;
+	if (!resend_allowed(s, now_us)) {
+		STAT_INC(nack_limit);
+		return -EAGAIN;
+	}
+	*seg = found;
+	*in_seq64 = out - found->seq_off;
+	return 0;
+}
+
+void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,
+		 uint64_t now_us, uint64_t now_wall_us, uint64_t *ntp, uint32_t *rtp_ts)
+{
+	const struct rtp_segment *seg = current(s);
+	uint64_t ts = s->ts64;
+	uint64_t at = s->sent_us;
+
+	if (seg && seg->stream) {
+		ts = ts64_in + seg->ts_off;
+		at = capture_us;
+	}
+	*ntp = ntp_from_wall_us(now_wall_us);
+	if (now_us >= at)
+		ts += elapsed_ticks(s, now_us - at);
+	else
+		ts -= elapsed_ticks(s, at - now_us);
+	*rtp_ts = (uint32_t)ts;
+}
