@@ -11,10 +11,8 @@
 
 enum {
 	DD_MANDATORY_BYTES = 3,
-	DD_OFFSET_BYTES = 5,   /* up to the end of template_id_offset: 24 + 5 + 6 bits */
-	DD_STRUCTURE = 0x80,   /* in byte 3, then four more flags */
-	DD_OFFSET_HIGH = 0x07, /* template_id_offset: three bits of byte 3, */
-	DD_OFFSET_LOW = 0xe0,  /* three of byte 4 */
+	DD_OFFSET_BYTES = 5, /* up to the end of template_id_offset: 24 + 5 + 6 bits */
+	DD_STRUCTURE = 0x80, /* in byte 3, then four more flags */
 	DD_ID_MASK = 0x3f
 };
 
@@ -63,9 +61,10 @@ void dd_rewrite(uint8_t *dd, size_t len, const struct frame_view *f, uint16_t fr
 	put_be16(dd + 1, frame);
 	if (!f->dd_structure || len < DD_OFFSET_BYTES)
 		return;
-	unsigned offset = (dd[3] & DD_OFFSET_HIGH) << 3 | dd[4] >> 5;
+	/* Three bits of byte 3, after the flags, and three of byte 4. */
+	unsigned offset = (dd[3] & 7u) << 3 | dd[4] >> 5;
 
 	offset = (offset + template_shift) & DD_ID_MASK;
-	dd[3] = (uint8_t)((dd[3] & ~DD_OFFSET_HIGH) | offset >> 3);
-	dd[4] = (uint8_t)((dd[4] & ~DD_OFFSET_LOW) | (offset & 7) << 5);
+	dd[3] = (uint8_t)((dd[3] & 0xf8u) | offset >> 3);
+	dd[4] = (uint8_t)((dd[4] & 0x1fu) | (offset & 7) << 5);
 }

@@ -137,6 +137,9 @@ void rtcp_block_get(const struct rtcp_pkt *p, unsigned i, struct rtcp_block *out
 {
 	struct rd r;
 
+	*out = (struct rtcp_block) { 0 };
+	if (i >= p->blocks)
+		return;
 	rd_init(&r, p->body, p->body_len);
 	rd_bytes(&r, p->type == RTCP_SR ? RTCP_SENDER_BYTES : 0);
 	rd_bytes(&r, (size_t)i * RTCP_BLOCK_BYTES);

@@ -16,7 +16,7 @@ enum {
 	EXT_ID_MAP_MAX = 15,
 	EXT_PLACES = 8 /* power of two, so that a mask keeps a wrong map inside */
 };
-_Static_assert(EXT_COUNT <= EXT_PLACES, "rtp_parse: more places");
+_Static_assert((int)EXT_COUNT <= (int)EXT_PLACES, "rtp_parse: more places");
 
 struct ext_place {
 	uint16_t off;
@@ -142,8 +142,9 @@ int rtp_build_header(const struct rtp_header *h, uint8_t *buf, size_t cap)
 	if (h->csrc_count > 15 || h->ext_count > ARRAY_LEN(h->ext))
 		return -ENOBUFS;
 	wr_init(&w, buf, cap);
-	wr_u8(&w, (uint8_t)(0x80 | h->padding << 5 | (h->ext_count != 0) << 4 |
-			    h->csrc_count));
+	unsigned flags = (h->padding ? 0x20u : 0) | (h->ext_count ? 0x10u : 0);
+
+	wr_u8(&w, (uint8_t)(0x80 | flags | h->csrc_count));
 	wr_u8(&w, (uint8_t)(h->marker << 7 | (h->pt & 0x7f)));
 	wr_be16(&w, h->seq);
 	wr_be32(&w, h->ts);
