@@ -35,8 +35,7 @@ enum {
 	TICKS_MAX_DIV = 5
 };
 
-/* ---- dependency descriptor
- * --------------------------------------------------------------- */
+/* ---- dependency descriptor ---- */
 
 /* Template ids of the structure in a descriptor: [*offset, *offset + count). After the
  * mandatory fields and five flags come template_id_offset (6), dt_cnt_minus_one (5), and
@@ -64,8 +63,24 @@ static bool has_dd(const struct rtp_segment *seg, const struct pkt *p)
 	       p->rtp.ext[EXT_DD].len >= DD_MANDATORY_BYTES;
 }
 
-/* ---- segments
- * ------------------------------------------------------------------------------- */
+/* A view that nobody filled (audio) has offsets of 0, so the codec must say so too. */
+static bool is_vpx(const struct pkt *p)
+{
+	return p->rtp.codec == CODEC_VP8 || p->rtp.codec == CODEC_VP9;
+}
+
+static bool has_pid(const struct pkt *p)
+{
+	return is_vpx(p) && p->rtp.frame.pid_bits &&
+	       p->rtp.frame.pid_off < p->rtp.payload_len;
+}
+
+static bool has_tl0(const struct pkt *p)
+{
+	return is_vpx(p) && p->rtp.frame.tl0_off < p->rtp.payload_len;
+}
+
+/* ---- segments ---- */
 
 void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc,
 		   uint32_t clock_rate, bool audio)
@@ -199,7 +214,7 @@ static void account_frame(struct rtp_slot *s, const struct rtp_segment *seg,
 {
 	const struct frame_view *f = &p->rtp.frame;
 
-	if (f->pid_bits && f->pid_off != 0xffff) {
+	if (has_pid(p)) {
 		/* A 7-bit id moves the 15-bit count by its low bits. */
 		uint16_t mask = f->pid_bits > 7 ? 0x7fff : 0x7f;
 		uint16_t ahead = (uint16_t)((f->pid + seg->pid_off - s->pid) & mask);
@@ -207,7 +222,7 @@ static void account_frame(struct rtp_slot *s, const struct rtp_segment *seg,
 		if (ahead <= mask / 2)
 			s->pid = (uint16_t)((s->pid + ahead) & 0x7fff);
 	}
-	if (f->tl0_off != 0xffff) {
+	if (has_tl0(p)) {
 		uint8_t ahead = (uint8_t)(f->tl0 + seg->tl0_off - s->tl0);
 
 		if (ahead < 0x80)
@@ -248,8 +263,7 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, b
 	return 0;
 }
 
-/* ---- writing
- * --------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /* Header with the descriptor, then `prefix` bytes left free, then the payload as this
  * segment has it. Only `ssrc`, `pt`, `seq` and the prefix tell a resend by RTX from the
@@ -287,11 +301,11 @@ static int write_pkt(const struct rtp_segment *seg, const struct pkt *p,
 	if (h->padding)
 		payload[0] = 1;
 	memcpy(payload, p->data + p->rtp.payload_off, len);
-	if (len && f->pid_bits && f->pid_off != 0xffff)
+	if (has_pid(p))
 		frame_put_pid(payload, f,
 			      (uint16_t)((f->pid + seg->pid_off) &
 					 (f->pid_bits > 7 ? 0x7fff : 0x7f)));
-	if (len && f->tl0_off != 0xffff)
+	if (has_tl0(p))
 		frame_put_tl0(payload, f, (uint8_t)(f->tl0 + seg->tl0_off));
 	*header_len = (size_t)n;
 	return n + (int)(prefix + len + h->padding);
@@ -371,8 +385,7 @@ int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, si
 	return n + (int)sizeof opus_silence;
 }
 
-/* ---- resends and reports
- * ------------------------------------------------------------------------ */
+/* ---- resends and reports ---- */
 
 static bool resend_allowed(struct rtp_slot *s, uint64_t now_us)
 {
