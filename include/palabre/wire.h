@@ -230,6 +230,7 @@ struct sdp_ice {
 };
 struct sdp_media {
 	enum sdp_kind kind;
+	const char *kind_text; /* as written */
 	unsigned port;
 	const char *proto;
 	const char *mid; /* "" if absent */

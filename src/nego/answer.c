@@ -154,12 +154,7 @@ static void put_slot(struct text *t, const struct nego_slot *slot)
 
 static void put_rejected(struct text *t, const struct sdp_media *m)
 {
-	static const char *const kinds[] = { [SDP_AUDIO] = "audio",
-					     [SDP_VIDEO] = "video",
-					     [SDP_APPLICATION] = "application",
-					     [SDP_OTHER] = "text" };
-
-	text_add(t, "m=%s 0 %s %s\r\nc=IN IP4 0.0.0.0\r\n", kinds[m->kind], m->proto,
+	text_add(t, "m=%s 0 %s %s\r\nc=IN IP4 0.0.0.0\r\n", m->kind_text, m->proto,
 		 m->fmt);
 	if (m->mid[0])
 		text_add(t, "a=mid:%s\r\n", m->mid);

@@ -36,7 +36,7 @@ struct sdp_parser {
 	struct arena *arena;
 	struct sdp *sdp;
 	struct sdp_media media[SDP_MEDIA_MAX];
-	bool in_media;
+	bool started, in_media;
 	struct sdp_draft draft;
 	const char *bundle[SDP_MEDIA_MAX];
 	enum sdp_dir session_dir;

@@ -266,7 +266,9 @@ static int sdp_read_media(struct sdp_parser *ps, struct str s)
 		return sdp_fail(ps, -EBADMSG, "not an m-line");
 	m.kind = sdp_kind_of(kind);
 	m.port = (unsigned)v;
-	r = sdp_keep(ps, proto, &m.proto);
+	r = sdp_keep(ps, kind, &m.kind_text);
+	if (r == 0)
+		r = sdp_keep(ps, proto, &m.proto);
 	if (r == 0)
 		r = sdp_keep(ps, s, &m.fmt);
 	if (r == 0 && (m.kind == SDP_AUDIO || m.kind == SDP_VIDEO) &&
@@ -311,13 +313,14 @@ static int sdp_read_text(struct sdp_parser *ps, struct str text)
 			continue; /* some senders end with an empty line */
 		if (line.n < 2 || line.p[1] != '=')
 			return sdp_fail(ps, -EBADMSG, "not of the form x=value");
-		if (ps->line == 1 && !str_is(line, "v=0"))
+		if (!ps->started && !str_is(line, "v=0"))
 			return sdp_fail(ps, -EBADMSG, "SDP begins with v=0");
+		ps->started = true;
 		r = sdp_read_line(ps, line);
 		if (r < 0)
 			return r;
 	}
-	if (ps->line == 0)
+	if (!ps->started)
 		return sdp_fail(ps, -EBADMSG, "empty");
 	return draft_finish(ps);
 }
