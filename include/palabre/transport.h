@@ -88,10 +88,12 @@ void transport_tcp_closed(struct transport *t, uint32_t tcp, uint64_t now_us);
 enum { SEAL_TAGS = 512 };
 struct seal_stream {
 	uint64_t highest; /* packet index of the last new packet, 0 = none */
+	uint64_t roc_base; /* upper bits of the first index: the receiver's rollover counter starts at 0 */
 	uint64_t *tags;	  /* SEAL_TAGS or fewer first 8 bytes of tags, by index; grown once on first use */
 	uint32_t mask;
 	uint32_t ssrc;
 };
+/* One seal_stream per SSRC for the whole life of a connection: a second one would repeat nonces. */
 void seal_stream_init(struct seal_stream *s, uint32_t ssrc);
 /* Allocates room for `window` (power of two ≤ SEAL_TAGS) resendable packets; control time. -ENOMEM. */
 int seal_stream_reserve(struct seal_stream *s, unsigned window) MUST_CHECK;
