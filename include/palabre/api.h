@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * api: what browsers and WHIP publishers speak (docs/protocol.md): HTTP to join, a
+ * WebSocket for events, the page's files. Level 9, control thread.
+ */
+#ifndef PALABRE_API_H
+#define PALABRE_API_H
+
+#include <palabre/call.h>
+#include <palabre/crypto.h>
+#include <palabre/net.h>
+
+struct api;
+
+/* Adds its routes to `http`. The calls are told afterwards, since they report to the api.
+ */
+struct api *api_create(struct event_base *base, const struct conf *conf,
+		       const struct secret *secret, struct http_server *http) MUST_CHECK;
+void api_set_calls(struct api *a, struct calls *calls);
+/* Says goodbye to every WebSocket ("closing": come back with the ticket). */
+void api_close(struct api *a);
+void api_destroy(struct api *a);
+/* The call's observer; its arg is the api. */
+extern const struct call_ops api_call_ops;
+
+/* A signed link's path and fragment: "/r/ROOM#TOKEN". expiry_s 0 = never. 0 or -EINVAL.
+ */
+enum { API_LINK_MAX = 512 };
+int api_link(const struct secret *secret, const char *room, enum role role,
+	     uint64_t expiry_s, char out[API_LINK_MAX]) MUST_CHECK;
+
+#endif

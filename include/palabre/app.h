@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* app: the program: options, wiring, signals. Level 10, control thread. */
+#ifndef PALABRE_APP_H
+#define PALABRE_APP_H
+
+#include <palabre/conf.h>
+#include <palabre/room.h>
+
+/* What the command line asked for. */
+struct app_options {
+	struct conf conf;
+	char file[CONF_TEXT_MAX]; /* configuration file, "" = none */
+	bool check;		  /* check the configuration and leave */
+	bool sample;		  /* print a sample configuration and leave */
+	bool print_link;	  /* print a link and leave */
+	enum role link_role;
+	char link_room[ROOM_NAME_MAX +
+		       1]; /* also the room of the links printed at start */
+};
+
+/* Reads the command line and the files it names. 0; 1: all done (help, version), leave
+ * with success; -EINVAL after saying what is wrong on stderr. */
+int app_options_read(struct app_options *o, int argc, char **argv) MUST_CHECK;
+/* Runs the server until SIGTERM or SIGINT. The program's exit status. */
+int app_run(const struct app_options *o);
+
+#endif

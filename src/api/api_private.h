@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* api: what its files share. */
+#ifndef API_PRIVATE_H
+#define API_PRIVATE_H
+
+#include <palabre/api.h>
+
+#include <jansson.h>
+
+struct event;
+
+enum {
+	HELLO_MS = 10000,
+	FLUSH_MS = 10, /* events of one burst travel together */
+	TICKET_RENEW_S = 240,
+	MESSAGES_MAX = 50,	    /* from one client … */
+	MESSAGES_WINDOW_MS = 10000, /* … in this time */
+	JOIN_ADDRESSES = 1024	    /* remembered for the limit on joins */
+};
+
+/* One WebSocket. Before hello it has no seat. */
+struct session {
+	struct api *api;
+	struct ws *ws;
+	struct seat *seat;
+	char room[ROOM_NAME_MAX + 1];
+	struct text pending; /* "[{…},{…}" to be flushed */
+	bool listed;	     /* in api->dirty */
+	struct session *next_dirty;
+	struct session *next, *prev; /* all */
+	uint64_t opened_us, window_us;
+	unsigned messages;
+};
+
+struct api {
+	struct event_base *base;
+	const struct conf *conf;
+	const struct secret *secret;
+	struct calls *calls;
+	struct event *flush, *tick;
+	struct session *sessions, *dirty;
+	unsigned since_renewal_s;
+	bool closing;
+	struct join_rate {
+		struct addr addr;
+		uint64_t window_us;
+		unsigned count;
+	} rates[JOIN_ADDRESSES];
+};
+
+/* Who somebody is, by link or ticket. */
+struct identity {
+	char room[ROOM_NAME_MAX + 1];
+	enum role role;
+	char id[PERSON_ID_BYTES + 1]; /* ticket only */
+	char name[PERSON_NAME_MAX + 1];
+};
+/* identity.c */
+int identity_of_link(const struct secret *s, const char *token, struct identity *out,
+		     struct refusal *why) MUST_CHECK;
+int identity_of_ticket(const struct secret *s, const char *ticket, struct identity *out,
+		       struct refusal *why) MUST_CHECK;
+int ticket_make(const struct api *a, const struct seat *s,
+		char out[TOKEN_TEXT_MAX]) MUST_CHECK;
+/* encode.c: new references */
+json_t *encode_person(const struct person *p);
+json_t *encode_people(const struct call *c);
+json_t *encode_slot(const struct seat *s, unsigned slot);
+json_t *encode_slots(const struct seat *s);
+json_t *encode_speakers(const struct call *c);
+json_t *encode_you(const struct person *p);
+/* session.c */
+void session_event(struct session *s, json_t *event); /* takes the reference */
+void session_refuse(struct session *s, const struct refusal *why);
+void sessions_flush(struct api *a);
+void sessions_close(struct api *a, const char *reason, unsigned code);
+void sessions_renew(struct api *a);
+void session_open(struct http_request *rq, void *arg);
+void session_detach(struct seat *seat, const char *bye, unsigned code);
+void room_event(struct call *c, json_t *event,
+		const struct seat *except); /* takes the reference */
+/* join.c, whip.c, assets.c: routes */
+void api_routes_join(struct api *a, struct http_server *http);
+void api_routes_whip(struct api *a, struct http_server *http);
+void api_routes_assets(struct api *a, struct http_server *http);
+void reply_refusal(struct http_request *rq, const struct refusal *why);
+/* Counts a join of this address; false: too many in the last minute (a 429 was sent). */
+bool join_allowed(struct api *a, struct http_request *rq);
+bool peer_is_local(const struct http_request *rq);
+
+#endif

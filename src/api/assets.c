@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Serves the page from memory. index.html is asked for anew (by ETag); everything it
+ * loads has the version in its address and is kept by the browser for ever, so that a
+ * second visit over a thin link costs one small request.
+ */
+#include "api_private.h"
+#include "assets.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char policy[] =
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: "
+	"blob:; "
+	"media-src 'self' blob: mediastream:; connect-src 'self' ws: wss:; manifest-src "
+	"'self'; "
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static const struct asset *find(const char *path)
+{
+	for (size_t i = 0; i < asset_count; i++)
+		if (!strcmp(assets[i].path, path))
+			return &assets[i];
+	return NULL;
+}
+
+static bool accepts(const struct http_request *rq, const char *coding)
+{
+	const char *list = http_header(rq, "Accept-Encoding");
+	const char *at = list ? strstr(list, coding) : NULL;
+
+	/* ";q=0" refuses; "q=0.5" is not worth telling apart: browsers don't send it. */
+	return at && (at == list || strchr(", \t", at[-1])) &&
+	       strncmp(at + strlen(coding), ";q=0", 4) != 0;
+}
+
+static void serve(struct http_request *rq, const struct asset *f, const char *cache)
+{
+	const struct asset_body *body = &f->plain;
+
+	http_set_header(rq, "Vary", "Accept-Encoding");
+	http_set_header(rq, "Cache-Control", cache);
+	http_set_header(rq, "X-Content-Type-Options", "nosniff");
+	if (f->brotli.start != f->brotli.end && accepts(rq, "br")) {
+		body = &f->brotli;
+		http_set_header(rq, "Content-Encoding", "br");
+	} else if (f->gzip.start != f->gzip.end && accepts(rq, "gzip")) {
+		body = &f->gzip;
+		http_set_header(rq, "Content-Encoding", "gzip");
+	}
+	http_reply(rq, 200, f->type, body->start, (size_t)(body->end - body->start));
+}
+
+static void page(struct http_request *rq, void *arg)
+{
+	const struct asset *f = find("index.html");
+	const char *have = http_header(rq, "If-None-Match");
+	char etag[80];
+
+	(void)arg;
+	if (!f) {
+		http_reply_error(rq, 500, "internal",
+				 "This server was built without its page.");
+		return;
+	}
+	snprintf(etag, sizeof etag, "\"%s\"", asset_version);
+	http_set_header(rq, "ETag", etag);
+	http_set_header(rq, "Content-Security-Policy", policy);
+	http_set_header(rq, "Referrer-Policy", "no-referrer");
+	http_set_header(rq, "Permissions-Policy",
+			"camera=(self), microphone=(self), display-capture=(self), "
+			"autoplay=(self)");
+	if (have && strstr(have, etag)) {
+		http_reply(rq, 304, NULL, NULL, 0);
+		return;
+	}
+	serve(rq, f, "no-cache");
+}
+
+static void file(struct http_request *rq, void *arg)
+{
+	const struct asset *f = find(http_segment(rq, 1));
+
+	(void)arg;
+	if (!f)
+		http_reply_error(rq, 404, "not-found", "There is no such file.");
+	else
+		serve(rq, f,
+		      strcmp(http_segment(rq, 0), asset_version)
+			      ? "no-cache"
+			      : "public, max-age=31536000, immutable");
+}
+
+static void icon(struct http_request *rq, void *arg)
+{
+	const struct asset *f = find("favicon.svg");
+
+	(void)arg;
+	if (f)
+		serve(rq, f, "public, max-age=86400");
+	else
+		http_reply(rq, 204, NULL, NULL, 0);
+}
+
+void api_routes_assets(struct api *a, struct http_server *http)
+{
+	http_route(http, "GET", "/", page, a);
+	http_route(http, "GET", "/r/{}", page, a);
+	http_route(http, "GET", "/web/{}/{*}", file, a);
+	http_route(http, "GET", "/favicon.ico", icon, a);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* The protocol's objects (docs/protocol.md), one function each. */
+#include "api_private.h"
+
+json_t *encode_you(const struct person *p)
+{
+	return json_pack("{ssssss}", "id", p->id, "name", p->name, "role",
+			 role_name(p->role));
+}
+
+json_t *encode_person(const struct person *p)
+{
+	json_t *j = encode_you(p);
+
+	for (unsigned k = 0; k < STREAM_KINDS; k++)
+		json_object_set_new(j, stream_kind_names[k], json_boolean(p->media[k]));
+	json_object_set_new(j, "away", json_boolean(p->away));
+	return j;
+}
+
+json_t *encode_people(const struct call *c)
+{
+	json_t *list = json_array();
+
+	for (struct person *p = room_first(call_room(c)); p; p = p->next)
+		json_array_append_new(list, encode_person(p));
+	return list;
+}
+
+json_t *encode_slot(const struct seat *s, unsigned slot)
+{
+	const struct seat_slot *state = &s->slots[slot];
+	struct person *p = state->stream ? room_by_number(call_room(s->call),
+							  leg_stream_port(state->stream))
+					 : NULL;
+	json_t *j = json_pack("{ss}", "mid", state->mid);
+
+	json_object_set_new(j, "p", p ? json_string(p->id) : json_null());
+	if (p) {
+		json_object_set_new(
+			j, "k",
+			json_string(stream_kind_names[leg_stream_kind(state->stream)]));
+		json_object_set_new(j, "ts", json_integer(state->ts));
+	}
+	return j;
+}
+
+json_t *encode_slots(const struct seat *s)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < s->slot_count; i++)
+		json_array_append_new(list, encode_slot(s, i));
+	return list;
+}
+
+json_t *encode_speakers(const struct call *c)
+{
+	struct person *people[RELAY_LANES];
+	unsigned count = call_speakers(c, people);
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(list, json_string(people[i]->id));
+	return list;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Wiring: configuration → secret, certificate, workers, doors, api; then the loop until a
+ * signal says stop. Only here may an error end the program.
+ */
+#include <palabre/api.h>
+#include <palabre/app.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HTTP_IDLE_MS = 60000, FIRST_BYTES_MS = 10000, CLOSE_MS = 400 };
+
+struct app {
+	const struct app_options *o;
+	struct event_base *base;
+	struct secret secret;
+	struct cert *cert;
+	struct ssl_ctx_st *tls;
+	struct http_server *http;
+	struct api *api;
+	struct calls *calls;
+	unsigned door_count;
+	struct door *doors[2 * WORKERS_MAX];
+	struct event *signals[2], *stop_timer;
+	struct stats stats;
+};
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "palabred: %s\n", what);
+	return -EINVAL;
+}
+
+/* ---- where the secret lives
+ * --------------------------------------------------------------------- */
+
+static bool usable_dir(const char *path)
+{
+	return !mkdir(path, 0700) || !access(path, W_OK | X_OK);
+}
+
+static int make_parents(char *path)
+{
+	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = 0;
+		if (mkdir(path, 0700) && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	return usable_dir(path) ? 0 : -errno;
+}
+
+/* server.state_dir, else what systemd gives, else the place of an installed service, else
+ * the user's own. */
+static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX])
+{
+	const char *given =
+		c->server.state_dir[0] ? c->server.state_dir : getenv("STATE_DIRECTORY");
+	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+
+	if (given)
+		snprintf(out, CONF_TEXT_MAX, "%s", given);
+	else if (!access("/var/lib/palabre", W_OK | X_OK))
+		snprintf(out, CONF_TEXT_MAX, "/var/lib/palabre");
+	else if (xdg && xdg[0] == '/')
+		snprintf(out, CONF_TEXT_MAX, "%.200s/palabre", xdg);
+	else
+		snprintf(out, CONF_TEXT_MAX, "%.200s/.local/state/palabre",
+			 home && home[0] == '/' ? home : "/tmp");
+	return make_parents(out);
+}
+
+static int secret_get(struct app *a)
+{
+	char dir[CONF_TEXT_MAX], path[CONF_TEXT_MAX + 16], why[512];
+
+	if (state_dir(&a->o->conf, dir)) {
+		snprintf(why, sizeof why,
+			 "the directory %s cannot be used: %s; set server.state_dir to "
+			 "one that can",
+			 dir, strerror(errno));
+		return fail(why);
+	}
+	snprintf(path, sizeof path, "%s/secret", dir);
+	return secret_load(&a->secret, path, why, sizeof why) ? fail(why) : 0;
+}
+
+/* ---- links
+ * ------------------------------------------------------------------------------------------
+ */
+
+static void origin(const struct conf *c, char *out, size_t len)
+{
+	if (c->server.url[0]) {
+		snprintf(out, len, "%s", c->server.url);
+		for (size_t n = strlen(out); n && out[n - 1] == '/'; n--)
+			out[n - 1] = 0;
+	} else {
+		snprintf(out, len, "%s://localhost:%lld",
+			 c->tls.certificate_file[0] ? "https" : "http",
+			 (long long)c->server.port);
+	}
+}
+
+static int print_link(const struct app *a, const char *label, enum role role)
+{
+	char base[CONF_TEXT_MAX], link[API_LINK_MAX];
+
+	origin(&a->o->conf, base, sizeof base);
+	if (api_link(&a->secret, a->o->link_room, role, 0, link))
+		return fail("the link cannot be made");
+	printf("%s%s%s\n", label, base, link);
+	fflush(stdout);
+	return 0;
+}
+
+/* ---- listening
+ * -----------------------------------------------------------------------------------------
+ */
+
+static unsigned bind_list(const struct conf *c, struct addr out[2])
+{
+	char text[CONF_TEXT_MAX], *save = NULL;
+	unsigned count = 0;
+
+	if (!strcmp(c->server.listen, "*")) {
+		memset(out, 0, 2 * sizeof *out);
+		out[0].family = 4;
+		out[1].family = 6;
+		return access("/proc/net/if_inet6", F_OK) ? 1 : 2;
+	}
+	memcpy(text, c->server.listen, sizeof text);
+	for (char *w = strtok_r(text, ", ", &save); w && count < 2;
+	     w = strtok_r(NULL, ", ", &save))
+		if (!addr_parse(&out[count], w))
+			count++;
+	return count;
+}
+
+static void on_framed(void *arg, int fd, const struct addr *peer,
+		      const struct addr *local, const uint8_t *early, size_t len,
+		      const char *ufrag, size_t ufrag_len)
+{
+	struct app *a = arg;
+
+	calls_tcp(a->calls, fd, peer, local, early, len, ufrag, ufrag_len);
+}
+
+static const struct door_ops door_ops = { .on_framed = on_framed };
+
+static int door_open(struct app *a, struct addr bind)
+{
+	const struct conf *c = &a->o->conf;
+	struct door_limits limits = {
+		.connections_max = (unsigned)c->http.connections_max,
+		.connections_per_address_max =
+			(unsigned)c->http.connections_per_address_max,
+		.first_bytes_ms = FIRST_BYTES_MS,
+	};
+	char why[256], text[ADDR_TEXT_MAX];
+	int err = door_create(&a->doors[a->door_count], a->base, &bind, a->tls, a->http,
+			      &limits, &door_ops, a);
+
+	if (!err) {
+		a->door_count++;
+		return 0;
+	}
+	snprintf(why, sizeof why,
+		 "TCP %s cannot be opened: %s; choose another server.port, or stop what "
+		 "holds it",
+		 addr_text(&bind, text), strerror(-err));
+	return fail(why);
+}
+
+/* The page's port, and each worker's number in TCP as well as UDP. */
+static int doors_open(struct app *a, const struct addr *bind, unsigned count)
+{
+	unsigned workers = calls_workers(a->calls);
+
+	for (unsigned w = 0; w < (a->o->conf.media.tcp ? workers : 1); w++) {
+		for (unsigned i = 0; i < count; i++) {
+			struct addr at = bind[i];
+
+			at.port = (uint16_t)(a->o->conf.server.port + w);
+			if (door_open(a, at))
+				return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* ---- life
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(arg);
+}
+
+/* Clients are told, and come back by themselves when the server is there again. */
+static void on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct app *a = arg;
+	struct timeval soon = { 0, CLOSE_MS * 1000 };
+
+	(void)what;
+	log_info("app.stop", "signal=%d", (int)signal_number);
+	api_close(a->api);
+	event_add(a->stop_timer, &soon);
+}
+
+static int signals_catch(struct app *a)
+{
+	static const int numbers[] = { SIGTERM, SIGINT };
+
+	signal(SIGPIPE, SIG_IGN);
+	a->stop_timer = event_new(a->base, -1, 0, on_stop, a->base);
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		a->signals[i] = evsignal_new(a->base, numbers[i], on_signal, a);
+		if (!a->signals[i] || event_add(a->signals[i], NULL))
+			return -ENOMEM;
+	}
+	return a->stop_timer ? 0 : -ENOMEM;
+}
+
+static void log_level_set(const char *name)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(name, names[i]))
+			log_set_level((enum log_level)i);
+}
+
+/* A connection costs a descriptor; the usual soft limit of 1024 is too low for a large
+ * room. */
+static void descriptors_raise(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int start(struct app *a)
+{
+	const struct conf *c = &a->o->conf;
+	struct addr bind[2];
+	unsigned count = bind_list(c, bind);
+	char why[512] = "not enough memory";
+
+	a->base = event_base_new();
+	a->cert = cert_create();
+	if (!a->base || !a->cert || signals_catch(a))
+		return fail(why);
+	if (c->tls.certificate_file[0]) {
+		a->tls = tls_create(c->tls.certificate_file, c->tls.key_file, why,
+				    sizeof why);
+		if (!a->tls)
+			return fail(why);
+	}
+	a->http = http_server_create(a->base, (unsigned)c->http.request_timeout_s * 1000,
+				     HTTP_IDLE_MS);
+	if (!a->http)
+		return fail(why);
+	a->api = api_create(a->base, c, &a->secret, a->http);
+	a->calls =
+		a->api ? calls_create(a->base, c, a->cert, &api_call_ops, a->api) : NULL;
+	if (!a->calls)
+		return fail(why);
+	api_set_calls(a->api, a->calls);
+	if (calls_start(a->calls, bind, count, why, sizeof why))
+		return fail(why);
+	return doors_open(a, bind, count);
+}
+
+static void stop(struct app *a)
+{
+	for (unsigned i = 0; i < a->door_count; i++)
+		door_destroy(a->doors[i]);
+	if (a->http)
+		http_server_destroy(a->http);
+	if (a->calls)
+		calls_destroy(a->calls);
+	if (a->api)
+		api_destroy(a->api);
+	if (a->tls)
+		tls_destroy(a->tls);
+	for (size_t i = 0; i < ARRAY_LEN(a->signals); i++)
+		if (a->signals[i])
+			event_free(a->signals[i]);
+	if (a->stop_timer)
+		event_free(a->stop_timer);
+	mem_unref(a->cert);
+	if (a->base)
+		event_base_free(a->base);
+	OPENSSL_cleanse(&a->secret, sizeof a->secret);
+}
+
+int app_run(const struct app_options *o)
+{
+	static struct app app;
+	struct app *a = &app;
+	int err;
+
+	a->o = o;
+	stats_here = &a->stats;
+	log_level_set(o->conf.server.log_level);
+	if (secret_get(a))
+		return EXIT_FAILURE;
+	if (o->print_link)
+		return print_link(a, "", o->link_role) ? EXIT_FAILURE : EXIT_SUCCESS;
+	descriptors_raise();
+	err = start(a);
+	if (!err) {
+		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
+		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
+		log_info("app.start", "version=%s port=%lld workers=%u", PALABRE_VERSION,
+			 (long long)o->conf.server.port, calls_workers(a->calls));
+		event_base_dispatch(a->base);
+	}
+	stop(a);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}

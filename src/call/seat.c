@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A person's place: at most one leg, and what it shows. Invariant: s->leg != 0 exactly
+ * while the leg table knows it; closing is a command that may be late, so events for
+ * unknown legs are ignored.
+ */
+#include "call_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct leg_entry *entry_find(struct calls *cs, uint64_t leg)
+{
+	for (struct hash_node *n = hash_find(cs->legs, leg); n; n = hash_next(n)) {
+		struct leg_entry *e = CONTAINER_OF(n, struct leg_entry, node);
+
+		if (e->leg == leg)
+			return e;
+	}
+	return NULL;
+}
+
+struct seat *call_seat_by_leg(struct calls *cs, uint64_t leg)
+{
+	struct leg_entry *e = leg ? entry_find(cs, leg) : NULL;
+
+	return e ? e->seat : NULL;
+}
+
+void seat_leg_close(struct seat *s)
+{
+	struct calls *cs = s->call->all;
+	struct leg_entry *e = s->leg ? entry_find(cs, s->leg) : NULL;
+
+	if (!e)
+		return;
+	if (worker_leg_close(s->call->worker, s->leg))
+		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
+	hash_remove(cs->legs, &e->node);
+	free(e);
+	free(s->plan);
+	s->plan = NULL;
+	s->leg = 0;
+	s->slot_count = 0;
+	s->link = LEG_GONE;
+	memset(s->paused, 0, sizeof s->paused);
+}
+
+int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
+{
+	struct leg_entry *e = calloc(1, sizeof *e);
+
+	s->plan = malloc(sizeof *s->plan);
+	if (!e || !s->plan) {
+		free(e);
+		free(s->plan);
+		s->plan = NULL;
+		return -ENOMEM;
+	}
+	*s->plan = *plan;
+	e->leg = leg;
+	e->seat = s;
+	hash_insert(s->call->all->legs, &e->node, leg);
+	s->leg = leg;
+	s->link = LEG_CONNECTING;
+	s->slot_count = plan->slot_count;
+	for (unsigned i = 0; i < plan->slot_count; i++) {
+		memcpy(s->slots[i].mid, plan->slots[i].sec.mid, sizeof s->slots[i].mid);
+		s->slots[i].audio = plan->slots[i].sec.audio;
+		s->slots[i].stream = 0;
+		s->slots[i].ts = 0;
+	}
+	return 0;
+}
+
+void call_media(struct seat *s, enum stream_kind kind, bool on)
+{
+	room_set_media(s->call->room, s->person, kind, on);
+	if (s->leg &&
+	    worker_leg_media(s->call->worker, s->leg, kind, s->person->media[kind]))
+		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
+}
+
+/* The view names people; the relay knows numbers. People who aren't here are left out:
+ * the page asks again. */
+void seat_view_send(struct seat *s)
+{
+	struct relay_view view[RELAY_VIEW_MAX];
+	unsigned count = 0;
+
+	if (!s->leg)
+		return;
+	for (unsigned i = 0; i < s->view_count && s->view; i++) {
+		struct person *p = room_by_id(s->call->room, s->view[i].person);
+
+		if (!p)
+			continue;
+		view[count].stream = leg_stream_id(p->number, s->view[i].kind);
+		view[count].width = s->view[i].width;
+		view[count++].height = s->view[i].height;
+	}
+	if (worker_leg_view(s->call->worker, s->leg, !s->view, view, count))
+		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
+}
+
+void call_view(struct seat *s, bool automatic, const struct seat_view *view,
+	       unsigned count)
+{
+	struct seat_view *copy = NULL;
+
+	if (count > RELAY_VIEW_MAX)
+		return;
+	if (!automatic) {
+		copy = calloc(count ? count : 1, sizeof *copy);
+		if (!copy)
+			return;
+		for (unsigned i = 0; i < count; i++)
+			copy[i] = view[i];
+	}
+	free(s->view);
+	s->view = copy;
+	s->view_count = automatic ? 0 : count;
+	seat_view_send(s);
+}
+
+void call_rename(struct seat *s, const char *name)
+{
+	room_set_name(s->call->room, s->person, name);
+}
+
+static int restart(struct seat *s, const char *ufrag, const char *pwd,
+		   const char *remote_ufrag, const char *remote_pwd, struct refusal *why)
+{
+	if (!worker_leg_restart(s->call->worker, s->leg, ufrag, pwd, remote_ufrag,
+				remote_pwd))
+		return 0;
+	refuse(why, 503, "internal", "The server is busy; try again in a moment.");
+	return -ENOBUFS;
+}
+
+int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
+		 char **answer, struct refusal *why)
+{
+	char ufrag[WORKER_UFRAG_BYTES + 1], pwd[WORKER_PWD_BYTES + 1], words[160] = "";
+	struct nego_candidate candidates[NEGO_CANDIDATES_MAX];
+	struct nego_policy policy = { .fingerprint = s->call->all->cert->fingerprint,
+				      .local_ufrag = ufrag,
+				      .local_pwd = pwd };
+	struct arena *arena = arena_create(SDP_BYTES_MAX * 4);
+	struct text text = { 0 };
+	const char *bad = "not enough memory";
+	struct sdp *sdp;
+	int err = -ENOMEM;
+
+	worker_credentials(s->call->worker, ufrag, pwd);
+	for (unsigned k = 0; k < STREAM_KINDS; k++)
+		policy.may_send[k] = role_may_send(s->person->role, k);
+	policy.candidate_count = candidates_list(
+		s->call->all, (unsigned)worker_of_ufrag(ufrag, 1), loopback, candidates);
+	policy.candidates = candidates;
+	if (arena)
+		err = sdp_parse(arena, offer, len, &sdp, &bad);
+	if (err)
+		refuse(why, 400, "bad-offer", "The offer cannot be used: %s.", bad);
+	if (!err) {
+		err = nego_restart(sdp, &policy, s->plan, &text, words, sizeof words);
+		if (err)
+			refuse(why, 400, "bad-offer", "The offer cannot be used: %s.",
+			       words);
+	}
+	if (!err)
+		err = restart(s, ufrag, pwd, s->plan->remote_ufrag, s->plan->remote_pwd,
+			      why);
+	if (!err)
+		*answer = text.s;
+	else
+		text_free(&text);
+	if (arena)
+		arena_destroy(arena);
+	return err;
+}
+
+int call_restart_fragment(struct seat *s, const char *text, size_t len,
+			  char ufrag[WORKER_UFRAG_BYTES + 1],
+			  char pwd[WORKER_PWD_BYTES + 1], struct refusal *why)
+{
+	char remote_ufrag[SDP_TEXT_MAX + 1], remote_pwd[SDP_TEXT_MAX + 1];
+	int err = nego_read_fragment(text, len, remote_ufrag, remote_pwd);
+
+	if (err) {
+		refuse(why, 400, "bad-offer",
+		       "The fragment has no a=ice-ufrag and a=ice-pwd.");
+		return err;
+	}
+	if (!strcmp(remote_ufrag,
+		    s->plan->remote_ufrag)) /* trickled candidates: not needed */
+		return 1;
+	worker_credentials(s->call->worker, ufrag, pwd);
+	err = restart(s, ufrag, pwd, remote_ufrag, remote_pwd, why);
+	if (!err) {
+		memcpy(s->plan->remote_ufrag, remote_ufrag, sizeof s->plan->remote_ufrag);
+		memcpy(s->plan->remote_pwd, remote_pwd, sizeof s->plan->remote_pwd);
+	}
+	return err;
+}

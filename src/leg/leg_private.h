@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* leg: what its files share. */
+#ifndef LEG_PRIVATE_H
+#define LEG_PRIVATE_H
+
+#include <palabre/leg.h>
+
+enum {
+	OUT_QUEUE = 2048,	 /* packets between two drains */
+	SEAL_WINDOW_AUDIO = 64,	 /* resendable on the same SSRC: 1.3 s at 20 ms */
+	SEAL_WINDOW_VIDEO = 128, /* late packets only: resends travel as RTX */
+	SEAL_WINDOW_RTX = 2,
+	SILENCE_FRAMES = 3,
+	REPORT_US = 1000000,
+	REPORT_IDLE_US = 5000000
+};
+
+/* A stream this leg sends us. Made when it is first switched on. */
+struct leg_source {
+	struct leg *leg;
+	const struct nego_source *plan;
+	struct relay_stream *stream;
+	const struct nego_codec *codec; /* of the packets that arrive now */
+	bool on, wanted;
+	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
+	uint32_t epoch;		 /* counts restarts of the numbering */
+	struct rtp_recv recv;
+	struct rtp_store store;
+	struct keyreq key;
+};
+
+struct leg_slot {
+	const struct nego_slot *plan;
+	struct rtp_slot rtp;
+	struct seal_stream seal, seal_rtx;
+	uint32_t epoch; /* of the source, when the segment began */
+	struct leg_slot_state state;
+	uint8_t silence_left;
+	bool report_now;
+};
+
+struct leg {
+	struct legs *all;
+	void *user;
+	struct conn *conn;
+	struct relay_room *room;
+	struct relay_port *port;
+	uint32_t port_id;
+	enum leg_link link;
+	uint32_t ssrc; /* sender of our receiver reports */
+	struct nego_plan plan;
+	struct ext_map exts; /* of all receiving sections together (one BUNDLE: same id,
+				same meaning) */
+	struct leg_source *sources[NEGO_SOURCES_MAX]; /* by plan index, NULL = never on */
+	unsigned ssrc_count;
+	struct leg_ssrc {
+		uint32_t ssrc;
+		uint8_t source;
+		bool rtx;
+	} ssrcs[SSRCS_MAX];
+	struct leg_slot *slots; /* plan.slot_count */
+	struct rtp_clock clock;
+	struct timer report, feedback, silence;
+	uint8_t fir_seq;
+};
+
+/* One packet on its way out. */
+struct out_item {
+	struct leg *leg;
+	struct pkt *pkt;
+	struct rtp_out out;
+	uint8_t slot;
+};
+struct legs {
+	struct transport *transport;
+	struct tx *tx;
+	struct relay *relay;
+	struct wheel *wheel;
+	struct pkt_pool *pool;
+	const struct leg_ops *ops;
+	void *arg;
+	uint64_t batch_us; /* time of the batch under way */
+	unsigned out_count;
+	struct out_item out[OUT_QUEUE];
+};
+
+/* source.c */
+struct leg_source *leg_source_get(struct leg *leg, unsigned index);
+void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us);
+/* feedback.c: NACK, PLI, SR, RR */
+void leg_feedback_init(struct leg *leg, uint64_t now_us);
+void leg_feedback_fini(struct leg *leg);
+/* Makes the feedback timer fire at due_us at the latest. */
+void leg_feedback_at(struct leg *leg, uint64_t due_us);
+void leg_report_soon(struct leg *leg, uint64_t now_us);
+void leg_send_bye(struct leg *leg);
+/* resend.c */
+void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
+		const uint16_t *seqs, unsigned count, uint64_t now_us);
+
+#endif

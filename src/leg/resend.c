@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A receiver's NACKs: number → segment → the source's store → the same bytes again
+ * (audio) or RTX (video).
+ */
+#include "leg_private.h"
+
+#include <errno.h>
+
+static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
+			  uint64_t in_seq64)
+{
+	struct relay_stream *st =
+		seg->stream ? relay_stream_find(leg->room, seg->stream) : NULL;
+	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+
+	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
+}
+
+static int resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq,
+		      uint64_t now_us)
+{
+	const struct rtp_segment *seg;
+	struct seal_stream *seal = &slot->seal;
+	struct rtp_out out;
+	uint64_t in_seq64, index;
+	size_t header_len;
+	struct pkt *p;
+	uint8_t *buf;
+	int len = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
+
+	if (len)
+		return len;
+	p = stored(leg, seg, in_seq64);
+	if (!p)
+		return -ENOENT;
+	out.seg = seg;
+	out.seq64 = in_seq64 + seg->seq_off;
+	out.ts64 = p->rtp.ts64 + seg->ts_off;
+	buf = tx_reserve(leg->all->tx);
+	if (slot->plan->rtx_ssrc && seg->rtx_pt) {
+		seal = &slot->seal_rtx;
+		len = rtp_slot_write_rtx(&slot->rtp, p, &out, buf,
+					 TX_MTU - SEAL_OVERHEAD_MAX, &header_len, &index);
+	} else {
+		index = out.seq64;
+		len = rtp_slot_write(&slot->rtp, p, &out, buf, TX_MTU - SEAL_OVERHEAD_MAX,
+				     &header_len);
+	}
+	if (len < 0) {
+		tx_commit(leg->all->tx, NULL, 0);
+		return len;
+	}
+	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
+}
+
+void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
+		const uint16_t *seqs, unsigned count, uint64_t now_us)
+{
+	(void)index;
+	for (unsigned i = 0; i < count; i++) {
+		switch (resend_one(leg, slot, seqs[i], now_us)) {
+		case 0:
+			STAT_INC(rtx_tx);
+			break;
+		case -EAGAIN:
+			STAT_INC(nack_limit);
+			return;
+		default:
+			STAT_INC(nack_miss);
+		}
+	}
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What a leg gets: the relay's port callbacks, and the out queue between them and the
+ * wire. Invariant: an item in the queue holds a reference to its packet and is gone
+ * before the batch ends.
+ */
+#include "leg_private.h"
+
+#include <errno.h>
+
+static void switch_slot(struct leg *leg, struct leg_slot *slot, struct leg_source *src,
+			uint32_t stream, const struct pkt *p)
+{
+	const struct nego_codec *codec = nego_match(&slot->plan->sec, src->codec);
+	uint8_t dd_id = 0;
+
+	if (!codec)
+		return; /* the relay asked accepts() before; a codec just changed */
+	for (uint8_t id = 1; id < ARRAY_LEN(slot->plan->sec.exts.of_id); id++)
+		if (slot->plan->sec.exts.of_id[id] == EXT_DD)
+			dd_id = id;
+	rtp_slot_switch(&slot->rtp, stream, codec->pt, codec->rtx_pt, dd_id, p);
+	slot->epoch = src->epoch;
+	slot->report_now = true;
+	slot->silence_left = 0;
+	STAT_INC(slot_switch);
+	(void)leg;
+}
+
+static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
+		    bool first, uint64_t now_us)
+{
+	struct leg *leg = owner;
+	struct legs *l = leg->all;
+	struct leg_slot *slot = &leg->slots[index];
+	struct leg_source *src = relay_stream_owner(st);
+	struct out_item *item;
+
+	if (l->out_count == OUT_QUEUE)
+		legs_drain(l);
+	if (first || slot->epoch != src->epoch) {
+		switch_slot(leg, slot, src, relay_stream_id(st), p);
+		leg_feedback_at(leg, now_us);
+	}
+	item = &l->out[l->out_count];
+	if (!slot->rtp.segment_count || rtp_slot_map(&slot->rtp, p, &item->out, false))
+		return;
+	if (first) {
+		slot->state.stream = relay_stream_id(st);
+		slot->state.ts = (uint32_t)item->out.ts64;
+		l->ops->changed(l->arg, leg);
+	}
+	item->leg = leg;
+	item->slot = (uint8_t)index;
+	item->pkt = pkt_ref(p);
+	l->out_count++;
+}
+
+static bool accepts(void *owner, unsigned index, const struct relay_stream *st)
+{
+	struct leg *leg = owner;
+	const struct leg_source *src = relay_stream_owner(st);
+
+	return src->codec && nego_match(&leg->slots[index].plan->sec, src->codec);
+}
+
+static void idle(void *owner, unsigned index, uint64_t now_us)
+{
+	struct leg *leg = owner;
+	struct leg_slot *slot = &leg->slots[index];
+
+	slot->state.stream = 0;
+	leg->all->ops->changed(leg->all->arg, leg);
+	if (slot->plan->sec.audio && slot->rtp.segment_count) {
+		slot->silence_left = SILENCE_FRAMES;
+		if (!leg->silence.due_us)
+			wheel_arm(leg->all->wheel, &leg->silence, now_us + 20000);
+	}
+}
+
+const struct relay_port_ops leg_port_ops = { .forward = forward,
+					     .accepts = accepts,
+					     .idle = idle };
+
+void legs_drain(struct legs *l)
+{
+	for (unsigned i = 0; i < l->out_count; i++) {
+		struct out_item *item = &l->out[i];
+		struct leg_slot *slot = &item->leg->slots[item->slot];
+		uint8_t *buf = tx_reserve(l->tx);
+		size_t header_len;
+		int len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
+					 TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
+
+		if (len < 0)
+			tx_commit(l->tx, NULL, 0);
+		else if (!conn_send_rtp(item->leg->conn, &slot->seal, buf, (size_t)len,
+					header_len, item->out.seq64))
+			STAT_INC(rtp_fwd);
+		pkt_unref(item->pkt);
+	}
+	l->out_count = 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What a leg sends us: SSRC → source (latched, since browsers stop sending MID), repair,
+ * parsing, and into the relay. Invariant: relay_stream_packet sees each packet once, with
+ * its codec, level and frame known, and never one of a stream that is switched off.
+ */
+#include "leg_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+{
+	struct leg_source *src = owner;
+
+	(void)st;
+	keyreq_want(&src->key);
+	leg_feedback_at(src->leg, now_us);
+}
+
+static void wanted(void *owner, struct relay_stream *st, bool is_wanted, uint64_t now_us)
+{
+	struct leg_source *src = owner;
+	struct legs *l = src->leg->all;
+
+	(void)st;
+	(void)now_us;
+	src->wanted = is_wanted;
+	l->ops->changed(l->arg, src->leg);
+}
+
+const struct relay_stream_ops leg_stream_ops = { .want_key = want_key, .wanted = wanted };
+
+struct leg_source *leg_source_get(struct leg *leg, unsigned index)
+{
+	struct leg_source *src = leg->sources[index];
+	const struct nego_source *plan = &leg->plan.sources[index];
+
+	if (src)
+		return src;
+	src = calloc(1, sizeof *src);
+	if (!src)
+		return NULL;
+	src->leg = leg;
+	src->plan = plan;
+	src->wanted = true;
+	src->epoch = 1;
+	if (rtp_store_init(&src->store, plan->sec.audio ? STORE_AUDIO : STORE_VIDEO))
+		goto fail;
+	src->stream = relay_stream_create(
+		leg->port, leg_stream_id(leg->port_id, plan->kind), plan->sec.audio,
+		plan->kind == STREAM_SCREEN || plan->kind == STREAM_SCREEN_AUDIO, src);
+	if (!src->stream) {
+		rtp_store_fini(&src->store);
+		goto fail;
+	}
+	leg->sources[index] = src;
+	return src;
+fail:
+	free(src);
+	return NULL;
+}
+
+void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us)
+{
+	struct leg_source *src = leg->sources[index];
+
+	if (!src)
+		return;
+	relay_stream_destroy(src->stream, now_us);
+	rtp_store_fini(&src->store);
+	free(src);
+	leg->sources[index] = NULL;
+}
+
+void leg_media(struct leg *leg, enum stream_kind kind, bool on, uint64_t now_us)
+{
+	for (unsigned i = 0; i < leg->plan.source_count; i++) {
+		struct leg_source *src;
+
+		if (leg->plan.sources[i].kind != kind || (!leg->sources[i] && !on))
+			continue;
+		src = leg_source_get(leg, i);
+		if (!src || src->on == on)
+			return;
+		src->on = on;
+		relay_stream_active(src->stream, on, now_us);
+		leg->all->ops->changed(leg->all->arg, leg);
+		return;
+	}
+}
+
+/* RFC 8843 §9.2: MID first, else the payload type if only one section has it. */
+static int source_by_mid(const struct leg *leg, const struct pkt *p)
+{
+	const uint8_t *mid = p->data + p->rtp.ext[EXT_MID].off;
+	size_t len = p->rtp.ext[EXT_MID].len;
+
+	for (unsigned i = 0; i < leg->plan.source_count; i++)
+		if (strlen(leg->plan.sources[i].sec.mid) == len &&
+		    !memcmp(leg->plan.sources[i].sec.mid, mid, len))
+			return (int)i;
+	return -1;
+}
+
+static bool section_has_pt(const struct nego_section *sec, uint8_t pt, bool *rtx)
+{
+	for (unsigned i = 0; i < sec->codec_count; i++) {
+		*rtx = sec->codecs[i].rtx_pt == pt && pt;
+		if (sec->codecs[i].pt == pt || *rtx)
+			return true;
+	}
+	return false;
+}
+
+static const struct leg_ssrc *ssrc_learn(struct leg *leg, const struct pkt *p)
+{
+	int index = -1;
+	bool rtx = false;
+
+	if (p->rtp.ext[EXT_MID].off) {
+		index = source_by_mid(leg, p);
+		if (index >= 0 &&
+		    !section_has_pt(&leg->plan.sources[index].sec, p->rtp.pt, &rtx))
+			index = -1;
+	} else {
+		for (unsigned i = 0; i < leg->plan.source_count; i++) {
+			bool is_rtx;
+
+			if (!section_has_pt(&leg->plan.sources[i].sec, p->rtp.pt,
+					    &is_rtx))
+				continue;
+			if (index >= 0)
+				return NULL;
+			index = (int)i;
+			rtx = is_rtx;
+		}
+	}
+	if (index < 0)
+		return NULL;
+	if (leg->ssrc_count == SSRCS_MAX) {
+		STAT_INC(ssrc_limit);
+		return NULL;
+	}
+	leg->ssrcs[leg->ssrc_count] =
+		(struct leg_ssrc) { p->rtp.ssrc, (uint8_t)index, rtx };
+	return &leg->ssrcs[leg->ssrc_count++];
+}
+
+static const struct leg_ssrc *ssrc_find(struct leg *leg, const struct pkt *p)
+{
+	for (unsigned i = 0; i < leg->ssrc_count; i++)
+		if (leg->ssrcs[i].ssrc == p->rtp.ssrc)
+			return &leg->ssrcs[i];
+	return ssrc_learn(leg, p);
+}
+
+/* The source sends with another SSRC than before (or its first). */
+static void source_begin(struct leg_source *src, uint32_t ssrc)
+{
+	bool audio = src->plan->sec.audio;
+
+	src->ssrc = ssrc;
+	src->epoch++;
+	rtp_recv_init(&src->recv, ssrc, audio ? 48000 : 90000, audio, true);
+	rtp_store_expire(&src->store, UINT64_MAX);
+}
+
+/* RFC 4588: put back what was lost, as if it came late. */
+static int rtx_unwrap(struct leg_source *src, struct pkt *p)
+{
+	const struct nego_section *sec = &src->plan->sec;
+
+	STAT_INC(rtx_rx);
+	if (p->rtp.payload_len < RTX_OSN_BYTES || !src->ssrc)
+		return -EBADMSG;
+	for (unsigned i = 0; i < sec->codec_count; i++) {
+		if (sec->codecs[i].rtx_pt != p->rtp.pt)
+			continue;
+		p->rtp.pt = sec->codecs[i].pt;
+		p->rtp.seq = get_be16(p->data + p->rtp.payload_off);
+		p->rtp.ssrc = src->ssrc;
+		p->rtp.payload_off = (uint16_t)(p->rtp.payload_off + RTX_OSN_BYTES);
+		p->rtp.payload_len = (uint16_t)(p->rtp.payload_len - RTX_OSN_BYTES);
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+static int parse_frame(struct leg_source *src, struct pkt *p)
+{
+	struct rtp_view *v = &p->rtp;
+
+	if (frame_parse((enum codec_id)v->codec, p->data + v->payload_off, v->payload_len,
+			v->marker, &v->frame))
+		return -EBADMSG;
+	if (v->ext[EXT_DD].off && !src->plan->sec.audio)
+		return dd_parse(p->data + v->ext[EXT_DD].off, v->ext[EXT_DD].len,
+				&v->frame);
+	return 0;
+}
+
+static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
+{
+	if (!src->codec || src->codec->pt != p->rtp.pt) {
+		const struct nego_codec *codec = nego_by_pt(&src->plan->sec, p->rtp.pt);
+
+		if (!codec)
+			return -EBADMSG;
+		src->codec = codec;
+		src->epoch++;
+		relay_stream_codec(src->stream, (enum codec_id)codec->codec, now_us);
+	}
+	p->rtp.codec = src->codec->codec;
+	return 0;
+}
+
+void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
+{
+	struct rtp_view *v = &p->rtp;
+	const struct leg_ssrc *known;
+	struct leg_source *src;
+	bool repaired = false;
+	uint64_t base;
+
+	STAT_INC(rtp_rx);
+	if (rtp_parse(p->data, p->len, &leg->exts, v)) {
+		STAT_INC(rtp_bad);
+		return;
+	}
+	known = ssrc_find(leg, p);
+	if (!known) {
+		STAT_INC(ssrc_unknown);
+		return;
+	}
+	src = leg->sources[known->source];
+	if (!src || !src->on) {
+		STAT_INC(rtp_muted);
+		return;
+	}
+	if (known->rtx) {
+		if (rtx_unwrap(src, p))
+			return;
+		repaired = true;
+	} else if (src->ssrc != v->ssrc) {
+		source_begin(src, v->ssrc);
+	}
+	if (codec_set(src, p, now_us)) {
+		STAT_INC(rtp_bad);
+		return;
+	}
+	base = src->recv.base;
+	switch (rtp_recv_packet(&src->recv, p, repaired)) {
+	case RECV_DUP:
+		STAT_INC(rtp_dup);
+		return;
+	case RECV_OLD:
+		STAT_INC(rtp_old);
+		return;
+	case RECV_NEW:
+	case RECV_LATE:
+		break;
+	}
+	if (src->recv.base != base)
+		src->epoch++; /* numbering restarted */
+	if (v->payload_len && parse_frame(src, p)) {
+		STAT_INC(rtp_bad);
+		return;
+	}
+	rtp_store_put(&src->store, p);
+	if (src->recv.nack_count)
+		leg_feedback_at(leg, src->recv.nacks[0].next_us);
+	if (v->frame.key && !src->plan->sec.audio)
+		keyreq_got(&src->key);
+	relay_stream_packet(src->stream, p, now_us);
+}
