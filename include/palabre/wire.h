@@ -56,7 +56,8 @@ struct ext_map {
 	uint8_t of_id[16];
 };
 /* Fills every field of `v` that comes from the header; leaves codec, seq64, ts64, frame zero.
- * Checks version, lengths, padding. */
+ * Checks version, lengths (extension elements too), padding; at most UINT16_MAX bytes. An
+ * element that overruns the extension is -EBADMSG. Hot. */
 int rtp_parse(const uint8_t *data, size_t len, const struct ext_map *map, struct rtp_view *v)
 	MUST_CHECK;
 
@@ -77,31 +78,41 @@ struct rtp_header {
 		const uint8_t *data;
 	} ext[4];
 };
-/* Returns the header's length or -ENOBUFS. */
+/* Returns the header's length, -ENOBUFS, or -EINVAL for an extension id 0. */
 int rtp_build_header(const struct rtp_header *h, uint8_t *buf, size_t cap) MUST_CHECK;
 
 /* RTX (RFC 4588 §4): the payload begins with the original sequence number. */
 enum { RTX_OSN_BYTES = 2 };
 
-/* Opus: samples at 48 kHz in a packet, from its TOC (RFC 6716 §3.1); 0 when malformed. */
+/* Opus: samples at 48 kHz in a packet, from its TOC and frame count alone (RFC 6716 §3.1,
+ * §3.2: the frames may be encrypted end to end); 0 when empty or longer than 120 ms. */
 unsigned opus_packet_samples(const uint8_t *payload, size_t len);
 /* 20 ms of digital silence, mono. */
 extern const uint8_t opus_silence[3];
 
 /* ---- video payloads: fill struct frame_view from the first bytes of a payload ------------ */
 
-/* RFC 7741. */
+/* A payload without any codec data is -EBADMSG; so is an empty one, which padding-only packets
+ * have: don't ask for those. */
+
+/* RFC 7741. start: S = 1 and PID = 0. key: known in a frame's first packet only (P = 0), false
+ * in the later ones even of a key frame. */
 int vp8_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
-/* RFC 9628, flexible and non-flexible mode. key: a packet of a frame not inter-picture
- * predicted (P = 0) on the base spatial layer. */
+/* RFC 9628, flexible and non-flexible mode. start: B on the base spatial layer; end: E (of the
+ * layer frame). key: a packet of a frame not inter-picture predicted (P = 0) on the base
+ * spatial layer. */
 int vp9_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
 /* RFC 6184 single NAL, STAP-A, FU-A. start: SPS, PPS, AUD, SEI or first slice (the caller sees
- * a new timestamp anyhow); key: SPS or IDR. */
+ * a new timestamp anyhow), of a STAP-A its first NAL unit; key: SPS or IDR, any NAL unit of a
+ * STAP-A, every fragment of an FU-A. */
 int h264_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
-/* AV1 RTP specification v1.0 §4.4: aggregation header. key = N bit. */
+/* AV1 RTP specification v1.0 §4.4: aggregation header. key = N bit: set in a sequence's first
+ * packet only. start: begins with a new OBU (Z = 0), which a frame's later packets may do too,
+ * so where a dependency descriptor is there call dd_parse() after this: its start and end are
+ * exact. sid and tid stay 0. */
 int av1_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
 /* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
- * sets has_dd, dd_*, start, end. */
+ * sets has_dd, dd_*, start, end and leaves the rest of `f`. For any codec that carries it. */
 int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
 /* By codec; non-video gives 0 and a zeroed view with start = end = key = true. Offsets that
  * aren't there are 0xffff. */
@@ -111,7 +122,7 @@ int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool ma
 /* In-place rewriting at the offsets found by the parsers. */
 void frame_put_pid(uint8_t *payload, const struct frame_view *f, uint16_t pid);
 void frame_put_tl0(uint8_t *payload, const struct frame_view *f, uint8_t tl0);
-/* Sets frame_number and shifts the template ids (mandatory field, and template_id_offset if a
+/* Once per copy of a descriptor that dd_parse() took. Sets frame_number and shifts the template ids (mandatory field, and template_id_offset if a
  * structure is present) by template_shift modulo 64. */
 void dd_rewrite(uint8_t *dd, size_t len, const struct frame_view *f, uint16_t frame,
 		uint8_t template_shift);
@@ -145,7 +156,8 @@ struct rtcp_pkt {
 	uint8_t type;
 	uint8_t count; /* RC, SC or FMT */
 	uint32_t ssrc; /* sender */
-	const uint8_t *body; /* after the sender's SSRC (SDES: after the header) */
+	const uint8_t *body; /* after the sender's SSRC (SDES: after the header, `ssrc` is the
+			      * first chunk's; a BYE for nobody: ssrc 0) */
 	size_t body_len;     /* without padding */
 	struct {	     /* SR only */
 		uint64_t ntp;
@@ -159,29 +171,35 @@ struct rtcp_iter {
 	unsigned seen;
 };
 /* A compound must be whole: lengths that add up, version 2, at most RTCP_PACKETS_MAX. Reduced
- * size (RFC 5506) is accepted. Checks before anything is handed out. */
+ * size (RFC 5506) is accepted. Checks before anything is handed out: each type's least length,
+ * report counts, padding (last packet only). The iterator points into `data`. */
 int rtcp_iter_init(struct rtcp_iter *it, const uint8_t *data, size_t len) MUST_CHECK;
 /* true and the next packet; unknown types come too. */
 bool rtcp_next(struct rtcp_iter *it, struct rtcp_pkt *out);
+/* All zero past the last block. */
 void rtcp_block_get(const struct rtcp_pkt *p, unsigned i, struct rtcp_block *out);
 /* NACK FCI (RFC 4585 §6.2.1): writes up to `max` sequence numbers; returns how many there are
  * room for; the rest is ignored. */
 unsigned rtcp_nack_get(const struct rtcp_pkt *p, uint16_t *seqs, unsigned max);
 /* FIR FCI (RFC 5104 §4.3.1.1): i-th (ssrc, sequence); false past the end. */
 bool rtcp_fir_get(const struct rtcp_pkt *p, unsigned i, uint32_t *ssrc, uint8_t *seq);
-/* REMB (draft-alvestrand-rmcat-remb-03 §2.2): bits per second, false if it isn't one. */
+/* REMB (draft-alvestrand-rmcat-remb-03 §2.2): bits per second, false if it isn't one or
+ * says more than 64 bits hold. */
 bool rtcp_remb_get(const struct rtcp_pkt *p, uint64_t *bps);
 
-/* Builders append to a writer; on overflow w->bad is set and the caller drops the compound. */
+/* Builders append to a writer, a whole packet or nothing; on overflow, more than
+ * RTCP_BLOCKS_MAX blocks or a CNAME over 255 bytes w->bad is set and the caller drops the
+ * compound. Block losses saturate at 24 bits. */
 void rtcp_put_sr(struct wr *w, uint32_t ssrc, uint64_t ntp, uint32_t rtp_ts, uint32_t packets,
 		 uint32_t bytes, const struct rtcp_block *blocks, unsigned count);
 void rtcp_put_rr(struct wr *w, uint32_t ssrc, const struct rtcp_block *blocks, unsigned count);
 void rtcp_put_sdes_cname(struct wr *w, uint32_t ssrc, const char *cname);
 void rtcp_put_bye(struct wr *w, uint32_t ssrc);
-/* `seqs` ascending (wrapping); packs into PID+BLP pairs. */
+/* `seqs` ascending (wrapping); packs into PID+BLP pairs. None: writes nothing. */
 void rtcp_put_nack(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, const uint16_t *seqs,
 		   unsigned count);
 void rtcp_put_pli(struct wr *w, uint32_t ssrc, uint32_t media_ssrc);
+/* media_ssrc goes into the entry; the header's is 0 (RFC 5104 §4.3.1.2). */
 void rtcp_put_fir(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, uint8_t seq);
 
 /* ---- SDP (RFC 8866, RFC 8829, RFC 8843, RFC 8839) ------------------------------------------- */

@@ -48,7 +48,7 @@ static int stap_parse(struct rd *r, struct frame_view *v)
 			return -EBADMSG;
 		unsigned type = nal[0] & 31;
 
-		if (type == 0 || type > NAL_SINGLE_MAX) /* §5.7.1: no nesting */
+		if (type == 0 || type > NAL_SINGLE_MAX) /* §5.7: no nesting */
 			return -EBADMSG;
 		if (first)
 			v->start = nal_is_start(type, size > 1 ? nal[1] : 0);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * RTCP: iterates everything through every getter. A compound that passed rtcp_iter_init()
+ * must come out to its last byte; a NACK that was read must survive being built again.
+ */
+#include <palabre/wire.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(x) \
+	do { \
+		if (!(x)) \
+			__builtin_trap(); \
+	} while (0)
+
+enum { SEQS_MAX = 512 };
+
+static volatile uint32_t sink;
+
+static void walk(const uint8_t *body, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		sink += body[i];
+}
+
+static void try_nack(const struct rtcp_pkt *p)
+{
+	uint16_t seqs[SEQS_MAX], again[SEQS_MAX];
+	uint8_t buf[12 + 4 * SEQS_MAX];
+	unsigned n = rtcp_nack_get(p, seqs, SEQS_MAX);
+	struct rtcp_iter it;
+	struct rtcp_pkt q;
+	struct wr w;
+
+	CHECK(n <= SEQS_MAX);
+	CHECK(rtcp_nack_get(p, again, n / 2) == n / 2);
+	CHECK(memcmp(seqs, again, n / 2 * sizeof *seqs) == 0);
+	if (n == 0)
+		return;
+	wr_init(&w, buf, sizeof buf);
+	rtcp_put_nack(&w, p->ssrc, p->media_ssrc, seqs, n);
+	CHECK(!w.bad);
+	CHECK(rtcp_iter_init(&it, buf, wr_len(&w)) == 0 && rtcp_next(&it, &q));
+	CHECK(q.ssrc == p->ssrc && q.media_ssrc == p->media_ssrc);
+	unsigned m = rtcp_nack_get(&q, again, SEQS_MAX);
+
+	/* Whatever their order, all that were asked for are asked for again. */
+	for (unsigned i = 0; i < n; i++) {
+		unsigned j = 0;
+
+		while (j < m && again[j] != seqs[i])
+			j++;
+		CHECK(j < m);
+	}
+}
+
+static void try_reports(const struct rtcp_pkt *p)
+{
+	struct rtcp_block b;
+
+	CHECK(p->blocks <= RTCP_BLOCKS_MAX);
+	for (unsigned i = 0; i <= p->blocks; i++) {
+		rtcp_block_get(p, i, &b);
+		CHECK(b.lost >= -0x800000 && b.lost <= 0x7fffff);
+		sink += b.ssrc;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *copy = malloc(size ? size : 1);
+	const uint8_t *end = copy;
+	struct rtcp_iter it;
+	struct rtcp_pkt p;
+	unsigned packets = 0;
+
+	CHECK(copy);
+	if (size)
+		memcpy(copy, data, size);
+	if (rtcp_iter_init(&it, copy, size) == 0) {
+		while (rtcp_next(&it, &p)) {
+			uint32_t ssrc;
+			uint64_t bps;
+			uint8_t seq;
+
+			packets++;
+			walk(p.body, p.body_len);
+			try_reports(&p);
+			try_nack(&p);
+			for (unsigned i = 0; rtcp_fir_get(&p, i, &ssrc, &seq); i++)
+				CHECK(8 * (i + 1) <= p.body_len);
+			if (rtcp_remb_get(&p, &bps))
+				sink += (uint32_t)bps;
+			end = it.rd.p;
+		}
+		CHECK(packets > 0 && packets <= RTCP_PACKETS_MAX);
+		CHECK(end == copy + size);
+	}
+	free(copy);
+	return 0;
+}
