@@ -69,8 +69,9 @@ static bool h264_profile(const char *fmtp, uint16_t *profile)
 	return true;
 }
 
-/* Fills codec and profile; false if we can't use it. */
-static bool select_video(const struct sdp_codec *c, enum use use, struct nego_codec *out)
+/* Fills codec and profile; false if we can't use it. `sends`: the browser would encode.
+ */
+static bool select_video(const struct sdp_codec *c, bool sends, struct nego_codec *out)
 {
 	unsigned n;
 
@@ -92,7 +93,7 @@ static bool select_video(const struct sdp_codec *c, enum use use, struct nego_co
 	} else if (strcasecmp(c->name, "H264") == 0) {
 		/* Mode 0 wants packets as large as slices; only decoders may have it. */
 		n = sdp_fmtp_get_uint(c->fmtp, "packetization-mode", PROFILE_MAX, 0);
-		if (n > 1 || (n == 0 && use == USE_SOURCE))
+		if (n > 1 || (n == 0 && sends))
 			return false;
 		if (!h264_profile(c->fmtp, &out->h264_profile))
 			return false;
@@ -126,6 +127,10 @@ static uint8_t rtx_of(const struct sdp_media *m, uint8_t pt)
 
 void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_section *sec)
 {
+	/* An inactive section is judged by what it would be, or a restart would see in it
+	 * what the first answer did not. */
+	bool sends =
+		use == USE_SOURCE || (use == USE_INACTIVE && (m->dir & SDP_SENDONLY));
 	unsigned i;
 
 	sec->codec_count = 0;
@@ -140,7 +145,7 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			 * Firefox passes it over. */
 			out.nack = true;
 		} else {
-			if (!select_video(c, use, &out))
+			if (!select_video(c, sends, &out))
 				continue;
 			out.rtx_pt = rtx_of(m, c->pt);
 			out.nack = c->fb_nack;

@@ -699,6 +699,13 @@ static void test_restart_sections(void **state)
 
 static void test_fragment(void **state)
 {
+	/* As Debian's whip-client writes it (shortened). */
+	static const char gst[] =
+		"a=ice-ufrag:10EyhN7P4rMSReHJpMWLuUbKp3j0wpNN\r\n"
+		"a=ice-pwd:cSAnf/mQjMqiRm0Xgc+WX08B1zb6wfGW\r\n"
+		"m=audio 9 RTP/AVP 0\r\na=mid:video0\r\n"
+		"a=candidate:1 1 UDP 2015363327 192.0.2.2 47440 typ host\r\n"
+		"a=end-of-candidates\r\n";
 	static const char good[] =
 		"a=group:BUNDLE 0\r\na=ice-options:ice2\r\nm=audio 9 RTP/AVP 0\r\n"
 		"a=mid:0\r\na=ice-ufrag:EsAw\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\n"
@@ -732,6 +739,9 @@ static void test_fragment(void **state)
 	assert_int_equal(nego_read_fragment(good, strlen(good), ufrag, pwd), 0);
 	assert_string_equal(ufrag, "EsAw");
 	assert_string_equal(pwd, "P2uYro0UCOQ4zxjKXaWCBui1");
+	assert_int_equal(nego_read_fragment(gst, strlen(gst), ufrag, pwd), 0);
+	assert_string_equal(ufrag, "10EyhN7P4rMSReHJpMWLuUbKp3j0wpNN");
+	assert_string_equal(pwd, "cSAnf/mQjMqiRm0Xgc+WX08B1zb6wfGW");
 }
 
 static void test_match(void **state)
