@@ -99,8 +99,10 @@ int nego_answer(const struct sdp *offer, const struct nego_policy *policy, struc
  * order, with at least the plan's codecs and extensions under the same numbers, else -EPROTO);
  * takes new remote credentials and fingerprint (which must be the same one: a changed
  * fingerprint is -EACCES) and writes an answer with the plan's sections, the policy's local
- * credentials and candidates; the rest of the policy isn't looked at. A section that the offer
- * has paused or stopped is answered so and stays in the plan. */
+ * credentials and candidates; the rest of the policy isn't looked at. If the remote credentials
+ * haven't changed, it is no ICE restart: the plan's local ones stay, in plan and answer (Firefox
+ * refuses new ones it hasn't asked for), so see from plan->local_ufrag what to do. A section that
+ * the offer has paused or stopped is answered so and stays in the plan. */
 int nego_restart(const struct sdp *offer, const struct nego_policy *policy, struct nego_plan *plan,
 		 struct text *answer, char *why, size_t why_len) MUST_CHECK;
 

@@ -98,6 +98,8 @@ int nego_restart(const struct sdp *offer, const struct nego_policy *policy,
 		 struct nego_plan *plan, struct text *answer, char *why, size_t why_len)
 {
 	struct verdict verdicts[SDP_MEDIA_MAX];
+	struct nego_policy with = *policy;
+	struct nego_plan p = *plan;
 	struct remote remote;
 	int r;
 
@@ -117,9 +119,15 @@ int nego_restart(const struct sdp *offer, const struct nego_policy *policy,
 		snprintf(why, why_len, "the DTLS role has changed");
 		return -EPROTO;
 	}
-	r = finish(offer, policy, plan, verdicts, 2, answer, why, why_len);
+	if (strcmp(remote.ufrag, plan->remote_ufrag) == 0 &&
+	    strcmp(remote.pwd, plan->remote_pwd) == 0) {
+		with.local_ufrag = plan->local_ufrag;
+		with.local_pwd = plan->local_pwd;
+	}
+	plan_put_transport(&p, &with, &remote);
+	r = finish(offer, &with, &p, verdicts, 2, answer, why, why_len);
 	if (r == 0)
-		plan_put_transport(plan, policy, &remote);
+		*plan = p;
 	return r;
 }
 

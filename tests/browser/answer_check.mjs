@@ -10,7 +10,7 @@
 // playwright-core is looked for in $PALABRE_PW (a folder with node_modules), else /tmp/pw.
 // Firefox needs no driver: it speaks WebDriver BiDi itself.
 import { createRequire } from 'node:module';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,7 +35,7 @@ const OFFERS = {
 	},
 	audio: { video: 0, camera: false, tool: ['3', '0'],
 		 want: ['sendonly', ...Array(3).fill('recvonly')] },
-	simulcast: { video: 1, camera: true, simulcast: true, tool: ['3', '4'],
+	simulcast: { video: 1, camera: true, simulcast: true, dd: true, tool: ['3', '4'],
 		want: ['sendonly', 'sendonly', 'sendonly', 'sendonly', ...Array(4).fill('recvonly')] },
 	// Beyond the limits of slots: inactive. A listener who may send nothing: inactive.
 	limits: { video: 4, camera: true, tool: ['2', '1', 'listen'], check_only: true,
@@ -62,11 +62,31 @@ async function makeOffer(shape) {
 		pc.addTransceiver('audio', { direction: 'recvonly' });
 	for (let i = 0; i < shape.video; i++)
 		pc.addTransceiver('video', { direction: 'recvonly' });
+	/* What Chromium only offers when asked. */
+	for (const t of pc.getTransceivers()) {
+		if (!shape.dd || t.receiver.track.kind !== 'video' || !t.setHeaderExtensionsToNegotiate)
+			continue;
+		const list = t.getHeaderExtensionsToNegotiate();
+		for (const e of list)
+			if (e.uri.includes('dependency-descriptor'))
+				e.direction = 'sendrecv';
+		t.setHeaderExtensionsToNegotiate(list);
+	}
 	await pc.setLocalDescription();
 	return pc.localDescription.sdp;
 }
 
-// Runs in the page: "" or what went wrong; then the directions and what each side would send.
+// Runs in the page: the same connection offers again.
+async function offerAgain(what) {
+	if (what.restart)
+		pc.restartIce();
+	if (what.direction)
+		pc.getTransceivers()[0].direction = what.direction;
+	await pc.setLocalDescription();
+	return pc.localDescription.sdp;
+}
+
+// Runs in the page: "" or what went wrong; then the directions and what was agreed on.
 async function applyAnswer(answer) {
 	const tracks = [];
 	pc.ontrack = (e) => tracks.push(`${e.transceiver.mid}:${e.streams.map((s) => s.id)}`);
@@ -78,6 +98,8 @@ async function applyAnswer(answer) {
 	const out = { error: '', directions: pc.getTransceivers().map((t) => t.currentDirection), tracks };
 	out.codecs = pc.getTransceivers().map((t) => t.sender.getParameters().codecs
 		.map((c) => c.mimeType.replace(/^.*\//, '')).join(','));
+	out.dd = pc.getTransceivers().map((t) => t.getNegotiatedHeaderExtensions?.()
+		.some((e) => e.uri.includes('dependency-descriptor') && e.direction !== 'stopped'));
 	return out;
 }
 
@@ -158,6 +180,42 @@ async function startFirefox() {
 	};
 }
 
+// The answering program: offers and answers end with a NUL byte.
+function startTool(toolArgs) {
+	const child = spawn(tool, ['--print', ...toolArgs], { stdio: ['pipe', 'pipe', 'inherit'] });
+	let text = '', waiting, ended = false;
+	const look = () => {
+		const end = text.indexOf('\0');
+		if (waiting && (end >= 0 || ended)) {
+			waiting(end >= 0 ? text.slice(0, end) : '');
+			text = text.slice(end + 1);
+			waiting = undefined;
+		}
+	};
+	child.stdout.on('data', (d) => { text += d; look(); });
+	child.stdout.on('end', () => { ended = true; look(); });
+	child.stdin.on('error', () => {});
+	return {
+		ask: (offer) => new Promise((done) => {
+			waiting = done;
+			child.stdin.write(`${offer}\0`);
+			look();
+		}),
+		stop: () => child.stdin.end(),
+	};
+}
+
+// One offer, answered and applied: true if the directions are as meant.
+async function check(browser, answerer, name, offer, want) {
+	const answer = await answerer.ask(offer);
+	const got = answer ? await browser.run(applyAnswer, answer) : { error: 'no answer' };
+	const good = !got.error && JSON.stringify(got.directions) === JSON.stringify(want);
+	console.log(`${good ? 'ok' : 'FAILED'} ${name} ${got.error || got.directions.join(' ')}`);
+	if (args.includes('--verbose'))
+		console.log(got);
+	return { good, got };
+}
+
 let failed = 0;
 for (const [name, start] of [['chromium', startChromium], ['firefox', startFirefox]]) {
 	if (only && only !== name)
@@ -172,17 +230,28 @@ for (const [name, start] of [['chromium', startChromium], ['firefox', startFiref
 				writeFileSync(join(capture, `${name}-${what}.sdp`), offer);
 				console.log(`${name} ${what}: ${offer.length} bytes`);
 			} else {
-				const made = spawnSync(tool, ['--print', ...shape.tool], { input: offer });
-				const got = made.status === 0 ?
-					await browser.run(applyAnswer, made.stdout.toString()) :
-					{ error: `tool: ${made.stderr}` };
-				const good = !got.error &&
-					JSON.stringify(got.directions) === JSON.stringify(shape.want);
-				failed += !good;
-				console.log(`${good ? 'ok' : 'FAILED'} ${name} ${what} ${
-					got.error || got.directions.join(' ')}`);
-				if (args.includes('--verbose'))
-					console.log(got);
+				const answerer = startTool(shape.tool);
+				const again = async (how, change, want) => {
+					const next = await browser.run(offerAgain, change);
+					failed += !(await check(browser, answerer,
+						`${name} ${what} ${how}`, next, want)).good;
+				};
+				const first = await check(browser, answerer, `${name} ${what}`, offer,
+					shape.want);
+				failed += !first.good;
+				/* The camera's section and the last, a video slot. */
+				if (shape.dd && offer.includes('#dependency-descriptor') &&
+				    (first.got.dd[1] === false || first.got.dd.at(-1) === false)) {
+					console.log(`FAILED ${name} ${what} dependency descriptor`);
+					failed++;
+				}
+				await again('restart', { restart: true }, shape.want);
+				if (shape.want[0] === 'sendonly') {
+					await again('pause', { direction: 'inactive' },
+						['inactive', ...shape.want.slice(1)]);
+					await again('resume', { direction: 'sendonly' }, shape.want);
+				}
+				answerer.stop();
 			}
 			await browser.run(closeOffer);
 		}

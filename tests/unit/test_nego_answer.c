@@ -635,6 +635,15 @@ static void test_restart_paused(void **state)
 	assert_int_equal(
 		sdp_parse(f.answer_arena, f.answer.s, f.answer.len, &f.sdp, &why), 0);
 	assert_directions(f.sdp, "isss");
+	/* The same credentials: no ICE restart, ours stay. */
+	assert_string_equal(f.plan.local_ufrag, "srvufrag");
+	assert_string_equal(f.sdp->media[0].ice.ufrag, "srvufrag");
+	unload(&f);
+	/* The password alone makes a restart, too. */
+	begin_restart(&f, "chromium-audio", "a=ice-pwd:", "a=ice-pwd:New");
+	assert_int_equal(restart(&f), 0);
+	assert_string_equal(f.plan.local_ufrag, "newufrag");
+	assert_memory_equal(f.plan.remote_pwd, "New", 3);
 	unload(&f);
 }
 
@@ -789,31 +798,49 @@ static void test_match(void **state)
 	assert_string_equal(stream_kind_names[STREAM_SCREEN_AUDIO], "screenaudio");
 }
 
-/* For answer_check.mjs. */
-static int print_answer(int argc, char **argv)
+/* Up to a NUL byte or the end. false at the end. */
+static bool read_offer(char *text, size_t *len)
 {
+	int c;
+
+	for (*len = 0; (c = getchar()) != EOF && c != 0;)
+		if (*len <= SDP_BYTES_MAX)
+			text[(*len)++] = (char)c;
+	return *len > 0;
+}
+
+/* For answer_check.mjs: offers end with a NUL byte, and so do the answers. Offers after
+ * the first are restarts. */
+static int print_answers(int argc, char **argv)
+{
+	static char text[SDP_BYTES_MAX + 1];
 	struct fixture f = { 0 };
 	const char *why = NULL;
-	unsigned i;
+	unsigned i, round;
 	size_t len;
-	int r;
+	int r = 0;
 
-	f.arena = arena_create(SDP_ARENA_MAX);
-	f.text = malloc(SDP_BYTES_MAX + 1);
-	len = fread(f.text, 1, SDP_BYTES_MAX + 1, stdin);
-	r = sdp_parse(f.arena, f.text, len, &f.offer, &why);
-	if (r == 0) {
-		policy_init(&f, (unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
-		for (i = 0; argc > 4 && i < STREAM_KINDS; i++)
-			f.policy.may_send[i] = false;
-		why = f.why;
-		r = answer(&f);
+	policy_init(&f, (unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]));
+	for (i = 0; argc > 4 && i < STREAM_KINDS; i++)
+		f.policy.may_send[i] = false;
+	for (round = 0; r == 0 && read_offer(text, &len); round++) {
+		f.arena = arena_create(SDP_ARENA_MAX);
+		r = sdp_parse(f.arena, text, len, &f.offer, &why);
+		if (r == 0) {
+			why = f.why;
+			f.policy.local_ufrag = round % 2 ? "srvagain" : "srvufrag";
+			r = round ? nego_restart(f.offer, &f.policy, &f.plan, &f.answer,
+						 f.why, sizeof f.why)
+				  : answer(&f);
+		}
+		if (r == 0)
+			fwrite(f.answer.s, 1, f.answer.len + 1, stdout);
+		else
+			fprintf(stderr, "%s\n", why);
+		fflush(stdout);
+		arena_destroy(f.arena);
+		text_free(&f.answer);
 	}
-	if (r == 0)
-		fwrite(f.answer.s, 1, f.answer.len, stdout);
-	else
-		fprintf(stderr, "%s\n", why);
-	unload(&f);
 	return r < 0;
 }
 
@@ -842,6 +869,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 3 && strcmp(argv[1], "--print") == 0)
-		return print_answer(argc, argv);
+		return print_answers(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
