@@ -83,7 +83,7 @@ void *mem_create(size_t size, mem_destroy_fn destroy) MUST_CHECK;
 void *mem_ref(void *obj);
 /* Drops one reference, destroys at zero. Always returns NULL: `p = mem_unref(p)`. */
 void *mem_unref(void *obj);
-/* Makes the n-th next mem_create fail (0: never). Tests only. */
+/* Makes the n-th next mem_create of this thread fail (0: never). Tests only. */
 void mem_fail_after(unsigned n);
 
 /* ---- random and comparison ------------------------------------------------------------ */
@@ -250,7 +250,8 @@ int ring_fd(const struct ring *r);
 int ring_push(struct ring *r, const void *item) MUST_CHECK;
 /* Copies an item out. true if there was one. Consumer's thread. */
 bool ring_pop(struct ring *r, void *item);
-/* Consumer: clears the eventfd; call before popping until empty. */
+/* Consumer: clears the eventfd; call before popping until empty. A consumer that stops
+ * earlier must come back by itself: no new signal tells of what it left. */
 void ring_clear(struct ring *r);
 
 /* ---- hash table with caller's nodes (control and worker state; no allocation after create
@@ -288,7 +289,8 @@ void wheel_destroy(struct wheel *w);
 /* (Re)arms: fires once at or after due_us. Past times fire at the next wheel_run. */
 void wheel_arm(struct wheel *w, struct timer *t, uint64_t due_us);
 void wheel_disarm(struct wheel *w, struct timer *t);
-/* Fires everything due at now_us. Handlers may arm and disarm anything. */
+/* Fires everything due at now_us. Handlers may arm and disarm anything (what they arm for
+ * now or the past fires at the next run), and free their own timer; not run the wheel. */
 void wheel_run(struct wheel *w, uint64_t now_us);
 /* When the next timer is due (a lower bound, at most 1 s away), UINT64_MAX if none is armed. */
 uint64_t wheel_next_us(const struct wheel *w, uint64_t now_us);

@@ -58,7 +58,8 @@ int conf_parse(struct conf *c, const char *name, const char *text, size_t len, c
 int conf_check(const struct conf *c, const char *name, char *why, size_t why_len) MUST_CHECK;
 /* Sets one option by "section.name", as from the command line. */
 int conf_set(struct conf *c, const char *name, const char *value, char *why, size_t why_len) MUST_CHECK;
-/* Prints the sample configuration: every option with its text, unit, range and default. */
+/* Prints the sample configuration: every option with its text, unit, range and default.
+ * `line` comes without its newline. */
 void conf_print_sample(void (*out)(const char *line, void *arg), void *arg);
 
 #endif

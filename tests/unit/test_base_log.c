@@ -24,7 +24,8 @@ static int saved_stderr = -1, file = -1;
 static void capture_start(void)
 {
 	file = memfd_create("log", MFD_CLOEXEC);
-	/* A memfd has no lock on its position, as a pipe, a socket and a file on disk have. */
+	/* A memfd has no lock on its position, as a pipe, a socket and a file on disk
+	 * have. */
 	fcntl(file, F_SETFL, O_APPEND);
 	saved_stderr = dup(STDERR_FILENO);
 	dup2(file, STDERR_FILENO);
