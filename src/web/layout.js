@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Pure functions: who is shown, where, and what the server is asked for. No document, no
+// clock; tests/browser/page_unit.mjs runs them in Node.
+
+/** @typedef {{x: number, y: number, w: number, h: number}} Rect  x from the inline start, css pixels */
+/** @typedef {{key: string, id: string, kind: 'camera'|'screen', video: boolean, rank: number, fixed: boolean}} Candidate
+ *  rank: larger is more important; fixed: must be shown */
+
+export const GAP = 8;
+const WIDEST = 16 / 9;
+const TALLEST = 4 / 5;
+
+/** One or two letters that stand for a name. @param {string} name */
+export function initials(name) {
+	const parts = name.trim().split(/[\s._-]+/u).filter((w) => /[\p{L}\p{N}]/u.test(w));
+	const first = (/** @type {string} */ w) => (w.match(/[\p{L}\p{N}]/u) || [''])[0];
+	if (!parts.length)
+		return '?';
+	const last = parts.length > 1 ? first(parts[parts.length - 1]) : '';
+	return (first(parts[0]) + last).toLocaleUpperCase();
+}
+
+/** One of `count` colours, the same for the same text. @param {string} text @param {number} count */
+export function hue(text, count) {
+	let h = 0;
+	for (const c of text)
+		h = (h * 31 + (c.codePointAt(0) || 0)) >>> 0;
+	return h % count;
+}
+
+/** Has a frame with RTP timestamp `frame` reached `ts`? Both wrap at 2^32. @param {number} frame @param {number} ts */
+export function rtpReached(frame, ts) {
+	return ((frame - ts) >>> 0) < 0x80000000;
+}
+
+/**
+ * The grid whose tiles are largest. Returns n rectangles, centred, the last row too.
+ * @param {number} width @param {number} height @param {number} n
+ * @returns {Rect[]}
+ */
+export function grid(width, height, n) {
+	if (n < 1 || width <= 0 || height <= 0)
+		return [];
+	let best = { cols: 1, w: 0, h: 0 };
+	for (let cols = 1; cols <= n; cols++) {
+		const rows = Math.ceil(n / cols);
+		let w = (width - (cols - 1) * GAP) / cols;
+		let h = (height - (rows - 1) * GAP) / rows;
+		if (w <= 0 || h <= 0)
+			continue;
+		if (w / h > WIDEST)
+			w = h * WIDEST;
+		else if (w / h < TALLEST)
+			h = w / TALLEST;
+		// A hole in the last row is worth a few pixels less than none.
+		if (w * h * (rows * cols === n ? 1.05 : 1) > best.w * best.h)
+			best = { cols, w: Math.floor(w), h: Math.floor(h) };
+	}
+	const rows = Math.ceil(n / best.cols);
+	const top = (height - rows * best.h - (rows - 1) * GAP) / 2;
+	/** @type {Rect[]} */
+	const rects = [];
+	for (let i = 0; i < n; i++) {
+		const row = Math.floor(i / best.cols);
+		const inRow = Math.min(best.cols, n - row * best.cols);
+		const start = (width - inRow * best.w - (inRow - 1) * GAP) / 2;
+		rects.push({ x: Math.round(start + (i % best.cols) * (best.w + GAP)),
+			y: Math.round(top + row * (best.h + GAP)), w: best.w, h: best.h });
+	}
+	return rects;
+}
+
+/**
+ * One large, the others in a strip: below on a tall stage, at the inline end on a wide one.
+ * The first rectangle is the large one. At most stripSize() others.
+ * @param {number} width @param {number} height @param {number} others
+ * @returns {Rect[]}
+ */
+export function spotlight(width, height, others) {
+	if (!others)
+		return [{ x: 0, y: 0, w: width, h: height }];
+	const s = strip(width, height);
+	const total = others * (s.along + GAP) - GAP;
+	const begin = Math.max(0, ((s.tall ? width : height) - total) / 2);
+	/** @type {Rect[]} */
+	const rects = [s.tall ? { x: 0, y: 0, w: width, h: height - s.across - GAP }
+		: { x: 0, y: 0, w: width - s.across - GAP, h: height }];
+	for (let i = 0; i < others; i++) {
+		const at = Math.round(begin + i * (s.along + GAP));
+		rects.push(s.tall ? { x: at, y: height - s.across, w: s.along, h: s.across }
+			: { x: width - s.across, y: at, w: s.across, h: s.along });
+	}
+	return rects;
+}
+
+/** @param {number} width @param {number} height */
+function strip(width, height) {
+	const tall = width < height * 1.15;
+	const across = Math.round(tall ? Math.min(150, Math.max(84, height * 0.2))
+		: Math.min(230, Math.max(120, width * 0.2)));
+	const along = Math.round(tall ? across * 1.1 : across * 0.68);
+	const fits = Math.max(1, Math.floor(((tall ? width : height) + GAP) / (along + GAP)));
+	return { tall, across, along, fits };
+}
+
+/** @param {number} width @param {number} height */
+export const stripSize = (width, height) => strip(width, height).fits;
+
+/** How many tiles of a readable size fit. @param {number} width @param {number} height */
+export function gridSize(width, height) {
+	const wide = width >= 700;
+	const [w, h] = wide ? [200, 140] : [132, 104];
+	const cols = Math.max(1, Math.floor((width + GAP) / (w + GAP)));
+	const rows = Math.max(1, Math.floor((height + GAP) / (h + GAP)));
+	return Math.max(2, Math.min(25, cols * rows));
+}
+
+/**
+ * The keys to show, in order. Tiles keep their places: somebody new takes the place of the least
+ * important one, and nobody moves because somebody else speaks.
+ * @param {Candidate[]} all @param {string[]} before @param {number} limit
+ * @returns {string[]}
+ */
+export function choose(all, before, limit) {
+	/** @type {Map<string, Candidate>} */
+	const byKey = new Map(all.map((c) => [c.key, c]));
+	const rank = (/** @type {string} */ key) => {
+		const c = byKey.get(key);
+		return c ? (c.fixed ? Infinity : c.rank) : -Infinity;
+	};
+	const shown = before.filter((key) => byKey.has(key));
+	const rest = all.filter((c) => !shown.includes(c.key));
+	while (shown.length > limit) {
+		let worst = shown.length - 1;
+		for (let i = worst; i >= 0; i--)
+			if (rank(shown[i]) < rank(shown[worst]))
+				worst = i;
+		rest.push(/** @type {Candidate} */ (byKey.get(shown.splice(worst, 1)[0])));
+	}
+	rest.sort((a, b) => rank(b.key) - rank(a.key) || 0);
+	for (const c of rest) {
+		if (shown.length < limit) {
+			shown.push(c.key);
+			continue;
+		}
+		let worst = 0;
+		for (let i = 1; i < shown.length; i++)
+			if (rank(shown[i]) <= rank(shown[worst]))
+				worst = i;
+		if (rank(c.key) > rank(shown[worst]))
+			shown[worst] = c.key;
+	}
+	return shown;
+}
+
+/**
+ * What to ask the server for: the tiles with pictures, most important first, in real pixels
+ * rounded up to 16 so that a window being dragged does not send a message per pixel.
+ * @param {{id: string, kind: 'camera'|'screen', rank: number, w: number, h: number}[]} tiles
+ * @param {number} ratio devicePixelRatio
+ */
+export function viewList(tiles, ratio) {
+	const pixels = (/** @type {number} */ css) => Math.min(4096, Math.ceil(css * ratio / 16) * 16);
+	return [...tiles].sort((a, b) => b.rank - a.rank).slice(0, 64)
+		.map((v) => ({ p: v.id, k: v.kind, w: pixels(v.w), h: pixels(v.h) }));
+}
+
+/** Delay before try number `n` (0, 1, …): 0.2 s, doubling to 5 s. @param {number} n @param {number} random 0…1 */
+export function retryDelay(n, random) {
+	// ± 15 %: five hundred pages that lost the same server must not knock in the same instant.
+	return Math.min(5000, 200 * 2 ** Math.min(n, 10)) * (0.85 + 0.3 * random);
+}
+
+/**
+ * @param {string} text a pasted link
+ * @param {string} base address of this page
+ * @returns {string} the link if it is one to a call, else ''
+ */
+export function readLink(text, base) {
+	try {
+		const url = new URL(text.trim(), base);
+		const ok = /^https?:$/.test(url.protocol) && /^\/r\/[a-z0-9-]{1,64}\/?$/.test(url.pathname);
+		return ok && url.hash.length > 1 ? url.href : '';
+	} catch {
+		return '';
+	}
+}

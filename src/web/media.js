@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Microphone, camera and screen of this device: opening, closing, choosing, level.
+// Invariant: a track in `media` is live; whoever is told by onMedia() looks at what is there.
+
+/** @typedef {'denied'|'missing'|'busy'|'unsupported'|''} Problem */
+/** @typedef {'mic'|'camera'|'speaker'} Device */
+
+export const media = {
+	/** @type {MediaStreamTrack|null} */ mic: null,
+	/** @type {MediaStreamTrack|null} */ camera: null,
+	/** @type {MediaStreamTrack|null} */ screen: null,
+	/** @type {MediaStreamTrack|null} */ screenaudio: null,
+	/** @type {{mic: Problem, camera: Problem}} */ problem: { mic: '', camera: '' },
+	/** Being asked for at the moment. */
+	opening: { mic: false, camera: false },
+	/** deviceId chosen, '' = the browser's choice. */
+	device: { mic: '', camera: '', speaker: '' },
+	/** @type {{mic: MediaDeviceInfo[], camera: MediaDeviceInfo[], speaker: MediaDeviceInfo[]}} */
+	devices: { mic: [], camera: [], speaker: [] },
+};
+
+/** @type {Set<() => void>} */
+const listeners = new Set();
+/** @param {() => void} f */
+export function onMedia(f) {
+	listeners.add(f);
+}
+function tell() {
+	for (const f of listeners)
+		f();
+}
+
+const audioWish = () => ({
+	// One channel: voice, and half the data where a browser would send two.
+	channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true,
+	...(media.device.mic ? { deviceId: { exact: media.device.mic } } : {}),
+});
+const videoWish = () => ({
+	width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 24, max: 24 },
+	...(media.device.camera ? { deviceId: { exact: media.device.camera } } : { facingMode: 'user' }),
+});
+
+/** @param {unknown} e @returns {Problem} */
+function problemOf(e) {
+	const name = e instanceof Error || e instanceof DOMException ? e.name : '';
+	if (name === 'NotAllowedError' || name === 'SecurityError')
+		return 'denied';
+	if (name === 'NotFoundError' || name === 'OverconstrainedError')
+		return 'missing';
+	return 'busy';
+}
+
+/** The camera may be given up while the browser still asks for it. */
+let cameraWanted = false;
+
+/**
+ * Opens what is asked for. One question for both where possible; if that fails each alone, so
+ * that a missing camera does not cost the microphone.
+ * @param {{mic?: boolean, camera?: boolean}} what
+ */
+export async function openDevices({ mic = false, camera = false }) {
+	mic = mic && !media.mic && !media.opening.mic;
+	camera = camera && !media.camera && !media.opening.camera;
+	if (camera)
+		cameraWanted = true;
+	if (!mic && !camera)
+		return;
+	if (!navigator.mediaDevices?.getUserMedia) {
+		if (mic)
+			media.problem.mic = 'unsupported';
+		if (camera)
+			media.problem.camera = 'unsupported';
+		tell();
+		return;
+	}
+	if (mic)
+		media.opening.mic = true;
+	if (camera)
+		media.opening.camera = true;
+	tell();
+	try {
+		take(await ask(mic, camera));
+		if (mic)
+			media.problem.mic = '';
+		if (camera)
+			media.problem.camera = '';
+	} catch (e) {
+		if (mic && camera) {
+			await openAlone('mic');
+			await openAlone('camera');
+		} else {
+			await openAlone(mic ? 'mic' : 'camera', e);
+		}
+	}
+	if (mic)
+		media.opening.mic = false;
+	if (camera)
+		media.opening.camera = false;
+	tell();
+	listDevices();
+}
+
+/** @param {boolean} mic @param {boolean} camera */
+const ask = (mic, camera) => navigator.mediaDevices.getUserMedia({
+	...(mic ? { audio: audioWish() } : {}), ...(camera ? { video: videoWish() } : {}) });
+
+/** @param {'mic'|'camera'} kind @param {unknown} [failed] */
+async function openAlone(kind, failed) {
+	try {
+		if (failed && !media.device[kind])
+			throw failed;
+		// The device chosen may have been unplugged: then whichever there is.
+		if (failed)
+			media.device[kind] = '';
+		take(await ask(kind === 'mic', kind === 'camera'));
+		media.problem[kind] = '';
+	} catch (e) {
+		media.problem[kind] = problemOf(e);
+	}
+}
+
+/** @param {MediaStream} stream */
+function take(stream) {
+	for (const track of stream.getTracks()) {
+		const kind = track.kind === 'audio' ? 'mic' : 'camera';
+		if (kind === 'camera' && !cameraWanted) {
+			track.stop();
+			continue;
+		}
+		media[kind]?.stop();
+		media[kind] = track;
+		track.contentHint = kind === 'mic' ? 'speech' : 'motion';
+		// Unplugged, or taken back in the browser's own controls.
+		track.onended = () => {
+			if (media[kind] !== track)
+				return;
+			media[kind] = null;
+			media.problem[kind] = 'missing';
+			media.device[kind] = '';
+			tell();
+			if (kind === 'mic')
+				openDevices({ mic: true });
+		};
+	}
+}
+
+/** Stops the device, so that its light goes out. @param {'mic'|'camera'} kind */
+export function closeDevice(kind) {
+	if (kind === 'camera')
+		cameraWanted = false;
+	media[kind]?.stop();
+	media[kind] = null;
+	tell();
+}
+
+/** @param {Device} kind @param {string} id */
+export async function chooseDevice(kind, id) {
+	media.device[kind] = id;
+	if (kind === 'speaker') {
+		tell();
+		return;
+	}
+	if (!media[kind] && kind === 'camera')
+		return; // off: the next time it is switched on
+	media[kind]?.stop();
+	media[kind] = null;
+	await openDevices({ [kind]: true });
+}
+
+export async function openScreen() {
+	const stream = await navigator.mediaDevices.getDisplayMedia({
+		video: { frameRate: { ideal: 10, max: 15 } }, audio: true });
+	media.screen = stream.getVideoTracks()[0] || null;
+	media.screenaudio = stream.getAudioTracks()[0] || null;
+	if (media.screen) {
+		const track = media.screen;
+		track.contentHint = 'detail';
+		track.onended = () => media.screen === track && closeScreen();
+	}
+	if (media.screenaudio) {
+		const track = media.screenaudio;
+		track.contentHint = 'music';
+		track.onended = () => {
+			if (media.screenaudio === track)
+				media.screenaudio = null;
+			tell();
+		};
+	}
+	tell();
+}
+
+export function closeScreen() {
+	media.screen?.stop();
+	media.screenaudio?.stop();
+	media.screen = media.screenaudio = null;
+	tell();
+}
+
+export function closeAll() {
+	closeScreen();
+	closeDevice('camera');
+	closeDevice('mic');
+}
+
+export async function listDevices() {
+	try {
+		const all = await navigator.mediaDevices.enumerateDevices();
+		const of = (/** @type {string} */ kind) => all.filter((d) => d.kind === kind && d.deviceId);
+		media.devices = { mic: of('audioinput'), camera: of('videoinput'), speaker: of('audiooutput') };
+	} catch { /* an old browser: nothing to choose from */ }
+	tell();
+}
+
+navigator.mediaDevices?.addEventListener?.('devicechange', () => {
+	listDevices();
+	// A headset plugged in after "none found".
+	if (media.problem.mic === 'missing' && !media.mic)
+		openDevices({ mic: true });
+});
+
+/** Calls `show` with 0…1 about 12 times a second while a microphone is open. Returns how to stop it. @param {(level: number) => void} show */
+export function measureMic(show) {
+	/** @type {AudioContext|null} */ let context = null;
+	/** @type {MediaStreamTrack|null} */ let track = null;
+	/** @type {AnalyserNode|null} */ let node = null;
+	/** @type {Float32Array<ArrayBuffer>} */ let samples = new Float32Array(512);
+	const timer = setInterval(() => {
+		if (media.mic !== track) {
+			track = media.mic;
+			context?.close();
+			context = node = null;
+			if (track && 'AudioContext' in globalThis) {
+				context = new AudioContext();
+				node = context.createAnalyser();
+				node.fftSize = 512;
+				context.createMediaStreamSource(new MediaStream([track])).connect(node);
+			}
+		}
+		if (!node) {
+			show(0);
+			return;
+		}
+		node.getFloatTimeDomainData(samples);
+		let sum = 0;
+		for (const s of samples)
+			sum += s * s;
+		// −60 dB…−12 dB over the whole width: what speech covers.
+		const db = 10 * Math.log10(sum / samples.length + 1e-9);
+		show(Math.max(0, Math.min(1, (db + 60) / 48)));
+	}, 80);
+	return () => {
+		clearInterval(timer);
+		context?.close();
+	};
+}

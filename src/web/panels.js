@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Everything around the tiles: the bar, the line that says how the connection is, people,
+// settings, the last page.
+import { state, changed, inCall, maySend } from './state.js';
+import { LANGUAGES, language, loadLanguage, t, tn } from './i18n.js';
+import { box, button, get, icon, make, setAttr, setIcon, setNotice, setText } from './dom.js';
+import { hue, initials } from './layout.js';
+import { chooseDevice, listDevices, media } from './media.js';
+import { leave, listeners, setMode, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { playSound, setSpeaker } from './slots.js';
+import { deviceProblem } from './prejoin.js';
+
+// ---- the bar ----
+
+export function setupPanels() {
+	button('mic').onclick = toggleMic;
+	button('camera').onclick = toggleCamera;
+	button('screen').onclick = toggleScreen;
+	button('leave').onclick = leave;
+	button('people-button').onclick = togglePeople;
+	button('people-close').onclick = closePeople;
+	button('settings-button').onclick = openSettings;
+	button('settings-close').onclick = () => get('settings', HTMLDialogElement).close();
+	button('play-sound').onclick = playSound;
+	box('people').addEventListener('keydown', (e) => {
+		if (e.key === 'Escape')
+			closePeople();
+	});
+	// A click beside a sheet closes it, as people expect.
+	box('settings').addEventListener('click', (e) => {
+		if (e.target === e.currentTarget)
+			get('settings', HTMLDialogElement).close();
+	});
+	for (const e of document.querySelectorAll('select[data-device]'))
+		if (e instanceof HTMLSelectElement)
+			e.onchange = () => chooseDevice(/** @type {any} */ (e.dataset.device), e.value).then(setSpeaker);
+	get('mode-select', HTMLSelectElement).onchange = (e) =>
+		setMode(/** @type {HTMLSelectElement} */ (e.target).value === 'voice' ? 'voice' : 'video');
+	for (const e of document.querySelectorAll('.lang-select')) {
+		if (!(e instanceof HTMLSelectElement))
+			continue;
+		for (const [code, name] of Object.entries(LANGUAGES)) {
+			const option = make('option', '', name);
+			option.value = code;
+			option.lang = code;
+			e.append(option);
+		}
+		e.onchange = () => loadLanguage(e.value).then(changed);
+	}
+	document.addEventListener('keydown', onKey);
+	listeners.said = said;
+}
+
+/** @param {KeyboardEvent} e */
+function onKey(e) {
+	if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || !inCall())
+		return;
+	if (e.target instanceof HTMLElement && e.target.closest('input, select, textarea, dialog[open]:not(#people)'))
+		return;
+	/** @type {Record<string, () => void>} */
+	const keys = { m: toggleMic, v: toggleCamera, s: toggleScreen, p: togglePeople, d: openSettings };
+	const action = keys[e.key.toLowerCase()];
+	if (action) {
+		e.preventDefault();
+		action();
+	}
+}
+
+export function renderBar() {
+	if (!inCall())
+		return;
+	const video = state.mode === 'video' && maySend();
+	toggle('mic', state.want.mic && !!media.mic, maySend());
+	toggle('camera', state.want.camera && !!media.camera, video);
+	toggle('screen', !!media.screen, video && !!navigator.mediaDevices?.getDisplayMedia);
+	const people = button('people-button');
+	setAttr(people, 'aria-expanded', String(state.peopleOpen));
+	setAttr(people, 'title', t('bar.people.tip'));
+	setText(box('people-count'), String(state.people.size || ''));
+	setAttr(button('settings-button'), 'title', t('bar.settings.tip'));
+	setAttr(button('leave'), 'title', t('bar.leave.tip'));
+	button('play-sound').hidden = !state.soundBlocked;
+	setText(box('call-title'), t('call.title', { room: state.room }));
+}
+
+/** @param {'mic'|'camera'|'screen'} id @param {boolean} on @param {boolean} there */
+function toggle(id, on, there) {
+	const b = button(id);
+	b.hidden = !there;
+	setAttr(b, 'aria-pressed', String(on));
+	setAttr(b, 'title', t(`bar.${id}.${on ? 'on' : 'off'}`));
+	if (id !== 'screen')
+		setIcon(b, on ? id : `${id}-off`);
+}
+
+// ---- how the connection is ----
+
+/** @returns {[string, string]} words, and the kind of line: '', busy, warn, good */
+function status() {
+	const { net, phase } = state;
+	if (phase === 'connecting')
+		return [t('status.connecting'), 'busy'];
+	if (phase === 'reconnecting')
+		return [t(navigator.onLine === false ? 'status.offline' : 'status.reconnecting'), 'busy'];
+	if (net.backUntil > Date.now())
+		return [t('status.back'), 'good'];
+	if (net.weak)
+		return [t('status.weak'), 'warn'];
+	if (state.message)
+		return [t('problem.screen'), 'warn'];
+	if (!maySend())
+		return [t('status.listener'), ''];
+	if (state.want.mic && !media.mic && !media.opening.mic)
+		return [t('status.unheard'), 'warn'];
+	return ['', ''];
+}
+
+export function renderStatus() {
+	const [words, kind] = inCall() ? status() : ['', ''];
+	const line = box('status');
+	setText(line, words);
+	line.dataset.kind = kind;
+}
+
+// ---- what is said aloud ----
+
+/** @type {Map<string, string[]>} */
+const heard = new Map();
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let sayTimer = undefined;
+
+/** Collected for a second and a half: fifty people arriving are one sentence. @param {string} what @param {string} name */
+function said(what, name) {
+	heard.set(what, [...(heard.get(what) || []), name]);
+	sayTimer = sayTimer || setTimeout(() => {
+		sayTimer = undefined;
+		/** @type {string[]} */
+		const lines = [];
+		for (const [kind, names] of heard)
+			lines.push(names.length > 2 && kind !== 'screen' ? t(`said.${kind}.many`, { n: names.length })
+				: names.map((n) => t(`said.${kind}`, { name: n })).join('. '));
+		heard.clear();
+		setText(box('announcer'), lines.join('. '));
+	}, 1500);
+}
+
+// ---- people ----
+
+function togglePeople() {
+	if (state.peopleOpen)
+		closePeople();
+	else
+		state.peopleOpen = true;
+	changed();
+}
+
+function closePeople() {
+	state.peopleOpen = false;
+	changed();
+	button('people-button').focus();
+}
+
+/** @type {Map<string, HTMLLIElement>} */
+const rows = new Map();
+
+export function renderPeople() {
+	const dialog = get('people', HTMLDialogElement);
+	const open = state.peopleOpen && inCall();
+	document.documentElement.dataset.people = String(open);
+	if (!open) {
+		if (dialog.open)
+			dialog.close();
+		return;
+	}
+	setText(box('people-title'), tn('people.title', state.people.size));
+	const order = new Intl.Collator(language(), { sensitivity: 'base' });
+	const group = (/** @type {import('./state.js').Member} */ p) => p.id === state.me.id ? 0 : p.away ? 3 : p.mic ? 1 : 2;
+	const list = [...state.people.values()].sort((a, b) => group(a) - group(b) || order.compare(a.name, b.name));
+	const ids = new Set(list.map((p) => p.id));
+	for (const [id, row] of rows)
+		if (!ids.has(id)) {
+			row.remove();
+			rows.delete(id);
+		}
+	const ul = box('people-list');
+	list.forEach((p, i) => {
+		const row = rows.get(p.id) || makeRow(p.id);
+		if (ul.children[i] !== row)
+			ul.insertBefore(row, ul.children[i] || null);
+		renderRow(row, p);
+	});
+	if (!dialog.open)
+		dialog.show();
+}
+
+/** @param {string} id */
+function makeRow(id) {
+	const row = make('li', `person hue${hue(id, 6)}`, make('span', 'face'), make('span', 'person-name', make('bdi'), make('small')),
+		make('span', 'marks'));
+	row.firstElementChild?.setAttribute('aria-hidden', 'true');
+	rows.set(id, row);
+	return row;
+}
+
+/** @param {HTMLLIElement} row @param {import('./state.js').Member} p */
+function renderRow(row, p) {
+	const mine = p.id === state.me.id;
+	const speaking = state.speakers.includes(p.id) && p.mic;
+	const [face, name, marks] = row.children;
+	setText(face, initials(p.name));
+	setText(name.children[0], mine ? t('you.named', { name: p.name }) : p.name);
+	const plain = p.role === 'speaker' || !p.role;
+	setText(name.children[1], p.away ? t('people.away') : plain ? '' : t(`role.${p.role}`));
+	row.dataset.speaking = String(speaking);
+	row.dataset.away = String(p.away);
+	/** @type {[string, string][]} */
+	const list = [];
+	if (p.screen)
+		list.push(['screen', t('people.screen')]);
+	if (p.camera)
+		list.push(['camera', t('people.camera')]);
+	if (p.role !== 'listener')
+		list.push(speaking ? ['speaking', t('people.speaking')] : p.mic ? ['mic', t('people.mic')] : ['mic-off', t('people.muted')]);
+	const key = list.map(([i]) => i).join() + language();
+	if (marks instanceof HTMLElement && marks.dataset.key !== key) {
+		marks.dataset.key = key;
+		marks.replaceChildren(...list.map(([i, words]) => {
+			const mark = make('span', `mark ${i}`, icon(i), make('span', 'hush', words));
+			mark.title = words;
+			return mark;
+		}));
+	}
+}
+
+// ---- settings ----
+
+function openSettings() {
+	listDevices();
+	const dialog = get('settings', HTMLDialogElement);
+	if (!dialog.open)
+		dialog.showModal();
+}
+
+const megabytes = () => (state.bytes / 1e6).toLocaleString(language(), { maximumFractionDigits: state.bytes < 1e7 ? 1 : 0 });
+
+export function renderSettings() {
+	const dialog = get('settings', HTMLDialogElement);
+	if (dialog.open && !inCall())
+		dialog.close();
+	for (const e of document.querySelectorAll('select[data-device]'))
+		if (e instanceof HTMLSelectElement)
+			fillDevices(e, /** @type {import('./media.js').Device} */ (e.dataset.device));
+	for (const e of document.querySelectorAll('.camera-field'))
+		if (e instanceof HTMLElement)
+			e.hidden = state.mode === 'voice';
+	for (const e of document.querySelectorAll('.speaker-field'))
+		if (e instanceof HTMLElement)
+			e.hidden = !('setSinkId' in HTMLMediaElement.prototype) || !media.devices.speaker.length;
+	get('mode-select', HTMLSelectElement).value = state.mode;
+	for (const e of document.querySelectorAll('.lang-select'))
+		if (e instanceof HTMLSelectElement)
+			e.value = language();
+	setNotice(box('settings-problem'), deviceProblem());
+	setText(box('data-used'), t('data.used', { mb: megabytes() }));
+}
+
+/** @param {HTMLSelectElement} select @param {import('./media.js').Device} kind */
+function fillDevices(select, kind) {
+	const list = media.devices[kind];
+	const key = list.map((d) => d.deviceId + d.label).join() + language();
+	if (select.dataset.key !== key) {
+		select.dataset.key = key;
+		select.replaceChildren(...list.map((d, i) => {
+			const option = make('option', '', d.label || t('devices.numbered', { n: i + 1 }));
+			option.value = d.deviceId;
+			return option;
+		}));
+		if (!list.some((d) => d.deviceId === 'default')) {
+			const option = make('option', '', t(list.length ? 'devices.default' : 'devices.none'));
+			option.value = '';
+			select.prepend(option);
+		}
+	}
+	const inUse = kind === 'speaker' ? '' : media[kind]?.getSettings().deviceId || '';
+	const value = media.device[kind] || inUse;
+	if (document.activeElement !== select && [...select.options].some((o) => o.value === value))
+		select.value = value;
+	select.disabled = !list.length;
+}
+
+// ---- the end ----
+
+/** Codes of the server that have words of their own. */
+const KNOWN = ['bad-token', 'expired', 'no-such-room', 'not-allowed', 'room-full', 'server-full', 'bad-name', 'bad-offer', 'browser'];
+
+export function renderEnded() {
+	const { phase, reason } = state;
+	if (phase !== 'left' && phase !== 'error')
+		return;
+	const left = phase === 'left';
+	setText(box('ended-title'), left ? t(`left.${reason}.title`) : t('error.title'));
+	setText(box('ended-text'), left ? t(`left.${reason}`)
+		: KNOWN.includes(reason) ? t(`error.${reason}`) : t('error.other', { message: state.message || reason }));
+	const again = button('again');
+	setText(again, left ? t(reason === 'replaced' ? 'left.here' : 'left.again') : t('error.retry'));
+	again.hidden = !left && (reason === 'browser' || reason === 'expired' || reason === 'bad-token');
+	setText(box('ended-data'), state.bytes ? t('data.total', { mb: megabytes() }) : '');
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// One PeerConnection, one offer: sections to send microphone, camera, screen and its sound (with
+// or without a track yet), and slots to receive in. Everything later is replaceTrack().
+import { rtpReached } from './layout.js';
+
+const AUDIO_SLOTS = 3;
+const VIDEO_SLOTS = 4;
+
+/** @typedef {import('./state.js').Kind} Kind */
+/** @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>}} Peer */
+
+/** @type {Record<Kind, RTCRtpEncodingParameters>} */
+const ENCODINGS = {
+	mic: { priority: 'high' },
+	camera: { maxBitrate: 600_000, maxFramerate: 24 },
+	screen: { maxBitrate: 1_200_000, maxFramerate: 15 },
+	screenaudio: { maxBitrate: 64_000 },
+};
+
+/**
+ * Fewer codecs make a smaller offer, and VP8 first makes the one that every device can do.
+ * @param {RTCRtpTransceiver} transceiver @param {'audio'|'video'} kind @param {boolean} sends
+ */
+function cutCodecs(transceiver, kind, sends) {
+	if (!('setCodecPreferences' in transceiver))
+		return;
+	const source = sends ? RTCRtpSender : RTCRtpReceiver;
+	const all = source.getCapabilities?.(kind)?.codecs || [];
+	const fmtp = (/** @type {RTCRtpCodec} */ c) => c.sdpFmtpLine || '';
+	/** @type {((c: RTCRtpCodec) => boolean)[]} */
+	const order = kind === 'audio' ? [
+		(c) => /\/opus$/i.test(c.mimeType),
+		(c) => sends && /\/red$/i.test(c.mimeType),
+	] : [
+		(c) => /\/VP8$/i.test(c.mimeType),
+		(c) => /\/VP9$/i.test(c.mimeType) && !/profile-id=[1-9]/.test(fmtp(c)),
+		(c) => /\/AV1$/i.test(c.mimeType) && !/profile=[1-9]/.test(fmtp(c)),
+		(c) => /\/H264$/i.test(c.mimeType) && /packetization-mode=1/.test(fmtp(c)),
+		(c) => /\/rtx$/i.test(c.mimeType),
+	];
+	const list = order.flatMap((want) => all.filter(want));
+	try {
+		if (list.length)
+			transceiver.setCodecPreferences(list);
+	} catch { /* then the browser's own list */ }
+}
+
+/**
+ * @param {'voice'|'video'} mode
+ * @param {Partial<Record<Kind, MediaStreamTrack|null>>} tracks to begin with
+ * @returns {Promise<Peer>}
+ */
+export async function makePeer(mode, tracks) {
+	const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
+	/** @type {Kind[]} */
+	const kinds = mode === 'voice' ? ['mic'] : ['mic', 'camera', 'screen', 'screenaudio'];
+	/** @type {Map<Kind, RTCRtpTransceiver>} */
+	const sending = new Map();
+	for (const k of kinds) {
+		const media = k === 'mic' || k === 'screenaudio' ? 'audio' : 'video';
+		const transceiver = pc.addTransceiver(tracks[k] || media,
+			{ direction: 'sendonly', sendEncodings: [{ ...ENCODINGS[k] }] });
+		cutCodecs(transceiver, media, true);
+		sending.set(k, transceiver);
+	}
+	for (let i = 0; i < AUDIO_SLOTS; i++)
+		cutCodecs(pc.addTransceiver('audio', { direction: 'recvonly' }), 'audio', false);
+	for (let i = 0; mode === 'video' && i < VIDEO_SLOTS; i++)
+		cutCodecs(pc.addTransceiver('video', { direction: 'recvonly' }), 'video', false);
+	await pc.setLocalDescription();
+	// No waiting for candidates: the server is ICE-lite and learns ours from our checks.
+	/** @type {Peer} */
+	const peer = { pc, offer: pc.localDescription?.sdp || '', streams: {}, senders: {} };
+	for (const [k, transceiver] of sending) {
+		peer.streams[k] = transceiver.mid || '';
+		peer.senders[k] = transceiver.sender;
+	}
+	return peer;
+}
+
+/** `pause` of the server: nobody takes this stream. @param {RTCRtpSender} sender @param {boolean} active */
+export async function setActive(sender, active) {
+	const parameters = sender.getParameters();
+	const encoding = parameters.encodings?.[0];
+	if (!encoding || encoding.active === active)
+		return;
+	encoding.active = active;
+	await sender.setParameters(parameters).catch(() => {});
+}
+
+/** Has this receiver already played RTP timestamp `ts`? @param {RTCRtpReceiver|null} receiver @param {number} ts */
+export function played(receiver, ts) {
+	const source = receiver?.getSynchronizationSources?.()[0];
+	return !!source && source.rtpTimestamp !== undefined && rtpReached(source.rtpTimestamp, ts);
+}
+
+/**
+ * What the page uses of getStats(), once a second.
+ * @typedef {{bytes: number, rtt: number, sent: number, lostBack: number, received: number, lost: number,
+ *	samples: Map<string, import('./sync.js').Sample>}} Readings
+ * @param {RTCPeerConnection} pc @returns {Promise<Readings>}
+ */
+export async function readStats(pc) {
+	/** @type {Readings} */
+	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, samples: new Map() };
+	for (const s of /** @type {Iterable<any>} */ ((await pc.getStats()).values())) {
+		if (s.type === 'transport') {
+			r.bytes += (s.bytesSent || 0) + (s.bytesReceived || 0);
+		} else if (s.type === 'candidate-pair' && s.nominated && s.currentRoundTripTime) {
+			r.rtt = s.currentRoundTripTime;
+		} else if (s.type === 'inbound-rtp') {
+			if (s.kind === 'audio') {
+				r.received += s.packetsReceived || 0;
+				r.lost += s.packetsLost || 0;
+			}
+			r.samples.set(s.mid, { playout: s.estimatedPlayoutTimestamp || 0,
+				delay: s.jitterBufferDelay || 0, emitted: s.jitterBufferEmittedCount || 0 });
+		} else if (s.type === 'remote-inbound-rtp' && s.kind === 'audio') {
+			r.lostBack = Math.max(r.lostBack, s.fractionLost || 0);
+		}
+	}
+	return r;
+}
+
+/**
+ * Weak or not, from the readings of each second. Three bad seconds of the last four say weak, eight
+ * good ones in a row say well again: it must not flicker.
+ */
+export class Weakness {
+	constructor() {
+		this.weak = false;
+		this.bad = 0;
+		this.good = 0;
+		this.before = { received: 0, lost: 0 };
+	}
+
+	/** @param {Pick<Readings, 'rtt'|'lostBack'|'received'|'lost'>} r */
+	tick(r) {
+		const got = r.received - this.before.received;
+		const lost = Math.max(0, r.lost - this.before.lost);
+		this.before = { received: r.received, lost: r.lost };
+		// 8 % is where plain Opus begins to be hard to follow; 0.8 s where people talk over each other.
+		const bad = r.rtt > 0.8 || r.lostBack > 0.08 || (got >= 0 && lost > 1 && lost / (got + lost) > 0.08);
+		this.bad = bad ? Math.min(4, this.bad + 1) : Math.max(0, this.bad - 1);
+		this.good = bad ? 0 : this.good + 1;
+		if (this.bad >= 3)
+			this.weak = true;
+		else if (this.good >= 8)
+			this.weak = false;
+		return this.weak;
+	}
+}

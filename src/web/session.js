@@ -1,0 +1,641 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A stay in a call: joining, staying, coming back, leaving.
+//
+// There are two halves, and each heals by itself: *events* (the WebSocket, api.js) and *media* (the
+// PeerConnection). Media heals in two steps: an ICE restart keeps the leg; where the server has no such
+// leg any more (restarted, or away too long) the ticket joins again with a new PeerConnection, while tracks, what
+// is switched on, and what is shown stay as they are.
+//
+// Invariant: at most one join and at most one ICE restart are under way; `peer` is the connection whose
+// answer was applied last, and everything about an older one is ignored.
+import { state, changed, keep, forget, inCall, maySend } from './state.js';
+import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
+import { ApiError, Events, Patience, post } from './api.js';
+import { makePeer, readStats, setActive, Weakness } from './peer.js';
+import { adoptSlots, onSlot, releaseSlots, setSpeaker } from './slots.js';
+import { LipSync } from './sync.js';
+
+/** @typedef {import('./state.js').Kind} Kind */
+/** @typedef {import('./peer.js').Peer} Peer */
+
+const JOIN_LIMIT_MS = 20000; // an EDGE link may need ten
+const ICE_LIMIT_MS = 8000;
+const CONNECT_LIMIT_MS = 12000;
+const DISCONNECTED_GRACE_MS = 700; // Chromium reports blips that pass by themselves
+const RESTART_GAP_MS = 2000;
+const RESTART_HOLDS_MS = 4000; // a restart that works takes 20 ms to 3 s
+const RESTARTS_MAX = 3;
+const STATS_MS = 1000;
+const BACK_MS = 4000;
+
+/** @type {Peer|null} */ let peer = null;
+/** @type {Events|null} */ let events = null;
+let joining = false;
+let restarting = false;
+let restartedAt = 0;
+let restarts = 0;
+/** @type {ReturnType<typeof setTimeout>|undefined} */ let mediaTimer = undefined;
+/** @type {ReturnType<typeof setInterval>|undefined} */ let statsTimer = undefined;
+const patience = new Patience();
+let bytesBefore = 0;
+let sync = new LipSync();
+let weakness = new Weakness();
+/** Streams that nobody takes, as the server says. @type {Set<Kind>} */
+const paused = new Set();
+/** @type {{t: string, show?: object[]}|null} */ let view = null;
+let order = 0;
+
+/** What the page hears besides state: for the announcer. @type {{said: (what: string, name: string) => void}} */
+export const listeners = { said: () => {} };
+
+export const currentPc = () => peer?.pc || null;
+
+// ---- the phase, as both halves make it ----
+
+function weigh() {
+	if (!inCall())
+		return;
+	const { net } = state;
+	const whole = net.media && net.events;
+	if (whole && state.phase === 'reconnecting') {
+		net.backUntil = Date.now() + BACK_MS;
+		setTimeout(changed, BACK_MS + 50);
+	}
+	if (whole)
+		net.ever = true;
+	state.phase = whole ? 'call' : net.ever ? 'reconnecting' : 'connecting';
+	changed();
+}
+
+// ---- joining ----
+
+/** From the pre-join screen, or straight after a reload. */
+export async function enter() {
+	state.phase = 'connecting';
+	state.reason = state.message = '';
+	Object.assign(state.net, { media: false, events: false, ever: false, weak: false, backUntil: 0 });
+	state.me = { id: '', name: state.name, role: '' };
+	state.people.clear();
+	state.speakers = [];
+	state.bytes = bytesBefore = 0;
+	state.pinned = '';
+	patience.tries = 0;
+	view = null;
+	clearInterval(statsTimer);
+	statsTimer = setInterval(readings, STATS_MS);
+	changed();
+	await join();
+}
+
+/** Joins until it has worked or cannot work. Also the way back when the leg is gone. */
+async function join() {
+	if (joining || !inCall())
+		return;
+	joining = true;
+	clearTimeout(mediaTimer);
+	state.net.media = false;
+	weigh();
+	/** @type {Peer|null} */
+	let next = null;
+	while (inCall()) {
+		try {
+			next = next || await makePeer(state.mode, tracksOn());
+			const answer = await post(state.room, 'join', {
+				...(state.ticket ? { ticket: state.ticket } : { token: state.token }),
+				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn() },
+			JOIN_LIMIT_MS);
+			if (!inCall()) {
+				// Left while the answer was on its way: give the place back.
+				post(state.room, 'leave', { ticket: answer.ticket }, ICE_LIMIT_MS).catch(() => {});
+				break;
+			}
+			await accept(next, answer);
+			joining = false;
+			return;
+		} catch (e) {
+			if (!(e instanceof ApiError)) {
+				console.error(e);
+				next?.pc.close();
+				next = null;
+				fail('bad-offer', String(e));
+				break;
+			}
+			if (!retryable(e))
+				break;
+		}
+		await patience.wait();
+	}
+	next?.pc.close();
+	joining = false;
+}
+
+/** @param {ApiError} e */
+function retryable(e) {
+	if (e.code === 'network' || e.code === 'too-many')
+		return true;
+	// The stay is forgotten, but the link may still open the door.
+	if (state.ticket && state.token && (e.status === 401 || e.status === 403 || e.status === 410 ||
+		e.code === 'expired' || e.code === 'bad-token')) {
+		state.ticket = '';
+		return true;
+	}
+	// In mid-call an error of the server may be a server that is just starting.
+	if (state.net.ever && e.status >= 500)
+		return true;
+	fail(e.code, e.message);
+	return false;
+}
+
+/** @param {Peer} next @param {any} answer */
+async function accept(next, answer) {
+	const old = peer;
+	peer = next;
+	restarts = 0;
+	restarting = false;
+	paused.clear();
+	state.ticket = answer.ticket;
+	state.leg = answer.leg;
+	state.me = answer.you;
+	keep();
+	setPeople(answer.people || []);
+	watchPeer(next);
+	bytesBefore = state.bytes;
+	sync = new LipSync();
+	weakness = new Weakness();
+	await next.pc.setRemoteDescription({ type: 'answer', sdp: answer.answer });
+	old?.pc.close();
+	adoptSlots(answer.slots || [], next.pc);
+	if (!maySend())
+		closeAll();
+	patience.tries = 0;
+	if (events)
+		events.reopen();
+	else
+		openEvents();
+	arm(CONNECT_LIMIT_MS, () => state.net.media || rejoin());
+	await reconcile();
+	changed();
+}
+
+function rejoin() {
+	if (inCall() && !joining)
+		join();
+}
+
+// ---- media ----
+
+/** @param {Peer} p */
+function watchPeer(p) {
+	const { pc } = p;
+	const look = () => {
+		if (peer !== p)
+			return;
+		const ice = pc.iceConnectionState;
+		const up = pc.connectionState === 'connected';
+		if (up && !state.net.media) {
+			state.net.media = true;
+			restarts = 0;
+			clearTimeout(mediaTimer);
+		} else if (!up && state.net.media) {
+			state.net.media = false;
+		}
+		if (pc.connectionState === 'failed' && ice !== 'failed')
+			rejoin(); // DTLS is broken: no restart mends that
+		else if (ice === 'failed')
+			restartIce();
+		else if (ice === 'disconnected')
+			arm(DISCONNECTED_GRACE_MS, restartIce);
+		weigh();
+	};
+	pc.onconnectionstatechange = pc.oniceconnectionstatechange = look;
+}
+
+/** One timer for media: the latest reason counts. @param {number} ms @param {() => unknown} then */
+function arm(ms, then) {
+	const armed = peer;
+	clearTimeout(mediaTimer);
+	mediaTimer = setTimeout(() => {
+		if (armed === peer)
+			then();
+	}, ms);
+}
+
+/** Media is lost or its path has changed: ask for new candidates, keep the leg. */
+async function restartIce() {
+	const p = peer;
+	if (!p || joining || restarting || !inCall())
+		return;
+	const early = restartedAt + RESTART_GAP_MS - Date.now();
+	if (early > 0) {
+		arm(early, () => p.pc.connectionState !== 'connected' && restartIce());
+		return;
+	}
+	if (++restarts > RESTARTS_MAX) {
+		rejoin();
+		return;
+	}
+	restarting = true;
+	restartedAt = Date.now();
+	try {
+		const offer = await p.pc.createOffer({ iceRestart: true });
+		await p.pc.setLocalDescription(offer);
+		const { answer } = await post(state.room, 'ice',
+			{ ticket: state.ticket, leg: state.leg, offer: p.pc.localDescription?.sdp }, ICE_LIMIT_MS);
+		if (peer === p && p.pc.signalingState === 'have-local-offer')
+			await p.pc.setRemoteDescription({ type: 'answer', sdp: answer });
+		restarting = false;
+		if (peer === p)
+			arm(RESTART_HOLDS_MS, () => p.pc.connectionState !== 'connected' && restartIce());
+	} catch (e) {
+		restarting = false;
+		if (peer !== p)
+			return;
+		// No answer is no verdict on the leg; any other no is.
+		if (e instanceof ApiError && e.code === 'network') {
+			restarts--;
+			arm(RESTART_GAP_MS, restartIce);
+		} else {
+			rejoin();
+		}
+	}
+}
+
+/** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
+function switchedOn() {
+	const video = state.mode === 'video' && maySend();
+	return { mic: maySend() && state.want.mic && !!media.mic,
+		camera: video && state.want.camera && !!media.camera,
+		screen: video && !!media.screen, screenaudio: video && !!media.screenaudio };
+}
+
+/** @returns {Partial<Record<Kind, MediaStreamTrack|null>>} */
+function tracksOn() {
+	const on = switchedOn();
+	return { mic: on.mic ? media.mic : null, camera: on.camera ? media.camera : null,
+		screen: on.screen ? media.screen : null, screenaudio: on.screenaudio ? media.screenaudio : null };
+}
+
+let told = '';
+let reconciling = Promise.resolve();
+
+/**
+ * Makes senders and server agree with what is switched on. One after the other: two replaceTrack of
+ * quick fingers must not overtake each other.
+ */
+function reconcile() {
+	reconciling = reconciling.then(reconcileNow).catch((e) => console.warn(e));
+	return reconciling;
+}
+
+async function reconcileNow() {
+	const p = peer;
+	const on = switchedOn();
+	// Mute before anything that could wait; the server then drops the stream by itself.
+	if (media.mic)
+		media.mic.enabled = on.mic;
+	if (!p || p.pc.signalingState === 'closed')
+		return;
+	tellMedia(on);
+	for (const k of /** @type {Kind[]} */ (Object.keys(p.senders))) {
+		const sender = p.senders[k];
+		if (!sender)
+			continue;
+		const track = on[k] ? media[k] : null;
+		if (sender.track !== track)
+			await sender.replaceTrack(track);
+		await setActive(sender, !paused.has(k));
+	}
+}
+
+/** @param {Record<Kind, boolean>} on */
+function tellMedia(on) {
+	const text = JSON.stringify(on);
+	if (text === told || !events?.up)
+		return;
+	told = text;
+	events.send({ t: 'media', ...on });
+	const mine = state.people.get(state.me.id);
+	if (mine)
+		Object.assign(mine, on);
+	changed();
+}
+
+onMedia(() => {
+	if (inCall()) {
+		if (!media.screen)
+			state.want.screen = false;
+		reconcile();
+		setSpeaker();
+	}
+	changed();
+});
+
+// ---- what the buttons do ----
+
+export function toggleMic() {
+	if (inCall() && !maySend())
+		return;
+	state.want.mic = media.mic ? !state.want.mic : true;
+	if (state.want.mic && !media.mic)
+		openDevices({ mic: true });
+	wanted();
+}
+
+export function toggleCamera() {
+	if (state.mode === 'voice' || inCall() && !maySend())
+		return;
+	state.want.camera = media.camera || media.opening.camera ? !state.want.camera : true;
+	if (state.want.camera)
+		openDevices({ camera: true });
+	else
+		closeDevice('camera');
+	wanted();
+}
+
+export async function toggleScreen() {
+	if (state.mode === 'voice' || !maySend())
+		return;
+	state.message = '';
+	if (media.screen) {
+		closeScreen();
+	} else {
+		try {
+			await openScreen();
+		} catch (e) {
+			// Chosen "cancel": not worth a word.
+			if (!(e instanceof DOMException && e.name === 'NotAllowedError'))
+				state.message = 'problem.screen';
+		}
+	}
+	state.want.screen = !!media.screen;
+	wanted();
+}
+
+function wanted() {
+	if (inCall()) {
+		keep();
+		reconcile();
+	}
+	changed();
+}
+
+/** Voice or video in mid-call: a new connection with other sections, as the same person. @param {'voice'|'video'} mode */
+export function setMode(mode) {
+	if (mode === state.mode)
+		return;
+	state.mode = mode;
+	if (mode === 'voice') {
+		closeDevice('camera');
+		closeScreen();
+		state.want.camera = false;
+	}
+	if (inCall()) {
+		keep();
+		rejoin();
+	}
+	changed();
+}
+
+/** What is shown: sent when it differs from what was sent last. @param {object[]} show */
+export function setView(show) {
+	const next = { t: 'view', show };
+	if (state.mode === 'voice' || JSON.stringify(next) === JSON.stringify(view))
+		return;
+	view = next;
+	events?.send(view);
+}
+
+/** The page has been hidden or shown, the network has come back: waiting is over. @param {boolean} changedNetwork */
+export function hurry(changedNetwork) {
+	if (!inCall())
+		return;
+	patience.hurry();
+	if (changedNetwork) {
+		// The old socket may hang for minutes on an address that we no longer have.
+		events?.reopen();
+		if (peer && !joining)
+			restartIce();
+		return;
+	}
+	events?.hurry();
+	if (peer && !joining && !state.net.media)
+		restartIce();
+}
+
+// ---- events ----
+
+function openEvents() {
+	told = '';
+	events = new Events(state.room, {
+		hello: () => ({ ticket: state.ticket, leg: state.leg }),
+		on,
+		onUp(up) {
+			told = '';
+			state.net.events = up;
+			weigh();
+		},
+		onClosed(code) {
+			if (joining)
+				return true;
+			if (code === 4401) {
+				// The ticket is void; the link may still be good, join() finds out.
+				state.ticket = '';
+				if (!state.token) {
+					fail('expired', '');
+					return false;
+				}
+				rejoin();
+				return false; // which opens a new one
+			}
+			if (code === 4409) {
+				end('replaced');
+				return false;
+			}
+			return inCall();
+		},
+	});
+}
+
+/** @param {any} e */
+function on(e) {
+	switch (e.t) {
+	case 'welcome':
+		state.ticket = e.ticket || state.ticket;
+		state.me = e.you || state.me;
+		keep();
+		setPeople(e.people || []);
+		state.speakers = e.speakers || [];
+		if (e.leg === false) {
+			rejoin();
+		} else {
+			for (const slot of e.slots || [])
+				onSlot(slot);
+		}
+		told = '';
+		reconcile();
+		if (view)
+			events?.send(view);
+		break;
+	case 'ticket':
+		state.ticket = e.ticket;
+		keep();
+		break;
+	case 'join':
+		if (e.p.id !== state.me.id && !state.people.has(e.p.id))
+			listeners.said('joined', e.p.name);
+		putPerson(e.p);
+		break;
+	case 'leave': {
+		const gone = state.people.get(e.id);
+		if (gone && e.id !== state.me.id)
+			listeners.said('left', gone.name);
+		state.people.delete(e.id);
+		state.speakers = state.speakers.filter((id) => id !== e.id);
+		break;
+	}
+	case 'update': {
+		const who = state.people.get(e.id);
+		if (who) {
+			const { t: _t, ...news } = e;
+			if (news.screen && !who.screen && e.id !== state.me.id)
+				listeners.said('screen', who.name);
+			putPerson({ ...who, ...news });
+		}
+		break;
+	}
+	case 'slot':
+		onSlot(e);
+		break;
+	case 'speakers':
+		state.speakers = e.ids || [];
+		for (const id of state.speakers) {
+			const who = state.people.get(id);
+			if (who)
+				who.spoke = Date.now();
+		}
+		break;
+	case 'pause':
+		if (e.on)
+			paused.add(e.k);
+		else
+			paused.delete(e.k);
+		reconcile();
+		break;
+	case 'link':
+		if (joining)
+			break;
+		if (e.state === 'gone')
+			rejoin();
+		else if (e.state === 'suspended')
+			restartIce();
+		break;
+	case 'bye':
+		onBye(e.reason);
+		break;
+	case 'error':
+		console.warn('palabre:', e.error, e.message);
+		break;
+	}
+	changed();
+}
+
+/** @param {string} reason */
+function onBye(reason) {
+	if (reason === 'closing' || (reason === 'replaced' && joining))
+		return; // the socket closes by itself and opens again
+	if (reason === 'expired') {
+		state.ticket = '';
+		if (state.token)
+			rejoin();
+		else
+			fail('expired', '');
+		return;
+	}
+	end(reason === 'replaced' || reason === 'removed' ? reason : 'left');
+}
+
+/** @param {import('./state.js').Person[]} list */
+function setPeople(list) {
+	const ids = new Set(list.map((p) => p.id));
+	for (const id of state.people.keys())
+		if (!ids.has(id))
+			state.people.delete(id);
+	for (const p of list)
+		putPerson(p);
+}
+
+/** @param {import('./state.js').Person} p */
+function putPerson(p) {
+	const before = state.people.get(p.id);
+	state.people.set(p.id, { ...p, since: before?.since ?? ++order, spoke: before?.spoke ?? 0,
+		awaySince: p.away ? before?.awaySince || Date.now() : 0 });
+}
+
+// ---- once a second ----
+
+async function readings() {
+	const p = peer;
+	if (!p || p.pc.connectionState === 'closed')
+		return;
+	const r = await readStats(p.pc).catch(() => null);
+	if (!r || p !== peer)
+		return;
+	state.bytes = bytesBefore + r.bytes;
+	if (state.mode === 'video')
+		sync.tick(r.samples, [...state.slots.values()]);
+	const weak = state.net.media && weakness.tick(r);
+	if (weak !== state.net.weak) {
+		state.net.weak = weak;
+		changed();
+	}
+}
+
+// ---- the end ----
+
+export async function leave() {
+	const { ticket, room } = state;
+	end('left');
+	if (ticket)
+		await post(room, 'leave', { ticket }, ICE_LIMIT_MS).catch(() => {});
+}
+
+/** @param {'left'|'removed'|'replaced'} reason */
+function end(reason) {
+	stop();
+	// After `replaced` the ticket is still good: the other window has it too.
+	if (reason !== 'replaced') {
+		state.ticket = '';
+		forget();
+	}
+	state.phase = 'left';
+	state.reason = reason;
+	changed();
+}
+
+/** @param {string} code @param {string} message */
+function fail(code, message) {
+	stop();
+	if (code === 'expired' || code === 'bad-token') {
+		state.ticket = '';
+		forget();
+	}
+	state.phase = 'error';
+	state.reason = code;
+	state.message = message;
+	changed();
+}
+
+function stop() {
+	events?.close();
+	events = null;
+	peer?.pc.close();
+	peer = null;
+	clearTimeout(mediaTimer);
+	clearInterval(statsTimer);
+	releaseSlots();
+	closeAll();
+	state.net.media = state.net.events = false;
+	state.pinned = '';
+	state.soundBlocked = false;
+	patience.hurry();
+}

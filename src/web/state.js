@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The one state object. Whoever changes it calls changed(); renderers registered with
+// onChange() run once afterwards, however many changes there were.
+// Invariant: nothing else keeps a second copy of what is in here.
+
+/** @typedef {'start'|'prejoin'|'connecting'|'call'|'reconnecting'|'left'|'error'} Phase */
+/** @typedef {'mic'|'camera'|'screen'|'screenaudio'} Kind */
+/**
+ * @typedef {object} Person
+ * @property {string} id
+ * @property {string} name
+ * @property {string} role
+ * @property {boolean} mic
+ * @property {boolean} camera
+ * @property {boolean} screen
+ * @property {boolean} screenaudio
+ * @property {boolean} away
+ */
+/** @typedef {Person & {since: number, spoke: number, awaySince: number}} Member  since: order of coming; spoke, awaySince: ms or 0 */
+/** @typedef {{mid: string, p: string|null, k: Kind|null, ts: number}} SlotEvent */
+/**
+ * A receiving section. `p` and `k` are what its pictures or sound show *now*; `pending` is what
+ * the server announced from a later RTP timestamp on.
+ * @typedef {object} Slot
+ * @property {string} mid
+ * @property {'audio'|'video'} kind
+ * @property {string|null} p
+ * @property {Kind|null} k
+ * @property {SlotEvent[]} pending
+ * @property {HTMLMediaElement} el
+ * @property {RTCRtpReceiver|null} receiver
+ */
+
+export const state = {
+	/** @type {Phase} */
+	phase: 'start',
+	room: '',
+	token: '',
+	ticket: '',
+	leg: '',
+	name: '',
+	/** @type {'voice'|'video'} */
+	mode: 'video',
+	/** @type {{id: string, name: string, role: string}} */
+	me: { id: '', name: '', role: '' },
+	/** @type {Map<string, Member>} */
+	people: new Map(),
+	/** Ids, loudest first. @type {string[]} */
+	speakers: [],
+	/** @type {Map<string, Slot>} */
+	slots: new Map(),
+	/** What the person wants to send; what they do send is also a question of devices. */
+	want: { mic: true, camera: true, screen: false },
+	/** Key of the tile shown large, '' = none. */
+	pinned: '',
+	peopleOpen: false,
+	/** Both halves of the connection, and whether it ever stood. */
+	net: { media: false, events: false, ever: false, weak: false, backUntil: 0 },
+	soundBlocked: false,
+	/** Bytes sent and received in this call, all connections. */
+	bytes: 0,
+	/** Why the stay ended or failed: a code of the catalogues' left.* or error.*. */
+	reason: '',
+	message: '',
+};
+
+/** @type {Set<() => void>} */
+const renderers = new Set();
+let due = false;
+
+/** @param {() => void} render */
+export function onChange(render) {
+	renderers.add(render);
+}
+
+function renderAll() {
+	due = false;
+	for (const render of renderers)
+		render();
+}
+
+export function changed() {
+	if (due)
+		return;
+	due = true;
+	// A hidden page gets no animation frames, but its state must stay true.
+	if (document.hidden)
+		setTimeout(renderAll, 0);
+	else
+		requestAnimationFrame(() => due && renderAll());
+}
+
+document.addEventListener('visibilitychange', () => {
+	if (due)
+		renderAll();
+});
+
+export const inCall = () => state.phase === 'call' || state.phase === 'connecting' ||
+	state.phase === 'reconnecting';
+export const maySend = () => state.me.role !== 'listener';
+
+// What survives a reload, in sessionStorage: the ticket makes it the same person.
+const storeKey = () => `palabre:${state.room}`;
+
+/** @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', mic: boolean, camera: boolean}} Kept */
+
+export function keep() {
+	const { token, ticket, name, mode, want } = state;
+	write(storeKey(), JSON.stringify({ token, ticket, name, mode, mic: want.mic, camera: want.camera }));
+}
+
+/** @returns {Kept|null} */
+export function kept() {
+	try {
+		return JSON.parse(read(storeKey()) || 'null');
+	} catch {
+		return null;
+	}
+}
+
+export function forget() {
+	write(storeKey(), '');
+}
+
+// sessionStorage throws where the browser blocks storage; the call must work all the same.
+/** @param {string} key */
+export function read(key) {
+	try {
+		return sessionStorage.getItem(key) || '';
+	} catch {
+		return '';
+	}
+}
+
+/** @param {string} key @param {string} value */
+export function write(key, value) {
+	try {
+		if (value)
+			sessionStorage.setItem(key, value);
+		else
+			sessionStorage.removeItem(key);
+	} catch { /* nothing is remembered then */ }
+}
+
+/** Renders at once: for what must show with the very next frame. */
+export function flush() {
+	renderAll();
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Lip sync. Slots are movable, so each has a msid of its own and the browser does not
+// synchronise sound and picture of a person: the page does.
+//
+// getStats() tells for each receiver `estimatedPlayoutTimestamp`: the sender's (server's) clock
+// time of what is being played. For a person P who is in an audio slot and a video slot:
+//
+//     skew = video's − audio's      > 0: the picture is early;  < 0: the picture is late
+//
+// Once a second the smoothed skew is brought towards 0 with `jitterBufferTarget`:
+// picture early → first take back what the sound was delayed, then hold the picture;
+// picture late  → first take back what the picture was held, then, beyond 80 ms, delay the
+// sound, by at most 300 ms (more would hurt the conversation more than lips do).
+// People notice about 120 ms (ITU-R BT.1359: +45/−125 ms detectable), so ±40 ms is left alone.
+
+const DEAD_MS = 40;
+const LATE_MS = 80;
+const AUDIO_MAX_MS = 300;
+const VIDEO_MAX_MS = 2000;
+
+/** @typedef {{audio: number, video: number}} Targets  in ms, 0 = the browser's own choice */
+
+/**
+ * @param {number} skew ms, smoothed
+ * @param {Targets} now targets in force
+ * @param {{audio: number, video: number}} delay measured delay of each jitter buffer, ms
+ * @returns {Targets}
+ */
+export function steer(skew, now, delay) {
+	const next = { ...now };
+	if (Math.abs(skew) <= DEAD_MS)
+		return next;
+	// 0.7: stats lag a second behind, a full step would swing.
+	const step = Math.round(Math.min(200, Math.abs(skew) * 0.7));
+	if (skew > 0) {
+		if (now.audio > 0)
+			next.audio = Math.max(0, now.audio - step);
+		else // A target below what the buffer holds anyway would do nothing.
+			next.video = Math.min(VIDEO_MAX_MS, Math.max(now.video, Math.round(delay.video)) + step);
+	} else if (now.video > 0) {
+		next.video = now.video - step < 20 ? 0 : now.video - step;
+	} else if (skew < -LATE_MS) {
+		const from = Math.max(now.audio, Math.min(Math.round(delay.audio), AUDIO_MAX_MS));
+		next.audio = Math.min(AUDIO_MAX_MS, from + Math.min(100, step));
+	}
+	return next;
+}
+
+/** @typedef {{p: string, audioMid: string, videoMid: string, skew: number[], targets: Targets}} Pair */
+/** @typedef {{playout: number, delay: number, emitted: number}} Sample */
+
+export class LipSync {
+	constructor() {
+		/** One per video slot. @type {Map<string, Pair>} */
+		this.pairs = new Map();
+		/** Of the last second, by mid. @type {Map<string, Sample>} */
+		this.last = new Map();
+	}
+
+	/**
+	 * @param {Map<string, Sample>} samples by mid
+	 * @param {import('./state.js').Slot[]} slots
+	 */
+	tick(samples, slots) {
+		const seen = new Set();
+		for (const video of slots) {
+			if (video.kind !== 'video' || !video.p || !video.k)
+				continue;
+			const audioKind = video.k === 'screen' ? 'screenaudio' : 'mic';
+			const audio = slots.find((s) => s.kind === 'audio' && s.p === video.p && s.k === audioKind);
+			if (!audio)
+				continue;
+			seen.add(video.mid);
+			this.#align(video, audio, samples);
+		}
+		for (const [mid, pair] of this.pairs)
+			if (!seen.has(mid))
+				this.#drop(mid, pair, slots);
+		this.last = samples;
+	}
+
+	/**
+	 * @param {import('./state.js').Slot} video @param {import('./state.js').Slot} audio
+	 * @param {Map<string, Sample>} samples
+	 */
+	#align(video, audio, samples) {
+		const a = samples.get(audio.mid), v = samples.get(video.mid);
+		let pair = this.pairs.get(video.mid);
+		if (!pair || pair.p !== video.p || pair.audioMid !== audio.mid) {
+			pair = { p: video.p || '', audioMid: audio.mid, videoMid: video.mid, skew: [],
+				targets: { audio: 0, video: 0 } };
+			this.pairs.set(video.mid, pair);
+			setTarget(video, 0);
+			setTarget(audio, 0);
+		}
+		if (!a?.playout || !v?.playout || !audio.receiver || !video.receiver)
+			return;
+		pair.skew.push(v.playout - a.playout);
+		if (pair.skew.length < 3)
+			return;
+		pair.skew = pair.skew.slice(-3);
+		const median = [...pair.skew].sort((x, y) => x - y)[1];
+		// A sender report that was just replaced gives nonsense for a moment.
+		if (Math.abs(median) > 10000)
+			return;
+		const next = steer(median, pair.targets, { audio: this.#delay(audio.mid, a),
+			video: this.#delay(video.mid, v) });
+		if (next.audio !== pair.targets.audio)
+			setTarget(audio, next.audio);
+		if (next.video !== pair.targets.video)
+			setTarget(video, next.video);
+		pair.targets = next;
+	}
+
+	/** Mean delay in the jitter buffer over the last second, ms. @param {string} mid @param {Sample} now */
+	#delay(mid, now) {
+		const before = this.last.get(mid);
+		const n = before ? now.emitted - before.emitted : 0;
+		return before && n > 0 ? Math.max(0, (now.delay - before.delay) / n * 1000) : 0;
+	}
+
+	/** @param {string} mid @param {Pair} pair @param {import('./state.js').Slot[]} slots */
+	#drop(mid, pair, slots) {
+		this.pairs.delete(mid);
+		for (const s of slots)
+			if (s.mid === mid || s.mid === pair.audioMid)
+				setTarget(s, 0);
+	}
+}
+
+/** @param {import('./state.js').Slot} slot @param {number} ms */
+function setTarget(slot, ms) {
+	const receiver = /** @type {any} */ (slot.receiver);
+	try {
+		if (receiver && 'jitterBufferTarget' in receiver)
+			receiver.jitterBufferTarget = ms || null;
+	} catch { /* the receiver is gone with its connection */ }
+}
