@@ -117,6 +117,22 @@ static void test_chromium_full(void **state)
 	unload(&f);
 }
 
+/* Several layers were offered, with an SSRC each: which one comes is learnt from the MID.
+ */
+static void test_simulcast(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	load_offer(&f, "firefox-simulcast");
+	assert_true(f.offer->media[1].ssrc_count > 0 && f.offer->media[1].rid_count == 3);
+	answer_ok(&f);
+	assert_int_equal(f.plan.sources[1].kind, STREAM_CAMERA);
+	assert_int_equal(f.plan.sources[1].ssrc, 0);
+	assert_int_equal(f.plan.sources[1].rid_count, 0);
+	unload(&f);
+}
+
 static void test_dependency_descriptor(void **state)
 {
 	struct fixture f;
@@ -454,6 +470,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_offer),
 		cmocka_unit_test(test_chromium_full),
+		cmocka_unit_test(test_simulcast),
 		cmocka_unit_test(test_dependency_descriptor),
 		cmocka_unit_test(test_candidates),
 		cmocka_unit_test(test_limits_and_rights),

@@ -316,6 +316,9 @@ static void test_attributes(void **state)
 	assert_string_equal(f.sdp->media[2].kind_text, "image");
 	assert_string_equal(f.sdp->media[2].mid, "");
 	arena_destroy(f.arena);
+	parse_ok(&f, HEAD "a=fingerprint:sha-512 AA\r\na=fingerprint:sha-1 BB\r\n");
+	assert_string_equal(f.sdp->ice.fp_value, "AA");
+	arena_destroy(f.arena);
 }
 
 static void test_bad_attributes(void **state)
