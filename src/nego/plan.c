@@ -103,9 +103,8 @@ static void judge_source(const struct nego_policy *policy, const struct sdp_medi
 		section_use(v, m, USE_INACTIVE);
 		return;
 	}
-	*taken |=
-		1U
-		<< kind; /* a forbidden microphone must not make the next one "the mic" */
+	/* A forbidden microphone must not make the next section "the mic". */
+	*taken |= 1U << kind;
 	section_use(v, m, policy->may_send[kind] ? USE_SOURCE : USE_INACTIVE);
 	if (v->use != USE_SOURCE)
 		return;
