@@ -31,8 +31,14 @@ struct relay_room;
 struct relay_stream;
 struct relay_port;
 
+/*
+ * Callbacks run inside a relay call (the hot ones inside relay_stream_packet). They must not change anything here: no create, destroy, active,
+ * codec, view, suspend; asking (relay_*_get, _slot, _find, _id, _owner) and relay_port_key_request are allowed. All are needed.
+ */
 struct relay_port_ops {
-	/* Hot. `p` is to go out in this slot. `first`: it begins a new segment (the slot's stream has just changed). */
+	/* Hot. `p` is to go out in this slot. `first`: it begins a new segment (the slot's stream has just changed, or its source
+	 * restarted its numbers, or changed codec): rtp_slot_switch, then rtp_slot_map. Late packets come too, and rtp_slot_map refuses those from
+	 * before the segment. */
 	void (*forward)(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p, bool first, uint64_t now_us);
 	/* Can this port decode the stream in such a slot? */
 	bool (*accepts)(void *owner, unsigned slot, const struct relay_stream *st);
@@ -42,7 +48,8 @@ struct relay_port_ops {
 struct relay_stream_ops {
 	/* A slot waits for a key frame of this stream. The owner throttles and repeats until relay_stream_packet brings one. */
 	void (*want_key)(void *owner, struct relay_stream *st, uint64_t now_us);
-	/* Somebody / nobody takes the stream now (told from relay_tick after a calm of 2 s when it becomes false; at once when true). */
+	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. A microphone must go on sending all the same, or it can't be
+	 * noticed. Not told when the stream is destroyed (told from relay_tick after a calm of 2 s when it becomes false; at once when true). */
 	void (*wanted)(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us);
 };
 struct relay_room_ops {
@@ -62,14 +69,16 @@ uint64_t relay_next_us(const struct relay *r, uint64_t now_us);
 struct relay_room *relay_room_create(struct relay *r, void *owner) MUST_CHECK;
 void relay_room_destroy(struct relay_room *room); /* must be empty */
 
-/* A listener with `audio` + `video` slots; slot numbers: audio 0.., then video. `id` is unique in the room, never 0. */
+/* A listener with `audio` + `video` slots; slot numbers: audio 0.., then video. `id` is unique in the room, never 0. It starts
+ * suspended, with an automatic view: relay_port_suspend(p, false, now) when media can be sent. NULL: out of memory, a limit, or the id is taken. */
 struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio, unsigned video, void *owner) MUST_CHECK;
 void relay_port_destroy(struct relay_port *p, uint64_t now_us); /* and its streams */
-/* A suspended port gets nothing, and keeps its slots' places. */
+/* A suspended port gets nothing (idle() is not called), and keeps its slots' places. */
 void relay_port_suspend(struct relay_port *p, bool suspended, uint64_t now_us);
 
 /* What the client shows: streams by id in order of importance, with the size of each tile in pixels (upper bound of layers; kept for
- * the allocation to come). count 0 with automatic = true: the server chooses. Ids that don't exist (yet) are remembered: when such a stream
+ * the allocation to come). With automatic = true the server fills what the list leaves
+ * free (all of it when count is 0): screens, then the cameras of those who spoke last, then by age. More than RELAY_VIEW_MAX: the first. Ids that don't exist (yet) are remembered: when such a stream
  * appears it is shown. A stream of the port itself is ignored. */
 struct relay_view {
 	uint32_t stream;
@@ -77,13 +86,14 @@ struct relay_view {
 };
 void relay_port_view(struct relay_port *p, bool automatic, const struct relay_view *view, unsigned count, uint64_t now_us);
 
-/* A source of a port: `id` unique in the room, never 0. `codec` may change with relay_stream_codec (then slots are checked again). */
+/* A source of a port: `id` unique in the room, never 0; at most RELAY_STREAMS_MAX a port, NULL otherwise. `screen` with `audio`: a screen's sound. `codec` may change with relay_stream_codec (then slots are checked again). */
 struct relay_stream *relay_stream_create(struct relay_port *p, uint32_t id, bool audio, bool screen, void *owner) MUST_CHECK;
 void relay_stream_destroy(struct relay_stream *st, uint64_t now_us);
 void relay_stream_codec(struct relay_stream *st, enum codec_id codec, uint64_t now_us);
 /* Muted (by the person or the server), or no camera: leaves slots and lanes at once; packets are dropped. Streams start inactive. */
 void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us);
-/* Hot: a packet of the stream, parsed (rtp.level_dbov, rtp.frame, seq64), never a duplicate. */
+/* Hot: a packet of the stream, parsed (rtp.level_dbov, rtp.frame, seq64), never a duplicate. A step of
+ * seq64 of more than RECV_JUMP is a restart of the source (see rtp_recv_packet): every slot then gets a new segment. */
 void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us);
 /* The port's slot lost its decoder state (its PLI or FIR): asks the stream now in it. */
 void relay_port_key_request(struct relay_port *p, unsigned slot, uint64_t now_us);
@@ -93,7 +103,7 @@ void *relay_stream_owner(const struct relay_stream *st);
 enum codec_id relay_stream_codec_get(const struct relay_stream *st);
 bool relay_stream_wanted(const struct relay_stream *st);
 uint32_t relay_port_id(const struct relay_port *p);
-/* The stream in a slot now (forwarded already), NULL if idle. */
+/* The stream in a slot now (forwarded already), NULL if idle or still waiting for the stream's first packet. */
 struct relay_stream *relay_port_slot(const struct relay_port *p, unsigned slot);
 /* Finds by id for retransmission; NULL if gone. */
 struct relay_stream *relay_stream_find(struct relay_room *room, uint32_t id);

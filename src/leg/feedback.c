@@ -106,14 +106,13 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 /* ---- sending
  * ------------------------------------------------------------------------------- */
 
-static void cname_put(struct wr *w, const struct leg *leg, uint32_t ssrc)
+/* As in the answer's a=ssrc lines. Says nothing about anybody. */
+static void cname_put(struct wr *w, const struct leg_slot *slot)
 {
-	char cname[24];
+	char cname[NEGO_MID_MAX + 8];
 
-	/* One CNAME per leg: all slots share this server's clock. Says nothing about
-	 * anybody. */
-	snprintf(cname, sizeof cname, "palabre-%08x", (unsigned)leg->ssrc);
-	rtcp_put_sdes_cname(w, ssrc, cname);
+	snprintf(cname, sizeof cname, "slot-%s", slot->plan->sec.mid);
+	rtcp_put_sdes_cname(w, slot->plan->ssrc, cname);
 }
 
 static void sr_put(struct leg *leg, unsigned index, struct wr *w, uint64_t now_us)
@@ -134,7 +133,7 @@ static void sr_put(struct leg *leg, unsigned index, struct wr *w, uint64_t now_u
 		    (uint64_t)((int64_t)now_us + clock_wall_offset_us()), &ntp, &ts);
 	rtcp_put_sr(w, slot->plan->ssrc, ntp, ts, (uint32_t)slot->rtp.packets,
 		    (uint32_t)slot->rtp.bytes, NULL, 0);
-	cname_put(w, leg, slot->plan->ssrc);
+	cname_put(w, slot);
 	slot->report_now = false;
 }
 
