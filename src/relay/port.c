@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A listener and its slots. Who *should* be in them is worked out from the room (lanes,
+ * cameras) and the port's view; places are sticky: a stream that stays keeps its slot.
+ */
+#include "speakers.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool port_is_audio(const struct relay_port *p, unsigned slot)
+{
+	return slot < p->audio;
+}
+
+static unsigned slot_count(const struct relay_port *p)
+{
+	return p->audio + p->video;
+}
+
+/* ---- one slot ---- */
+
+static void cur_clear(struct slot *s, uint64_t now_us)
+{
+	struct relay_stream *st = s->cur;
+
+	if (!st)
+		return;
+	link_remove(&s->cur_link);
+	s->cur = NULL;
+	stream_release(st, now_us);
+}
+
+static void next_clear(struct slot *s, uint64_t now_us)
+{
+	struct relay_stream *st = s->next;
+
+	if (!st)
+		return;
+	link_remove(&s->next_link);
+	s->next = NULL;
+	stream_release(st, now_us);
+}
+
+void slot_clear(struct slot *s, uint64_t now_us)
+{
+	cur_clear(s, now_us);
+	next_clear(s, now_us);
+}
+
+void slot_settle(struct slot *s, uint64_t now_us)
+{
+	if (s->cur || !s->sounding)
+		return;
+	s->sounding = false;
+	s->port->room->relay->port_ops->idle(s->port->owner, s->index, now_us);
+}
+
+static void carry(struct slot *s, struct relay_stream *st)
+{
+	s->cur = st;
+	s->fresh = true;
+	link_add(&st->carriers, &s->cur_link);
+}
+
+static void park(struct slot *s, struct relay_stream *st)
+{
+	s->next = st;
+	link_add(&st->parked, &s->next_link);
+}
+
+/* Waits in this slot for a key frame; what is shown goes on. */
+static void await(struct slot *s, struct relay_stream *st, uint64_t now_us)
+{
+	s->next = st;
+	link_add(&st->waiters, &s->next_link);
+	stream_take(st, now_us);
+	stream_want_key(st, now_us);
+}
+
+static void assign(struct slot *s, struct relay_stream *st, uint64_t now_us)
+{
+	struct relay_port *p = s->port;
+
+	if (p->suspended) {
+		if (s->next != st) {
+			next_clear(s, now_us);
+			if (st)
+				park(s, st);
+		}
+	} else if (port_is_audio(p, s->index)) {
+		if (s->cur != st) {
+			cur_clear(s, now_us);
+			if (st) {
+				carry(s, st);
+				stream_take(st, now_us);
+			}
+		}
+	} else if (s->cur == st) {
+		next_clear(s, now_us);
+		if (!st)
+			cur_clear(s, now_us);
+	} else if (s->next != st) {
+		next_clear(s, now_us);
+		if (st)
+			await(s, st, now_us);
+	} else if (!st) {
+		cur_clear(s, now_us);
+	}
+	if (!st)
+		cur_clear(s, now_us);
+}
+
+void slot_promote(struct slot *s)
+{
+	struct relay_stream *st = s->next;
+
+	link_remove(&s->next_link);
+	s->next = NULL;
+	carry(s, st);
+}
+
+void slot_renew(struct slot *s, uint64_t now_us)
+{
+	struct relay_stream *st = s->cur;
+
+	if (port_is_audio(s->port, s->index)) {
+		s->fresh = true;
+		return;
+	}
+	/* Another that was waited for stays waited for: this one can't be shown in
+	 * between. */
+	link_remove(&s->cur_link);
+	s->cur = NULL;
+	if (s->next)
+		stream_release(st, now_us);
+	else
+		await(s, st, now_us);
+}
+
+/* ---- all slots ---- */
+
+static bool accepts(const struct slot *s, const struct relay_stream *st)
+{
+	return s->port->room->relay->port_ops->accepts(s->port->owner, s->index, st);
+}
+
+/* Gives the wanted streams their slots: whoever is shown stays where they are, then
+ * whoever is waited for, then the others take what is free. `slots` are `n` of one kind,
+ * `want` at most `n`. */
+static void place(struct slot *slots, unsigned n, struct relay_stream **want,
+		  unsigned wanted, uint64_t now_us)
+{
+	struct relay_stream *target[RELAY_SLOTS_MAX] = { NULL };
+	bool placed[RELAY_SLOTS_MAX] = { false };
+
+	for (unsigned pass = 0; pass < 4; pass++) {
+		for (unsigned w = 0; w < wanted; w++) {
+			for (unsigned i = 0; i < n && !placed[w]; i++) {
+				const struct slot *s = &slots[i];
+				bool fits = pass == 0	? s->cur == want[w]
+					    : pass == 1 ? s->next == want[w]
+					    : pass == 2 ? !s->cur && !s->next
+							: true;
+
+				if (!fits || target[i] || !accepts(s, want[w]))
+					continue;
+				target[i] = want[w];
+				placed[w] = true;
+			}
+		}
+	}
+	/* First out, then in, so that nobody is in two slots. What is still shown while
+	 * another is waited for must be allowed. */
+	for (unsigned i = 0; i < n; i++) {
+		struct slot *s = &slots[i];
+		bool elsewhere = false;
+
+		for (unsigned k = 0; k < n; k++)
+			elsewhere =
+				elsewhere || (k != i && s->cur && target[k] == s->cur);
+		if (s->next && s->next != target[i])
+			next_clear(s, now_us);
+		if (s->cur && s->cur != target[i] &&
+		    (!target[i] || elsewhere || !s->cur->active || !accepts(s, s->cur)))
+			cur_clear(s, now_us);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		assign(&slots[i], target[i], now_us);
+		slot_settle(&slots[i], now_us);
+	}
+}
+
+static bool takes_any(const struct slot *slots, unsigned n, const struct relay_stream *st)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (accepts(&slots[i], st))
+			return true;
+	return false;
+}
+
+/* Adds to the list unless it is the port's own, inactive, there already, or not
+ * decodable. */
+static void want_add(struct relay_port *p, struct relay_stream *st, struct slot *slots,
+		     unsigned n, struct relay_stream **want, unsigned *wanted)
+{
+	if (!st || st->port == p || !st->active || *wanted == n)
+		return;
+	for (unsigned i = 0; i < *wanted; i++)
+		if (want[i] == st)
+			return;
+	if (takes_any(slots, n, st))
+		want[(*wanted)++] = st;
+}
+
+void port_update_audio(struct relay_port *p, uint64_t now_us)
+{
+	struct relay_room *room = p->room;
+	struct relay_stream *want[RELAY_SLOTS_MAX];
+	unsigned wanted = 0;
+
+	if (p->dying)
+		return;
+	for (unsigned i = 0; i < room->lane_count; i++)
+		want_add(p, room->lanes[i], p->slots, p->audio, want, &wanted);
+	place(p->slots, p->audio, want, wanted, now_us);
+}
+
+void port_update_video(struct relay_port *p, uint64_t now_us)
+{
+	struct relay_room *room = p->room;
+	struct slot *slots = p->slots + p->audio;
+	struct relay_stream *want[RELAY_SLOTS_MAX];
+	unsigned wanted = 0;
+
+	if (p->dying || !p->video)
+		return;
+	for (unsigned i = 0; i < p->view_count && wanted < p->video; i++) {
+		struct relay_stream *st = relay_stream_find(room, p->view[i].stream);
+
+		if (st && !st->audio)
+			want_add(p, st, slots, p->video, want, &wanted);
+	}
+	for (unsigned i = 0; p->automatic && i < room->video_count && wanted < p->video;
+	     i++)
+		want_add(p, room->videos[i], slots, p->video, want, &wanted);
+	place(slots, p->video, want, wanted, now_us);
+}
+
+bool port_views(const struct relay_port *p, uint32_t stream)
+{
+	for (unsigned i = 0; i < p->view_count; i++)
+		if (p->view[i].stream == stream)
+			return true;
+	return false;
+}
+
+/* ---- the port ---- */
+
+struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio,
+				     unsigned video, void *owner)
+{
+	struct relay_port *p;
+
+	if (!id || audio > RELAY_AUDIO_SLOTS_MAX || video > RELAY_VIDEO_SLOTS_MAX ||
+	    room_port(room, id))
+		return NULL;
+	p = mem_create(sizeof *p, NULL);
+	if (!p)
+		return NULL;
+	p->room = room;
+	p->owner = owner;
+	p->id = id;
+	p->audio = audio;
+	p->video = video;
+	p->automatic = true;
+	for (unsigned i = 0; i < slot_count(p); i++) {
+		p->slots[i].port = p;
+		p->slots[i].index = (uint8_t)i;
+	}
+	/* Nothing can be sent yet, and the owner may not be ready for questions. */
+	p->suspended = true;
+	if (room_add_port(room, p))
+		return mem_unref(p);
+	return p;
+}
+
+void relay_port_destroy(struct relay_port *p, uint64_t now_us)
+{
+	if (!p)
+		return;
+	assert(!p->room->relay->forwarding);
+	p->dying = true;
+	for (unsigned i = 0; i < slot_count(p); i++)
+		slot_clear(&p->slots[i], now_us);
+	for (unsigned i = 0; i < RELAY_STREAMS_MAX; i++)
+		if (p->streams[i])
+			relay_stream_destroy(p->streams[i], now_us);
+	room_remove_port(p->room, p);
+	mem_unref(p);
+}
+
+void relay_port_suspend(struct relay_port *p, bool suspended, uint64_t now_us)
+{
+	assert(!p->room->relay->forwarding);
+	if (p->suspended == suspended)
+		return;
+	for (unsigned i = 0; i < slot_count(p); i++) {
+		struct slot *s = &p->slots[i];
+		struct relay_stream *st = s->next ? s->next : s->cur;
+
+		slot_clear(s, now_us);
+		s->sounding = false;
+		if (!st)
+			continue;
+		if (suspended) {
+			park(s, st);
+		} else if (port_is_audio(p, i)) {
+			carry(s, st);
+			stream_take(st, now_us);
+		} else {
+			await(s, st, now_us);
+		}
+	}
+	p->suspended = suspended;
+	if (!suspended) {
+		port_update_audio(p, now_us);
+		port_update_video(p, now_us);
+	}
+}
+
+void relay_port_view(struct relay_port *p, bool automatic, const struct relay_view *view,
+		     unsigned count, uint64_t now_us)
+{
+	assert(!p->room->relay->forwarding);
+	if (count > RELAY_VIEW_MAX)
+		count = RELAY_VIEW_MAX;
+	if (count)
+		memcpy(p->view, view, count * sizeof view[0]);
+	p->view_count = count;
+	p->automatic = automatic;
+	port_update_video(p, now_us);
+}
+
+void relay_port_key_request(struct relay_port *p, unsigned slot, uint64_t now_us)
+{
+	if (slot >= slot_count(p) || port_is_audio(p, slot) || p->suspended)
+		return;
+	if (p->slots[slot].cur)
+		stream_want_key(p->slots[slot].cur, now_us);
+}
+
+uint32_t relay_port_id(const struct relay_port *p)
+{
+	return p->id;
+}
+
+struct relay_stream *relay_port_slot(const struct relay_port *p, unsigned slot)
+{
+	if (slot >= slot_count(p) || p->slots[slot].fresh)
+		return NULL;
+	return p->slots[slot].cur;
+}
