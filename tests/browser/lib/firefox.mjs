@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Firefox ESR without a driver: it speaks WebDriver BiDi itself. The same shape as chromium.mjs.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import WebSocket from 'ws';
+import { limit, onEnd, sleep } from './check.mjs';
+import { freePort } from './ports.mjs';
+
+const PREFS = {
+	'media.navigator.streams.fake': true,
+	'media.navigator.permission.disabled': true,
+	'media.autoplay.default': 0,
+	'media.autoplay.blocking_policy': 0,
+	// Without a sound card an AudioContext never runs.
+	'media.cubeb.force_mock_context': true,
+	'media.peerconnection.ice.loopback': true,
+	'app.update.enabled': false,
+	'app.normandy.enabled': false,
+	'browser.shell.checkDefaultBrowser': false,
+	'browser.safebrowsing.update.enabled': false,
+	'datareporting.policy.dataSubmissionEnabled': false,
+	'extensions.update.enabled': false,
+	'media.gmp-manager.updateEnabled': false,
+	'network.captive-portal-service.enabled': false,
+	'network.connectivity-service.enabled': false,
+	'services.settings.server': 'data:,',
+	'toolkit.telemetry.enabled': false,
+	// Windows in the background are all there are here.
+	'dom.min_background_timeout_value': 4,
+	'dom.timeout.enable_budget_timer_throttling': false,
+	'widget.windows.window_occlusion_tracking.enabled': false,
+};
+
+async function connect(port, child) {
+	for (let i = 0; i < 120; i++) {
+		if (child.exitCode !== null)
+			throw new Error(`firefox ended with ${child.exitCode}`);
+		const ws = new WebSocket(`ws://127.0.0.1:${port}/session`);
+		const open = await new Promise((done) => {
+			ws.once('open', () => done(true));
+			ws.once('error', () => done(false));
+		});
+		if (open)
+			return ws;
+		await sleep(250);
+	}
+	throw new Error('firefox does not answer');
+}
+
+class Bidi {
+	#next = 0;
+	#waiting = new Map();
+	#listeners = [];
+
+	constructor(ws) {
+		this.ws = ws;
+		ws.on('message', (data) => {
+			const m = JSON.parse(String(data));
+			if (m.type === 'event')
+				this.#listeners.forEach((l) => l(m.method, m.params));
+			else
+				this.#waiting.get(m.id)?.(m);
+		});
+	}
+
+	onEvent(listener) {
+		this.#listeners.push(listener);
+	}
+
+	send(method, params) {
+		const id = ++this.#next;
+		const answer = new Promise((done, fail) => {
+			this.#waiting.set(id, (m) => {
+				this.#waiting.delete(id);
+				if (m.type === 'error')
+					fail(new Error(`${method}: ${m.message}`));
+				else
+					done(m.result);
+			});
+		});
+		this.ws.send(JSON.stringify({ id, method, params }));
+		return limit(answer, 30000, method);
+	}
+}
+
+export async function launchFirefox() {
+	const profile = mkdtempSync(join(tmpdir(), 'palabre-firefox-'));
+	writeFileSync(join(profile, 'user.js'), Object.entries(PREFS)
+		.map(([k, v]) => `user_pref(${JSON.stringify(k)}, ${JSON.stringify(v)});\n`).join(''));
+	const port = await freePort();
+	const child = spawn('firefox-esr', ['--headless', '--no-remote', '--profile', profile,
+		'--remote-debugging-port', String(port)], { stdio: 'ignore' });
+	let bidi;
+	const close = async () => {
+		bidi?.ws.close();
+		if (child.exitCode === null && child.signalCode === null) {
+			child.kill();
+			await Promise.race([new Promise((done) => child.once('exit', done)), sleep(5000)]);
+			child.kill('SIGKILL');
+		}
+		rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+	};
+	onEnd(close);
+	bidi = new Bidi(await connect(port, child));
+	await bidi.send('session.new', { capabilities: {} });
+	await bidi.send('session.subscribe', { events: ['log.entryAdded'] });
+	return {
+		name: 'firefox',
+		close,
+		async open(init, arg) {
+			const { userContext } = await bidi.send('browser.createUserContext', {});
+			const { context } = await bidi.send('browsingContext.create',
+				{ type: 'tab', userContext });
+			await bidi.send('script.addPreloadScript', { contexts: [context],
+				functionDeclaration: `() => { (${init})(${JSON.stringify(arg)}) }` });
+			const lines = [];
+			bidi.onEvent((method, e) => {
+				if (method === 'log.entryAdded' && e.source?.context === context)
+					lines.push(`${e.level}: ${e.text}`);
+			});
+			return {
+				lines,
+				goto: (url) => bidi.send('browsingContext.navigate',
+					{ context, url, wait: 'complete' }),
+				reload: () => bidi.send('browsingContext.reload', { context, wait: 'complete' }),
+				async run(fn, value) {
+					const given = value === undefined ? '' : JSON.stringify(value);
+					const r = await bidi.send('script.evaluate', { awaitPromise: true,
+						userActivation: true, target: { context }, expression:
+						`Promise.resolve((${fn})(${given})).then((v) => JSON.stringify(v))` });
+					if (r.type !== 'success')
+						throw new Error(r.exceptionDetails.text);
+					return r.result.value === undefined ? undefined : JSON.parse(r.result.value);
+				},
+				close: () => bidi.send('browsingContext.close', { context }),
+			};
+		},
+	};
+}

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// pageInit() runs in each page before its scripts. It replaces camera, microphone and screen
+// by pictures and tones that tell whose they are, and watches, without changing it, what the
+// page does with RTCPeerConnection, fetch, WebSocket and media elements. Its own state is
+// `__test`; the functions below it are called by person.mjs. It is sent as text: it may use
+// nothing from outside.
+
+/**
+ * @typedef {{index: number, width?: number, height?: number, fps?: number, tone?: boolean,
+ *            flash?: boolean, time?: boolean}} Fake
+ */
+
+/** @param {Fake} o */
+export function pageInit(o) {
+	const t = {
+		index: o.index,
+		pcs: [], sockets: [], elements: new Set(),
+		calls: { setRemote: 0, negotiationneeded: 0 },
+		posts: [], events: [], errors: [],
+		people: new Map(), slots: new Map(), speakers: [], you: null,
+		first: {}, blockIce: false,
+	};
+	globalThis.__test = t;
+	globalThis.addEventListener?.('error', (e) => t.errors.push(String(e.message)));
+	globalThis.addEventListener?.('unhandledrejection', (e) => t.errors.push(String(e.reason)));
+
+	/* ---- the picture: a bar code of black and white blocks over two colours of the person */
+
+	const CELLS = 10;
+	const TONE_HZ = (i) => 400 + 150 * i;
+	const hue = (i) => (i * 137) % 360;
+	const bitsOf = (value, n) => Array.from({ length: n }, (_, i) => value >> (n - 1 - i) & 1);
+	const withFrame = (bits) => [1, 0, ...bits, bits.reduce((a, b) => a ^ b, 1), 1];
+
+	function paint(canvas, screen, count) {
+		const g = canvas.getContext('2d', { alpha: false });
+		const { width: w, height: h } = canvas;
+		g.fillStyle = `hsl(${hue(o.index)} 90% 45%)`;
+		g.fillRect(0, 0, w / 2, h);
+		g.fillStyle = `hsl(${(hue(o.index) + 120) % 360} 90% 45%)`;
+		g.fillRect(w / 2, 0, w / 2, h);
+		const rows = [withFrame([...bitsOf(o.index, 5), screen ? 1 : 0]),
+			withFrame(bitsOf(count & 63, 6))];
+		rows.forEach((row, y) => row.forEach((bit, x) => {
+			g.fillStyle = bit ? '#fff' : '#000';
+			g.fillRect(x * w / CELLS, h * (1 + 3 * y) / 8, w / CELLS + 1, h / 4);
+		}));
+		g.fillStyle = '#888';
+		g.fillRect(count * 7 % w, h * 7 / 8, w / 10, h / 8);
+	}
+
+	function readPicture(video) {
+		if (!video.videoWidth || video.readyState < 2)
+			return null;
+		const w = 160, h = 120;
+		t.canvas ??= Object.assign(document.createElement('canvas'), { width: w, height: h });
+		const g = t.canvas.getContext('2d', { alpha: false, willReadFrequently: true });
+		g.drawImage(video, 0, 0, w, h);
+		const pixels = g.getImageData(0, 0, w, h).data;
+		const mean = (x, y, r) => {
+			const sum = [0, 0, 0];
+			for (let dy = -r; dy <= r; dy++)
+				for (let dx = -r; dx <= r; dx++)
+					for (let c = 0; c < 3; c++)
+						sum[c] += pixels[((y + dy) * w + x + dx) * 4 + c];
+			return sum.map((s) => s / (2 * r + 1) ** 2);
+		};
+		const readRow = (y) => {
+			const levels = Array.from({ length: CELLS }, (_, i) => {
+				const [red, green, blue] = mean(Math.round((i + 0.5) * w / CELLS), y, 2);
+				return red * 0.3 + green * 0.59 + blue * 0.11;
+			});
+			if (levels.some((l) => l > 95 && l < 160))
+				return null; // between two pictures, or a poor one
+			const bits = levels.map((l) => l > 128 ? 1 : 0);
+			const value = bits.slice(2, 8);
+			return bits.join() === withFrame(value).join() ? value : null;
+		};
+		const number = (bits) => bits.reduce((n, b) => n * 2 + b, 0);
+		const who = readRow(30);
+		const count = readRow(75);
+		if (!who)
+			return null;
+		const index = number(who.slice(0, 5));
+		const hueOf = ([r, gr, b]) => {
+			const max = Math.max(r, gr, b), d = max - Math.min(r, gr, b);
+			if (d < 40)
+				return -1;
+			const sector = max === r ? ((gr - b) / d + 6) % 6 :
+				max === gr ? (b - r) / d + 2 : (r - gr) / d + 4;
+			return sector * 60;
+		};
+		const near = (got, want) => got >= 0 &&
+			Math.abs((got - want + 540) % 360 - 180) < 30;
+		const colours = near(hueOf(mean(40, 6, 3)), hue(index)) &&
+			near(hueOf(mean(120, 6, 3)), (hue(index) + 120) % 360);
+		return { index, kind: who[5] ? 'screen' : 'camera', colours,
+			count: count ? number(count) : -1 };
+	}
+
+	function newPicture(screen, width, height, fps) {
+		const canvas = Object.assign(document.createElement('canvas'), { width, height });
+		let count = 0;
+		const draw = () => {
+			paint(canvas, screen, ++count);
+			if (o.flash && t.flashing) {
+				const g = canvas.getContext('2d', { alpha: false });
+				g.fillStyle = '#fff';
+				g.fillRect(0, 0, width, height);
+			}
+		};
+		draw();
+		const timer = setInterval(draw, 1000 / fps);
+		const track = canvas.captureStream(fps).getVideoTracks()[0];
+		const stop = track.stop.bind(track);
+		track.stop = () => { clearInterval(timer); stop(); };
+		// A canvas track knows no device: the page may ask.
+		const settings = track.getSettings.bind(track);
+		track.getSettings = () => ({ deviceId: screen ? 'fake-screen' : 'fake-camera',
+			width, height, frameRate: fps, ...settings() });
+		return track;
+	}
+
+	/* ---- the sound: a tone of the person, on and off by __test.tone(bool) */
+
+	function sound() {
+		if (t.audio)
+			return t.audio;
+		const context = new AudioContext();
+		const gain = context.createGain();
+		const tone = context.createOscillator();
+		tone.frequency.value = TONE_HZ(o.index);
+		gain.gain.value = (o.tone ?? true) ? 0.25 : 0;
+		tone.connect(gain);
+		tone.start();
+		if (o.flash)
+			startFlashes(context, gain);
+		t.audio = { context, gain };
+		return t.audio;
+	}
+
+	// Light and sound at the same moment, once a second, for 150 ms.
+	function startFlashes(context, gain) {
+		gain.gain.value = 0;
+		setInterval(() => {
+			t.flashing = true;
+			gain.gain.setValueAtTime(0.5, context.currentTime);
+			gain.gain.setValueAtTime(0, context.currentTime + 0.15);
+			setTimeout(() => { t.flashing = false; }, 150);
+		}, 1000);
+	}
+
+	function newTone() {
+		const { context, gain } = sound();
+		const out = context.createMediaStreamDestination();
+		out.channelCount = 1;
+		gain.connect(out);
+		const track = out.stream.getAudioTracks()[0];
+		const settings = track.getSettings.bind(track);
+		track.getSettings = () => ({ ...settings(), deviceId: 'fake-mic' });
+		return track;
+	}
+
+	t.tone = (on) => {
+		const { context, gain } = sound();
+		gain.gain.setTargetAtTime(on ? 0.25 : 0, context.currentTime, 0.01);
+		return context.state;
+	};
+
+	if (navigator.mediaDevices) {
+		const devices = navigator.mediaDevices;
+		devices.getUserMedia = async (want = {}) => {
+			const tracks = [];
+			if (want.audio)
+				tracks.push(newTone());
+			if (want.video)
+				tracks.push(newPicture(false, o.width ?? 320, o.height ?? 240, o.fps ?? 12));
+			return new MediaStream(tracks);
+		};
+		devices.getDisplayMedia = async () =>
+			new MediaStream([newPicture(true, 640, 360, 5)]);
+		devices.enumerateDevices = async () =>
+			[['audioinput', 'fake-mic'], ['videoinput', 'fake-camera']].map(([kind, id]) =>
+				({ kind, deviceId: id, groupId: '', label: id, toJSON() { return this; } }));
+	}
+
+	/* ---- what the page does */
+
+	const NativePc = globalThis.RTCPeerConnection;
+	globalThis.RTCPeerConnection = class RTCPeerConnection extends NativePc {
+		constructor(...args) {
+			super(...args);
+			t.pcs.push(this);
+			// Only what comes after the answer is a renegotiation.
+			this.addEventListener('negotiationneeded', () => {
+				if (this.remoteDescription)
+					t.calls.negotiationneeded++;
+			});
+		}
+
+		setRemoteDescription(...args) {
+			t.calls.setRemote++;
+			return super.setRemoteDescription(...args);
+		}
+	};
+
+	const nativeFetch = globalThis.fetch;
+	globalThis.fetch = async (what, init) => {
+		const url = String(what?.url ?? what);
+		const post = { url: url.replace(/^.*\/api\/1/, ''), at: performance.now(), status: 0 };
+		if (t.blockIce && post.url.endsWith('/ice'))
+			throw new TypeError('blocked by the test');
+		if ((init?.method ?? what?.method) === 'POST') {
+			t.posts.push(post);
+			if (post.url.endsWith('/join') && o.time)
+				watchFirst(post.at);
+		}
+		const answer = await nativeFetch(what, init);
+		post.status = answer.status;
+		post.took = performance.now() - post.at;
+		return answer;
+	};
+
+	const NativeSocket = globalThis.WebSocket;
+	globalThis.WebSocket = class WebSocket extends NativeSocket {
+		constructor(...args) {
+			super(...args);
+			t.sockets.push(this);
+			this.addEventListener('message', (e) => {
+				try {
+					JSON.parse(e.data).forEach(onEvent);
+				} catch (error) {
+					t.errors.push(`socket: ${error}`);
+				}
+			});
+			this.addEventListener('close', (e) =>
+				t.events.push({ t: '(closed)', code: e.code, at: performance.now() }));
+		}
+	};
+
+	function onEvent(e) {
+		t.events.push({ ...e, at: performance.now() });
+		if (t.events.length > 500)
+			t.events.shift();
+		if (e.t === 'welcome') {
+			t.you = e.you;
+			t.people = new Map(e.people.map((p) => [p.id, p]));
+			t.slots = new Map(e.slots.map((s) => [s.mid, s]));
+			t.speakers = e.speakers;
+			t.welcomes = (t.welcomes ?? 0) + 1;
+		} else if (e.t === 'join') {
+			t.people.set(e.p.id, e.p);
+		} else if (e.t === 'leave') {
+			t.people.delete(e.id);
+		} else if (e.t === 'update') {
+			t.people.set(e.id, { ...t.people.get(e.id), ...e });
+		} else if (e.t === 'slot') {
+			t.slots.set(e.mid, e);
+			t.slotChanges = (t.slotChanges ?? 0) + 1;
+		} else if (e.t === 'speakers') {
+			t.speakers = e.ids;
+		}
+	}
+
+	const described = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'srcObject');
+	Object.defineProperty(HTMLMediaElement.prototype, 'srcObject', {
+		...described,
+		set(stream) {
+			t.elements.add(this);
+			described.set.call(this, stream);
+		},
+	});
+
+	/* ---- questions from the test */
+
+	t.pc = () => t.pcs.filter((pc) => pc.connectionState !== 'closed').at(-1);
+
+	// The first sound and picture decoded after the request to join, ms.
+	async function watchFirst(begin) {
+		t.first = {};
+		while (performance.now() - begin < 20000 && !(t.first.audio && t.first.video)) {
+			await new Promise((done) => setTimeout(done, 20));
+			for (const s of await t.inbound()) {
+				if (s.kind === 'audio' ? s.jitterBufferEmittedCount > 0 : s.framesDecoded > 0)
+					t.first[s.kind] ??= performance.now() - begin;
+			}
+			if (t.pc()?.connectionState === 'connected')
+				t.first.connected ??= performance.now() - begin;
+		}
+	}
+
+	t.inbound = async () => {
+		const pc = t.pc();
+		const found = [];
+		if (pc)
+			for (const s of (await pc.getStats()).values())
+				if (s.type === 'inbound-rtp')
+					found.push(s);
+		return found;
+	};
+
+	t.path = async () => {
+		const stats = [...(await t.pc().getStats()).values()];
+		const transport = stats.find((s) => s.type === 'transport');
+		const pair = stats.find((s) => transport?.selectedCandidatePairId ?
+			s.id === transport.selectedCandidatePairId :
+			s.type === 'candidate-pair' && s.selected);
+		const side = (id) => {
+			const c = stats.find((s) => s.id === id);
+			return c && { type: c.candidateType, protocol: c.protocol, address: c.address,
+				port: c.port };
+		};
+		return pair && { rtt: pair.currentRoundTripTime, sent: pair.bytesSent,
+			received: pair.bytesReceived, local: side(pair.localCandidateId),
+			remote: side(pair.remoteCandidateId) };
+	};
+
+	const midOf = (track) => t.pc()?.getTransceivers()
+		.find((x) => x.receiver.track.id === track.id)?.mid ?? null;
+
+	const isVisible = (e) => {
+		if (!e.isConnected)
+			return false;
+		const r = e.getBoundingClientRect();
+		const style = getComputedStyle(e);
+		return r.width > 8 && r.height > 8 && style.visibility !== 'hidden' &&
+			style.display !== 'none' && r.right > 0 && r.bottom > 0 &&
+			r.left < innerWidth && r.top < innerHeight;
+	};
+
+	// Received pictures: what each video element holds, who the server says it is.
+	t.pictures = () => [...t.elements].filter((e) => e.srcObject instanceof MediaStream)
+		.flatMap((e) => e.srcObject.getVideoTracks()
+			.filter((track) => midOf(track) !== null)
+			.map((track) => {
+				const mid = midOf(track);
+				const slot = t.slots.get(mid);
+				return { mid, picture: readPicture(e), visible: isVisible(e),
+					p: slot?.p ?? null, k: slot?.k ?? null,
+					name: t.people.get(slot?.p)?.name ?? null };
+			}));
+
+	// Every element that really sounds, listened to: who is heard.
+	t.listen = () => {
+		t.listener ??= { context: new AudioContext(), taps: new Map() };
+		const { context, taps } = t.listener;
+		if (context.state !== 'running')
+			context.resume();
+		const levels = new Map();
+		for (const e of t.elements) {
+			if (!(e.srcObject instanceof MediaStream) || e.muted || !e.volume || e.paused)
+				continue;
+			for (const track of e.srcObject.getAudioTracks()) {
+				if (midOf(track) === null || !track.enabled || track.readyState !== 'live')
+					continue;
+				if (!taps.has(track.id)) {
+					const analyser = context.createAnalyser();
+					analyser.fftSize = 8192;
+					analyser.smoothingTimeConstant = 0;
+					const source = context.createMediaStreamSource(new MediaStream([track]));
+					source.connect(analyser);
+					taps.set(track.id, { analyser, source });
+				}
+				const { analyser } = taps.get(track.id);
+				const data = new Float32Array(analyser.frequencyBinCount);
+				analyser.getFloatFrequencyData(data);
+				const bin = (hz) => Math.round(hz * analyser.fftSize / context.sampleRate);
+				const peak = (hz) => Math.max(...data.slice(bin(hz) - 2, bin(hz) + 3));
+				for (let i = 0; i < 32; i++) {
+					const level = peak(TONE_HZ(i));
+					const floor = Math.max(peak(TONE_HZ(i) - 75), peak(TONE_HZ(i) + 75));
+					if (level > -65 && level > floor + 12)
+						levels.set(i, Math.max(level, levels.get(i) ?? -200));
+				}
+			}
+		}
+		const loudest = Math.max(...levels.values());
+		return [...levels].filter(([, level]) => level > loudest - 35)
+			.map(([i]) => i).sort((a, b) => a - b);
+	};
+
+	// Names on the stage that are not those of the picture beside them, sampled until
+	// stopped. Several samples in a row with the same lie are one, with its duration.
+	t.watchNames = (tileSelector, nameSelector, nameOf) => {
+		const lies = [];
+		const present = new Map();
+		let samples = 0;
+		const look = () => {
+			for (const tile of document.querySelectorAll(tileSelector)) {
+				const video = tile.querySelector('video');
+				if (!video || !isVisible(video) || !video.srcObject)
+					continue;
+				const picture = readPicture(video);
+				const shown = tile.querySelector(nameSelector)?.textContent ?? '';
+				if (!picture || picture.index === o.index)
+					continue;
+				samples++;
+				const want = nameOf.replace('%', String(picture.index).padStart(2, '0'));
+				if (shown.includes(want)) {
+					present.delete(video);
+					continue;
+				}
+				const now = performance.now();
+				if (!present.has(video)) {
+					present.set(video, { shown, want, at: now, ms: 0 });
+					lies.push(present.get(video));
+				}
+				present.get(video).ms = now - present.get(video).at;
+			}
+		};
+		const timer = setInterval(look, 40);
+		t.stopWatching = () => {
+			clearInterval(timer);
+			return { samples, lies };
+		};
+	};
+
+	t.summary = async () => ({
+		state: document.documentElement.dataset.state,
+		status: document.querySelector('#status')?.textContent,
+		you: t.you, people: [...t.people.values()], slots: [...t.slots.values()],
+		calls: t.calls, posts: t.posts.slice(-6), errors: t.errors.slice(-10),
+		connection: t.pcs.map((pc) => `${pc.connectionState}/${pc.iceConnectionState}`),
+		sockets: t.sockets.map((s) => s.readyState),
+		events: t.events.slice(-15).map((e) => JSON.stringify(e).slice(0, 200)),
+		heard: t.listen(), pictures: t.pictures(),
+		inbound: (await t.inbound()).map((s) => ({ mid: s.mid, kind: s.kind,
+			packets: s.packetsReceived, lost: s.packetsLost, decoded: s.framesDecoded,
+			key: s.keyFramesDecoded, pli: s.pliCount, concealed: s.concealedSamples })),
+	});
+}

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+# What is not a plain unit test: lint, browsers, networks, and the other presets, each of which
+# is built and run as tests of the dev build so that one summary covers all.
+option(PALABRE_TESTS_UNITS_ONLY "sanitizer builds: units, simulations, fuzz inputs" OFF)
+
+set(here ${CMAKE_CURRENT_SOURCE_DIR})
+
+add_executable(test_path ${here}/net/test_path.c ${here}/net/path.c)
+target_link_libraries(test_path PRIVATE PkgConfig::CMOCKA m)
+target_include_directories(test_path PRIVATE ${here}/net)
+add_test(NAME unit.test_path COMMAND test_path)
+set_tests_properties(unit.test_path PROPERTIES LABELS "unit;quick" TIMEOUT 30)
+
+if(PALABRE_TESTS_UNITS_ONLY)
+	return()
+endif()
+
+add_executable(pathemu ${here}/net/pathemu.c ${here}/net/path.c)
+target_link_libraries(pathemu PRIVATE m)
+
+# ---- lint
+
+function(palabre_lint name)
+	add_test(NAME lint.${name} COMMAND ${ARGN})
+	set_tests_properties(lint.${name} PROPERTIES LABELS "lint;quick" TIMEOUT 120)
+endfunction()
+
+palabre_lint(deps ${here}/lint/check-deps ${CMAKE_SOURCE_DIR})
+palabre_lint(deps_self ${here}/lint/check-deps --self-test)
+palabre_lint(headers ${here}/lint/check-headers ${CMAKE_SOURCE_DIR})
+palabre_lint(format ${here}/lint/check-format ${CMAKE_SOURCE_DIR})
+palabre_lint(tree ${here}/lint/check-tree ${CMAKE_SOURCE_DIR})
+
+find_program(NODE node)
+if(NOT NODE)
+	message(STATUS "no node: neither page nor browsers are tested")
+	return()
+endif()
+
+set(modules ${here}/browser/node_modules)
+if(EXISTS ${here}/lint/tsconfig.json)
+	palabre_lint(types ${modules}/.bin/tsc -p ${here}/lint/tsconfig.json)
+endif()
+foreach(check i18n page)
+	if(EXISTS ${here}/lint/check_${check}.mjs)
+		palabre_lint(${check} ${NODE} ${here}/lint/check_${check}.mjs)
+	endif()
+endforeach()
+if(EXISTS ${here}/browser/page_unit.mjs)
+	add_test(NAME unit.page COMMAND ${NODE} ${here}/browser/page_unit.mjs)
+	set_tests_properties(unit.page PROPERTIES LABELS "unit;quick" TIMEOUT 60)
+endif()
+
+# ---- browsers: alone on the machine, since they fill it and measure time
+
+function(palabre_browser name labels timeout)
+	add_test(NAME browser.${name} COMMAND ${NODE} ${here}/browser/${name}.mjs)
+	set_tests_properties(browser.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
+		RUN_SERIAL ON ENVIRONMENT
+		"PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>")
+endfunction()
+
+palabre_browser(harness "browser" 180)
+if(TARGET palabred)
+	add_test(NAME lint.page_weight COMMAND ${NODE} ${here}/lint/check-page-weight.mjs)
+	set_tests_properties(lint.page_weight PROPERTIES LABELS "lint;browser" TIMEOUT 60
+		RUN_SERIAL ON ENVIRONMENT "PALABRED=${CMAKE_BINARY_DIR}/palabred")
+	palabre_browser(two "browser" 180)
+	palabre_browser(four "browser" 180)
+	palabre_browser(twelve "browser" 300)
+	palabre_browser(resume "browser" 240)
+	palabre_browser(firefox "browser" 180)
+	palabre_browser(whip "browser" 180)
+	palabre_browser(lipsync "browser" 180)
+	palabre_browser(switches "browser;net" 300)
+	palabre_browser(netchange "browser;net" 240)
+	palabre_browser(tcp "browser;net" 180)
+endif()
+if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
+	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs
+		--tool $<TARGET_FILE:test_nego_answer>)
+	set_tests_properties(browser.answers PROPERTIES LABELS "browser" TIMEOUT 180
+		RUN_SERIAL ON ENVIRONMENT "PALABRE_PW=${here}/browser")
+endif()
+
+# ---- the other presets
+
+# palabre_preset(PRESET LABELS what to run): PRESET.build and PRESET.run
+function(palabre_preset preset what timeout)
+	add_test(NAME ${preset}.build COMMAND ${here}/sub-build ${preset} build)
+	add_test(NAME ${preset}.run COMMAND ${here}/sub-build ${preset} run ${what})
+	set_tests_properties(${preset}.build PROPERTIES FIXTURES_SETUP ${preset} TIMEOUT 900)
+	set_tests_properties(${preset}.run PROPERTIES FIXTURES_REQUIRED ${preset} TIMEOUT ${timeout})
+	set_tests_properties(${preset}.build ${preset}.run PROPERTIES LABELS ${preset} PROCESSORS 2)
+endfunction()
+
+palabre_preset(asan "^(unit|sim|fuzz)$" 600)
+palabre_preset(tsan "^(unit|sim)$" 600)
+palabre_preset(fuzz "^fuzz$" 900)
+if(TARGET palabred)
+	# The whole call once more, with the server under the sanitizers.
+	foreach(scenario four resume)
+		add_test(NAME asan.${scenario} COMMAND ${NODE} ${here}/browser/${scenario}.mjs)
+		set_tests_properties(asan.${scenario} PROPERTIES LABELS "asan" TIMEOUT 300
+			RUN_SERIAL ON FIXTURES_REQUIRED asan
+			ENVIRONMENT "PALABRED=${CMAKE_SOURCE_DIR}/build/asan/palabred")
+	endforeach()
+endif()
