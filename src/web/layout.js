@@ -8,7 +8,8 @@
 
 export const GAP = 8;
 const WIDEST = 16 / 9;
-const TALLEST = 4 / 5;
+/* A phone held upright may show upright tiles; elsewhere they would cut too much off a camera's picture. */
+const tallest = (/** @type {number} */ width, /** @type {number} */ height) => width < height ? 4 / 5 : 1.15;
 
 /** One or two letters that stand for a name. @param {string} name */
 export function initials(name) {
@@ -41,7 +42,7 @@ export function rtpReached(frame, ts) {
 export function grid(width, height, n) {
 	if (n < 1 || width <= 0 || height <= 0)
 		return [];
-	let best = { cols: 1, w: 0, h: 0 };
+	let best = { cols: 1, w: 0, h: 0, score: 0 };
 	for (let cols = 1; cols <= n; cols++) {
 		const rows = Math.ceil(n / cols);
 		let w = (width - (cols - 1) * GAP) / cols;
@@ -50,11 +51,12 @@ export function grid(width, height, n) {
 			continue;
 		if (w / h > WIDEST)
 			w = h * WIDEST;
-		else if (w / h < TALLEST)
-			h = w / TALLEST;
-		// A hole in the last row is worth a few pixels less than none.
-		if (w * h * (rows * cols === n ? 1.05 : 1) > best.w * best.h)
-			best = { cols, w: Math.floor(w), h: Math.floor(h) };
+		else if (w / h < tallest(width, height))
+			h = w / tallest(width, height);
+		// Holes in the last row count against a grid: 4 + 3 looks better than 3 + 3 + 1.
+		const score = w * h * n / (rows * cols);
+		if (score > best.score)
+			best = { cols, w: Math.floor(w), h: Math.floor(h), score };
 	}
 	const rows = Math.ceil(n / best.cols);
 	const top = (height - rows * best.h - (rows - 1) * GAP) / 2;
@@ -96,9 +98,9 @@ export function spotlight(width, height, others) {
 /** @param {number} width @param {number} height */
 function strip(width, height) {
 	const tall = width < height * 1.15;
-	const across = Math.round(tall ? Math.min(150, Math.max(84, height * 0.2))
+	const across = Math.round(tall ? Math.min(130, Math.max(76, height * 0.16))
 		: Math.min(230, Math.max(120, width * 0.2)));
-	const along = Math.round(tall ? across * 1.1 : across * 0.68);
+	const along = Math.round(tall ? across * 0.95 : across * 0.68);
 	const fits = Math.max(1, Math.floor(((tall ? width : height) + GAP) / (along + GAP)));
 	return { tall, across, along, fits };
 }

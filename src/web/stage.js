@@ -16,12 +16,13 @@ const HUES = 6;
 const AWAY_SHOWN_MS = 15000; // long enough for a phone to change its network
 const VIEW_DELAY_MS = 200;
 const HIDDEN_MS = 5000;
-const MORE = 'more';
 
 /** @type {Map<string, Tile>} */
 const tiles = new Map();
 /** Keys in their places. @type {string[]} */
 let places = [];
+/** Key of the tile that lies over another one. */
+let floating = '';
 /** @type {HTMLButtonElement|null} */
 let more = null;
 /** @type {HTMLElement|null} */
@@ -96,9 +97,11 @@ export function renderStage() {
 function arrange(all, large, width, height) {
 	const others = large ? all.filter((c) => c !== large) : all;
 	const self = `${state.me.id}/camera`;
+	floating = '';
 	if (!large && all.length === 2 && all.some((c) => c.key === self)) {
 		const other = all.find((c) => c.key !== self) || all[0];
 		places = [other.key, self];
+		floating = self;
 		return { keys: places, rects: [{ x: 0, y: 0, w: width, h: height }, corner(width, height)], hidden: 0 };
 	}
 	const limit = large ? stripSize(width, height) : gridSize(width, height);
@@ -161,7 +164,7 @@ function renderTile(c, r, large, stage) {
 	setBox(el, r);
 	el.classList.toggle('small', r.w < 190);
 	el.classList.toggle('large', large);
-	el.classList.toggle('floating', mine && !large && state.people.size <= 2 && !tiles.has(MORE) && r.w < 220 && r.x > 0 && places.length === 2);
+	el.classList.toggle('floating', floating === c.key);
 	setData(el, 'speaking', String(speaking && !muted));
 	setData(el, 'muted', String(muted));
 	setData(el, 'away', String(!!p?.away && !mine));

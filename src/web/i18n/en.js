@@ -76,6 +76,7 @@ export default {
 	'bar.people.tip': 'People in the call (P)',
 	'bar.settings.tip': 'Settings (D)',
 	'bar.leave.tip': 'Leave the call',
+	'settings.mode': 'Voice or video',
 	'settings.keys': 'Keys: M microphone, V camera, S share the screen, P people, D settings.',
 	'sound.play': 'Play sound',
 

@@ -76,6 +76,7 @@ export default {
 	'bar.people.tip': 'Personas en la reunión (P)',
 	'bar.settings.tip': 'Ajustes (D)',
 	'bar.leave.tip': 'Salir de la reunión',
+	'settings.mode': 'Voz o vídeo',
 	'settings.keys': 'Teclas: M micrófono, V cámara, S compartir la pantalla, P personas, D ajustes.',
 	'sound.play': 'Activar el sonido',
 

@@ -76,6 +76,7 @@ export default {
 	'bar.people.tip': 'Personnes dans la réunion (P)',
 	'bar.settings.tip': 'Réglages (D)',
 	'bar.leave.tip': 'Quitter la réunion',
+	'settings.mode': 'Voix ou vidéo',
 	'settings.keys': 'Touches : M micro, V caméra, S partager l’écran, P personnes, D réglages.',
 	'sound.play': 'Activer le son',
 

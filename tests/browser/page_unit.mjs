@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// The page's pure functions, in Node:   node tests/browser/page_unit.mjs
+import test from 'node:test';
+import assert from 'node:assert/strict';
+
+const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.meta.url).href;
+const { choose, grid, gridSize, hue, initials, readLink, retryDelay, rtpReached, spotlight, stripSize,
+	viewList } = await import(at('layout.js'));
+const { steer, LipSync } = await import(at('sync.js'));
+const { Weakness } = await import(at('peer.js'));
+
+const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
+const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+
+test('grid: every tile inside, none over another, of a bearable shape', () => {
+	for (const [w, h] of [[320, 420], [390, 720], [740, 280], [1280, 700], [2560, 1300], [900, 900]])
+		for (let n = 1; n <= 25; n++) {
+			const rects = grid(w, h, n);
+			assert.equal(rects.length, n);
+			for (const r of rects) {
+				assert.ok(inside(r, w, h), `${n} in ${w}x${h}: ${JSON.stringify(r)}`);
+				assert.ok(r.w / r.h > 0.78 && r.w / r.h < 1.82, `${n} in ${w}x${h}: shape ${r.w / r.h}`);
+			}
+			for (let i = 0; i < n; i++)
+				for (let j = 0; j < i; j++)
+					assert.ok(!overlap(rects[i], rects[j]));
+		}
+	assert.deepEqual(grid(0, 100, 3), []);
+	assert.deepEqual(grid(100, 100, 0), []);
+});
+
+test('grid: no lonely last row where there is a better way', () => {
+	const rows = new Set(grid(1280, 700, 7).map((r) => r.y));
+	assert.equal(rows.size, 2);
+});
+
+test('spotlight: the first is largest, the strip fits', () => {
+	for (const [w, h] of [[320, 420], [390, 720], [740, 280], [1280, 700]])
+		for (let n = 0; n <= stripSize(w, h); n++) {
+			const rects = spotlight(w, h, n);
+			assert.equal(rects.length, n + 1);
+			for (const [i, r] of rects.entries()) {
+				assert.ok(inside(r, w, h), `${i} of ${n} in ${w}x${h} ${JSON.stringify(r)}`);
+				if (i) {
+					assert.ok(r.w * r.h < rects[0].w * rects[0].h);
+					assert.ok(!overlap(r, rects[0]));
+				}
+			}
+		}
+});
+
+const person = (key, rank, fixed = false) => ({ key, id: key, kind: 'camera', video: true, rank, fixed });
+
+test('choose: everybody who fits, in the order of coming', () => {
+	const all = [person('a', 1), person('b', 3), person('c', 2)];
+	const first = choose(all, [], 5);
+	assert.deepEqual([...first].sort(), ['a', 'b', 'c']);
+	assert.deepEqual(choose([...all, person('d', 99)], first, 5), [...first, 'd']);
+});
+
+test('choose: a speaker takes one place, nobody else moves', () => {
+	const before = ['me', 'a', 'b', 'c'];
+	const all = [person('me', 0, true), person('a', 5), person('b', 1), person('c', 4), person('d', 9), person('e', 0.5)];
+	assert.deepEqual(choose(all, before, 4), ['me', 'a', 'd', 'c']);
+});
+
+test('choose: equal ranks do not swap for ever, oneself stays, those who left go', () => {
+	const all = [person('me', -5, true), person('a', 1), person('b', 1), person('c', 1)];
+	const shown = choose(all, [], 3);
+	assert.deepEqual(choose(all, shown, 3), shown);
+	assert.ok(shown.includes('me'));
+	assert.deepEqual(choose(all.slice(0, 2), shown, 3).sort(), ['a', 'me']);
+	assert.deepEqual(choose(all, ['a', 'b', 'me', 'c'], 2).includes('me'), true);
+	assert.deepEqual(choose([], ['x'], 3), []);
+});
+
+test('gridSize grows with the window and has an end', () => {
+	assert.ok(gridSize(320, 480) >= 4);
+	assert.ok(gridSize(1280, 700) > gridSize(390, 700));
+	assert.equal(gridSize(9000, 9000), 25);
+	assert.equal(gridSize(10, 10), 2);
+});
+
+test('viewList: most important first, real pixels in steps of 16, at most 64', () => {
+	const list = viewList([{ id: 'a', kind: 'camera', rank: 1, w: 100, h: 60 },
+		{ id: 'b', kind: 'screen', rank: 9, w: 801, h: 600 }], 2);
+	assert.deepEqual(list, [{ p: 'b', k: 'screen', w: 1616, h: 1200 }, { p: 'a', k: 'camera', w: 208, h: 128 }]);
+	assert.equal(viewList(Array.from({ length: 99 }, (_, i) => ({ id: `${i}`, kind: 'camera', rank: i, w: 1, h: 1 })), 1).length, 64);
+	assert.equal(viewList([{ id: 'a', kind: 'camera', rank: 1, w: 1e6, h: 1 }], 3)[0].w, 4096);
+});
+
+test('rtpReached: with wrap-around', () => {
+	assert.ok(rtpReached(100, 100));
+	assert.ok(rtpReached(101, 100));
+	assert.ok(!rtpReached(99, 100));
+	assert.ok(rtpReached(5, 0xfffffff0));
+	assert.ok(!rtpReached(0xfffffff0, 5));
+});
+
+test('initials: of one, two and many words, of any script', () => {
+	assert.equal(initials('Amina Diallo'), 'AD');
+	assert.equal(initials('kwame'), 'K');
+	assert.equal(initials('María José de la Cruz'), 'MC');
+	assert.equal(initials('  Zoë '), 'Z');
+	assert.equal(initials('李小龙'), '李');
+	assert.equal(initials('(Ana) Ruiz'), 'AR');
+	assert.equal(initials('🙂'), '?');
+	assert.equal(initials(''), '?');
+});
+
+test('hue: the same for the same, in range', () => {
+	assert.equal(hue('p1', 6), hue('p1', 6));
+	for (let i = 0; i < 100; i++)
+		assert.ok(hue(`x${i}`, 6) >= 0 && hue(`x${i}`, 6) < 6);
+});
+
+test('retryDelay: 0.2 s doubling to 5 s, back within 5 s of a server that was away for 3', () => {
+	assert.equal(retryDelay(0, 0.5), 200);
+	assert.equal(retryDelay(1, 0.5), 400);
+	assert.equal(retryDelay(20, 0.5), 5000);
+	let sum = 0, n = 0;
+	while (sum < 3000)
+		sum += retryDelay(n++, 1);
+	assert.ok(sum - 3000 < 4000);
+});
+
+test('readLink: only links to calls', () => {
+	const base = 'https://here.example/';
+	assert.equal(readLink('https://a.example/r/room-1#tok', base), 'https://a.example/r/room-1#tok');
+	assert.equal(readLink('  /r/abc#t\n', base), 'https://here.example/r/abc#t');
+	for (const bad of ['', 'https://a.example/r/room-1', 'https://a.example/x#t', 'javascript:alert(1)#x',
+		'javascript:/r/a#t', 'https://a.example/r/ROOM!#t', 'data:/r/a#t'])
+		assert.equal(readLink(bad, base), '', bad);
+});
+
+test('steer: leaves small skew alone', () => {
+	for (const skew of [0, 40, -40])
+		assert.deepEqual(steer(skew, { audio: 10, video: 50 }, { audio: 60, video: 60 }), { audio: 10, video: 50 });
+	assert.deepEqual(steer(-70, { audio: 0, video: 0 }, { audio: 60, video: 60 }), { audio: 0, video: 0 });
+});
+
+// A model of both jitter buffers: a target is a lower bound of the delay, as in libwebrtc.
+function settleFrom(audioBase, videoBase) {
+	let targets = { audio: 0, video: 0 };
+	let skew = 0;
+	for (let i = 0; i < 25; i++) {
+		const delay = { audio: Math.max(audioBase, targets.audio), video: Math.max(videoBase, targets.video) };
+		skew = delay.audio - delay.video; // a longer delay of sound makes the picture early
+		targets = steer(skew, targets, delay);
+		assert.ok(targets.audio >= 0 && targets.audio <= 300 && targets.video >= 0 && targets.video <= 2000);
+	}
+	return { skew, targets };
+}
+
+test('steer: brings a skew of either sign below 120 ms, and takes back what it added', () => {
+	for (const [audio, video] of [[400, 40], [900, 60], [60, 250], [60, 350], [100, 100], [20, 60]]) {
+		const { skew } = settleFrom(audio, video);
+		assert.ok(Math.abs(skew) <= 120, `sound ${audio}, picture ${video}: ${skew}`);
+	}
+	assert.ok(settleFrom(60, 900).targets.audio === 300, 'sound is never delayed by more than 300 ms');
+	assert.deepEqual(steer(-500, { audio: 0, video: 30 }, { audio: 50, video: 50 }).video, 0);
+	assert.equal(steer(500, { audio: 120, video: 0 }, { audio: 120, video: 50 }).audio, 0);
+});
+
+test('LipSync: steers the pair of one person, lets go when the slot changes', () => {
+	const slot = (mid, kind, p, k) => ({ mid, kind, p, k, pending: [], el: null, receiver: { jitterBufferTarget: null } });
+	const a = slot('4', 'audio', 'p1', 'mic'), v = slot('7', 'video', 'p1', 'camera');
+	const sync = new LipSync();
+	for (let i = 1; i <= 4; i++)
+		sync.tick(new Map([['4', { playout: 1000 * i, delay: i * 5, emitted: i * 100 }],
+			['7', { playout: 1000 * i + 300, delay: i * 2, emitted: i * 25 }]]), [a, v]);
+	assert.ok(v.receiver.jitterBufferTarget > 100);
+	assert.equal(a.receiver.jitterBufferTarget, null);
+	v.p = 'p2';
+	sync.tick(new Map(), [a, v]);
+	assert.equal(v.receiver.jitterBufferTarget, null);
+	assert.equal(sync.pairs.size, 0);
+});
+
+test('Weakness: slow to cry, slower to forget', () => {
+	const w = new Weakness();
+	let received = 0, lost = 0;
+	const second = (bad) => w.tick({ rtt: 0.1, lostBack: 0, received: received += 50, lost: lost += bad ? 10 : 0 });
+	second(false);
+	assert.equal(second(true), false);
+	assert.equal(second(true), false);
+	assert.equal(second(true), true);
+	for (let i = 0; i < 7; i++)
+		assert.equal(second(false), true);
+	assert.equal(second(false), false);
+	assert.equal([1, 2, 3].map(() => w.tick({ rtt: 1.2, lostBack: 0, received, lost })).pop(), true);
+});
