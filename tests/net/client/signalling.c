@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* See signal.h. Deliberately simple: one request a connection, whole answers in memory.
+/* See signalling.h. Deliberately simple: one request a connection, whole answers in
+ * memory.
  */
-#include "signal.h"
+#include "signalling.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
