@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * relay: the forwarding plane of a worker: rooms, streams (sources), ports (listeners) with slots, and who gets
- * what. Level 4, worker's thread. No network, no crypto, no codec: it calls the port's owner through relay_port_ops
- * and the stream's owner through relay_stream_ops (implemented by leg). Nothing here assumes that a port is a person or is local.
+ * relay: the forwarding plane of a worker: rooms, streams (sources), ports (listeners)
+ * with slots, and who gets what. Level 4, worker's thread. No network, no crypto, no
+ * codec: it calls the port's owner through relay_port_ops and the stream's owner through
+ * relay_stream_ops (implemented by leg). Nothing here assumes that a port is a person or
+ * is local.
  *
- * Cost: a packet of a stream visits exactly the slots that carry it (stream → its array of slots). A change of
- * speakers or of a view costs the ports concerned, once. 500 silent people cost nothing.
+ * Cost: a packet of a stream visits exactly the slots that carry it (stream → its list
+ * of slots). A change of speakers or of a view costs the ports concerned, once. 500
+ * silent people cost nothing.
  *
- * Audio slots: the loudest speakers (RFC 6464 levels), for each port without its own voice. A speaker keeps the place until another needs it
- * (no chopping): see speakers.h. Video slots: what the port asked for (relay_port_view), else the latest speakers' cameras and the screens.
- * A video slot changes at a key frame of the new stream and shows the old one until then.
+ * Audio slots: the loudest speakers (RFC 6464 levels), for each port without its own
+ * voice. A speaker keeps the place until another needs it (no chopping): see speakers.h.
+ * Video slots: what the port asked for (relay_port_view), else the latest speakers'
+ * cameras and the screens. A video slot changes at a key frame of the new stream and
+ * shows the old one until then.
  */
 #ifndef PALABRE_RELAY_H
 #define PALABRE_RELAY_H
@@ -21,7 +26,8 @@ enum {
 	RELAY_AUDIO_SLOTS_MAX = 3,
 	RELAY_VIDEO_SLOTS_MAX = 9,
 	RELAY_SLOTS_MAX = RELAY_AUDIO_SLOTS_MAX + RELAY_VIDEO_SLOTS_MAX,
-	RELAY_LANES = RELAY_AUDIO_SLOTS_MAX + 1, /* loudest kept, so that a speaker hears three others */
+	/* Loudest kept: one more, so that a speaker hears three others. */
+	RELAY_LANES = RELAY_AUDIO_SLOTS_MAX + 1,
 	RELAY_VIEW_MAX = 64,
 	RELAY_STREAMS_MAX = 4 /* of one port */
 };
@@ -32,36 +38,48 @@ struct relay_stream;
 struct relay_port;
 
 /*
- * Callbacks run inside a relay call (the hot ones inside relay_stream_packet). They must not change anything here: no create, destroy, active,
- * codec, view, suspend; asking (relay_*_get, _slot, _find, _id, _owner) and relay_port_key_request are allowed. All are needed.
+ * Callbacks run inside a relay call (the hot ones inside relay_stream_packet). They must
+ * not change anything here: no create, destroy, active, codec, view, suspend; asking
+ * (relay_*_get, _slot, _find, _id, _owner) and relay_port_key_request are allowed. All
+ * are needed.
  */
 struct relay_port_ops {
-	/* Hot. `p` is to go out in this slot. `first`: it begins a new segment (the slot's stream has just changed, or its source
-	 * restarted its numbers, or changed codec): rtp_slot_switch, then rtp_slot_map. Late packets come too, and rtp_slot_map refuses those from
-	 * before the segment. */
-	void (*forward)(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p, bool first, uint64_t now_us);
+	/* Hot. `p` is to go out in this slot. `first`: it begins a new segment (the
+	 * slot's stream has just changed, or its source restarted its numbers, or changed
+	 * codec): rtp_slot_switch, then rtp_slot_map. Late packets come too, and
+	 * rtp_slot_map refuses those from before the segment. */
+	void (*forward)(void *owner, unsigned slot, struct relay_stream *st,
+			struct pkt *p, bool first, uint64_t now_us);
 	/* Can this port decode the stream in such a slot? */
 	bool (*accepts)(void *owner, unsigned slot, const struct relay_stream *st);
-	/* The slot has fallen idle, its stream is gone or no longer shown (not called when another takes over without a break). */
+	/* The slot has fallen idle, its stream is gone or no longer shown (not called
+	 * when another takes over without a break). */
 	void (*idle)(void *owner, unsigned slot, uint64_t now_us);
 };
 struct relay_stream_ops {
-	/* A slot waits for a key frame of this stream. The owner throttles and repeats until relay_stream_packet brings one. */
+	/* A slot waits for a key frame of this stream. The owner throttles and repeats
+	 * until relay_stream_packet brings one. */
 	void (*want_key)(void *owner, struct relay_stream *st, uint64_t now_us);
-	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. A microphone must go on sending all the same, or it can't be
-	 * noticed. Not told when the stream is destroyed (told from relay_tick after a calm of 2 s when it becomes false; at once when true). */
-	void (*wanted)(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us);
+	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. A
+	 * microphone must go on sending all the same, or it can't be noticed. Not told
+	 * when the stream is destroyed (told from relay_tick after a calm of 2 s when it
+	 * becomes false; at once when true). */
+	void (*wanted)(void *owner, struct relay_stream *st, bool wanted,
+		       uint64_t now_us);
 };
 struct relay_room_ops {
-	/* The ports of those who speak now (loudest first, ≤ RELAY_LANES), told from relay_tick on change, at most every 300 ms. */
-	void (*speakers)(void *owner, struct relay_room *room, const uint32_t *port_ids, unsigned count, uint64_t now_us);
+	/* The ports of those who speak now (loudest first, ≤ RELAY_LANES), told from
+	 * relay_tick on change, at most every 300 ms. */
+	void (*speakers)(void *owner, struct relay_room *room, const uint32_t *port_ids,
+			 unsigned count, uint64_t now_us);
 };
 
-struct relay *relay_create(const struct relay_port_ops *port_ops, const struct relay_stream_ops *stream_ops,
+struct relay *relay_create(const struct relay_port_ops *port_ops,
+			   const struct relay_stream_ops *stream_ops,
 			   const struct relay_room_ops *room_ops) MUST_CHECK;
 void relay_destroy(struct relay *r);
-/* Every 100 ms: speaker changes that wait for time, pauses, silent streams leaving their lanes. Cost grows with rooms that
- * have had a packet or a change since the last tick. */
+/* Every 100 ms: speaker changes that wait for time, pauses, silent streams leaving their
+ * lanes. Cost grows with rooms that have had a packet or a change since the last tick. */
 void relay_tick(struct relay *r, uint64_t now_us);
 /* When relay_tick is needed next, UINT64_MAX if nothing is pending. */
 uint64_t relay_next_us(const struct relay *r, uint64_t now_us);
@@ -69,31 +87,42 @@ uint64_t relay_next_us(const struct relay *r, uint64_t now_us);
 struct relay_room *relay_room_create(struct relay *r, void *owner) MUST_CHECK;
 void relay_room_destroy(struct relay_room *room); /* must be empty */
 
-/* A listener with `audio` + `video` slots; slot numbers: audio 0.., then video. `id` is unique in the room, never 0. It starts
- * suspended, with an automatic view: relay_port_suspend(p, false, now) when media can be sent. NULL: out of memory, a limit, or the id is taken. */
-struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio, unsigned video, void *owner) MUST_CHECK;
+/* A listener with `audio` + `video` slots; slot numbers: audio 0.., then video. `id` is
+ * unique in the room, never 0. It starts suspended, with an automatic view:
+ * relay_port_suspend(p, false, now) when media can be sent. NULL: out of memory, a limit,
+ * or the id is taken. */
+struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio,
+				     unsigned video, void *owner) MUST_CHECK;
 void relay_port_destroy(struct relay_port *p, uint64_t now_us); /* and its streams */
 /* A suspended port gets nothing (idle() is not called), and keeps its slots' places. */
 void relay_port_suspend(struct relay_port *p, bool suspended, uint64_t now_us);
 
-/* What the client shows: streams by id in order of importance, with the size of each tile in pixels (upper bound of layers; kept for
- * the allocation to come). With automatic = true the server fills what the list leaves
- * free (all of it when count is 0): screens, then the cameras of those who spoke last, then by age. More than RELAY_VIEW_MAX: the first. Ids that don't exist (yet) are remembered: when such a stream
- * appears it is shown. A stream of the port itself is ignored. */
+/* What the client shows: streams by id in order of importance, with the size of each tile
+ * in pixels (upper bound of layers; kept for the allocation to come). With automatic =
+ * true the server fills what the list leaves free (all of it when count is 0): screens,
+ * then the cameras of those who spoke last, then by age. More than RELAY_VIEW_MAX: the
+ * first. Ids that don't exist (yet) are remembered: when such a stream appears it is
+ * shown. A stream of the port itself is ignored. */
 struct relay_view {
 	uint32_t stream;
 	uint16_t width, height;
 };
-void relay_port_view(struct relay_port *p, bool automatic, const struct relay_view *view, unsigned count, uint64_t now_us);
+void relay_port_view(struct relay_port *p, bool automatic, const struct relay_view *view,
+		     unsigned count, uint64_t now_us);
 
-/* A source of a port: `id` unique in the room, never 0; at most RELAY_STREAMS_MAX a port, NULL otherwise. `screen` with `audio`: a screen's sound. `codec` may change with relay_stream_codec (then slots are checked again). */
-struct relay_stream *relay_stream_create(struct relay_port *p, uint32_t id, bool audio, bool screen, void *owner) MUST_CHECK;
+/* A source of a port: `id` unique in the room, never 0; at most RELAY_STREAMS_MAX a port,
+ * NULL otherwise. `screen` with `audio`: a screen's sound. `codec` may change with
+ * relay_stream_codec (then slots are checked again). */
+struct relay_stream *relay_stream_create(struct relay_port *p, uint32_t id, bool audio,
+					 bool screen, void *owner) MUST_CHECK;
 void relay_stream_destroy(struct relay_stream *st, uint64_t now_us);
 void relay_stream_codec(struct relay_stream *st, enum codec_id codec, uint64_t now_us);
-/* Muted (by the person or the server), or no camera: leaves slots and lanes at once; packets are dropped. Streams start inactive. */
+/* Muted (by the person or the server), or no camera: leaves slots and lanes at once;
+ * packets are dropped. Streams start inactive. */
 void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us);
-/* Hot: a packet of the stream, parsed (rtp.level_dbov, rtp.frame, seq64), never a duplicate. A step of
- * seq64 of more than RECV_JUMP is a restart of the source (see rtp_recv_packet): every slot then gets a new segment. */
+/* Hot: a packet of the stream, parsed (rtp.level_dbov, rtp.frame, seq64), never a
+ * duplicate. A step of seq64 of more than RECV_JUMP is a restart of the source (see
+ * rtp_recv_packet): every slot then gets a new segment. */
 void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us);
 /* The port's slot lost its decoder state (its PLI or FIR): asks the stream now in it. */
 void relay_port_key_request(struct relay_port *p, unsigned slot, uint64_t now_us);
@@ -103,7 +132,8 @@ void *relay_stream_owner(const struct relay_stream *st);
 enum codec_id relay_stream_codec_get(const struct relay_stream *st);
 bool relay_stream_wanted(const struct relay_stream *st);
 uint32_t relay_port_id(const struct relay_port *p);
-/* The stream in a slot now (forwarded already), NULL if idle or still waiting for the stream's first packet. */
+/* The stream in a slot now (forwarded already), NULL if idle or still waiting for the
+ * stream's first packet. */
 struct relay_stream *relay_port_slot(const struct relay_port *p, unsigned slot);
 /* Finds by id for retransmission; NULL if gone. */
 struct relay_stream *relay_stream_find(struct relay_room *room, uint32_t id);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * rtp: what an RTP endpoint keeps about a stream it receives (rtp_recv, rtp_clock, rtp_store) and about a
- * slot it sends (rtp_slot). Level 3, worker's thread. No sockets, no clock, no codec: packets, numbers
- * and time come in as arguments. The structs are public so that a leg can hold them by value; their fields
- * are this module's own.
+ * rtp: what an RTP endpoint keeps about a stream it receives (rtp_recv, rtp_clock,
+ * rtp_store) and about a slot it sends (rtp_slot). Level 3, worker's thread. No sockets,
+ * no clock, no codec: packets, numbers and time come in as arguments. The structs are
+ * public so that a leg can hold them by value; their fields are this module's own.
  */
 #ifndef PALABRE_RTP_H
 #define PALABRE_RTP_H
@@ -11,12 +11,14 @@
 #include <palabre/base.h>
 #include <palabre/wire.h>
 
-/* ---- receiving: one per source SSRC (RFC 3550 §6.4.1, appendix A; RFC 4585 for NACK) -------------------- */
+/* ---- receiving: one per source SSRC (RFC 3550 §6.4.1, appendix A; RFC 4585 for NACK)
+ * ---- */
 
 enum {
-	RECV_WINDOW = 1024,	/* packets remembered for duplicates and losses */
-	RECV_JUMP = RECV_WINDOW * 4, /* a larger step of the sequence is a restart of the source */
-	RECV_NACKS_MAX = 128,	/* missing packets asked for at the same time */
+	RECV_WINDOW = 1024, /* packets remembered for duplicates and losses */
+	RECV_JUMP = RECV_WINDOW *
+		    4, /* a larger step of the sequence is a restart of the source */
+	RECV_NACKS_MAX = 128, /* missing packets asked for at the same time */
 	RECV_NACK_TRIES_MAX = 10,
 	RECV_NACK_AGE_AUDIO_MS = 400,
 	RECV_NACK_AGE_VIDEO_MS = 1500,
@@ -27,17 +29,19 @@ enum recv_result { RECV_NEW, RECV_LATE, RECV_DUP, RECV_OLD };
 struct rtp_recv {
 	uint32_t ssrc, clock_rate;
 	bool audio, nack;
-	uint64_t highest;   /* seq64, 0 = nothing yet */
-	uint64_t base;	    /* first seq64 since the last restart */
-	uint64_t key_seq;   /* seq64 of the last key frame's first packet; losses before it don't matter */
-	uint32_t bad_seq;   /* the number that would confirm a restart (RFC 3550 A.1), UINT32_MAX none */
+	uint64_t highest; /* seq64, 0 = nothing yet */
+	uint64_t base;	  /* first seq64 since the last restart */
+	uint64_t key_seq; /* seq64 of the last key frame's first packet; losses before it
+			     don't matter */
+	uint32_t bad_seq; /* the number that would confirm a restart (RFC 3550 A.1),
+			     UINT32_MAX none */
 	uint32_t restarts;
-	bool renewed;	    /* the next packet is a restart */
-	uint64_t ts64;	    /* of highest */
-	uint64_t received;  /* packets, duplicates not counted */
+	bool renewed;	   /* the next packet is a restart */
+	uint64_t ts64;	   /* of highest */
+	uint64_t received; /* packets, duplicates not counted */
 	uint64_t bytes;
 	uint64_t expected_prior, received_prior;
-	uint64_t last_us;   /* arrival of the last packet */
+	uint64_t last_us; /* arrival of the last packet */
 	int64_t transit;
 	uint32_t jitter_q4;
 	uint64_t seen[RECV_WINDOW / 64];
@@ -47,33 +51,38 @@ struct rtp_recv {
 		uint64_t since_us, next_us;
 		uint8_t tries;
 	} nacks[RECV_NACKS_MAX];
-	bool key_needed; /* losses given up or too many: ask for a key frame */
+	bool key_needed;     /* losses given up or too many: ask for a key frame */
 	uint32_t sr_mid_ntp; /* LSR */
 	uint64_t sr_arrival_us;
 	uint64_t sr_wall_us, sr_ts64; /* sender's clock and ts of its last SR, 0 = none */
 };
-void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool audio, bool nack);
-/* Sets p->rtp.seq64 and ts64 and accounts for the packet. A jump of more than RECV_JUMP restarts the
- * statistics after two packets in sequence (RFC 3550 A.1; the first of them is RECV_OLD). seq64 then goes on *upwards*, more
- * than RECV_JUMP past all before, so that numbers never repeat in a store: whoever keeps a mapping sees the restart from the step alone (relay
- * does, and begins a new segment in every slot). `repaired`: it came by RTX (no jitter, restarts nothing). Parse the frame before: losses before a
- * key frame are not worth another. Hot. */
+void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool audio,
+		   bool nack);
+/* Sets p->rtp.seq64 and ts64 and accounts for the packet. A jump of more than RECV_JUMP
+ * restarts the statistics after two packets in sequence (RFC 3550 A.1; the first of them
+ * is RECV_OLD). seq64 then goes on *upwards*, more than RECV_JUMP past all before, so
+ * that numbers never repeat in a store: whoever keeps a mapping sees the restart from the
+ * step alone (relay does, and begins a new segment in every slot). `repaired`: it came by
+ * RTX (no jitter, restarts nothing). Parse the frame before: losses before a key frame
+ * are not worth another. Hot. */
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired);
 /* The stream goes on under another SSRC: the next packet restarts, at once. */
 void rtp_recv_renew(struct rtp_recv *r, uint32_t ssrc);
-/* Missing packets whose time to be asked for has come (first after a short reorder wait, then once per
- * max(rtt, 20 ms) · 1.25), ascending; gives up by age and tries. Without `nack` it asks for nothing and gives up after 100 ms. *next_us: when to call again, UINT64_MAX if nothing
- * is missing. */
-unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us, uint16_t *out, unsigned max,
-			uint64_t *next_us);
+/* Missing packets whose time to be asked for has come (first after a short reorder wait,
+ * then once per max(rtt, 20 ms) · 1.25), ascending; gives up by age and tries. Without
+ * `nack` it asks for nothing and gives up after 100 ms. *next_us: when to call again,
+ * UINT64_MAX if nothing is missing. */
+unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us,
+			uint16_t *out, unsigned max, uint64_t *next_us);
 /* Takes and clears key_needed. */
 bool rtp_recv_take_key_needed(struct rtp_recv *r);
 /* Report block for an RR or SR; resets the interval. */
 void rtp_recv_block(struct rtp_recv *r, uint64_t now_us, struct rtcp_block *b);
 void rtp_recv_sr(struct rtp_recv *r, uint64_t ntp, uint32_t rtp_ts, uint64_t arrival_us);
 
-/* A sender's wall clock against ours: the smallest (arrival - SR's time) of the last few minutes, one for all streams
- * of a leg, so that its sound and picture keep their relation. */
+/* A sender's wall clock against ours: the smallest (arrival - SR's time) of the last few
+ * minutes, one for all streams of a leg, so that its sound and picture keep their
+ * relation. */
 struct rtp_clock {
 	bool known;
 	int64_t offset_us; /* add to the sender's wall clock to get our monotonic clock */
@@ -81,11 +90,12 @@ struct rtp_clock {
 	uint64_t window_us;
 };
 void rtp_clock_sr(struct rtp_clock *c, uint64_t ntp, uint64_t arrival_us);
-/* When ts64 of this stream was captured, on our monotonic clock. false before the first SR (the caller then takes arrival
- * time). */
-bool rtp_capture_us(const struct rtp_recv *r, const struct rtp_clock *c, uint64_t ts64, uint64_t *out);
+/* When ts64 of this stream was captured, on our monotonic clock. false before the first
+ * SR (the caller then takes arrival time). */
+bool rtp_capture_us(const struct rtp_recv *r, const struct rtp_clock *c, uint64_t ts64,
+		    uint64_t *out);
 
-/* ---- retransmission store: each packet once per source ------------------------------------------------------ */
+/* ---- retransmission store: each packet once per source ---- */
 
 enum { STORE_VIDEO = 1024, STORE_AUDIO = 128, STORE_AGE_MS = 1500 };
 struct rtp_store {
@@ -93,7 +103,8 @@ struct rtp_store {
 	uint32_t mask;
 	uint64_t highest, oldest;
 };
-int rtp_store_init(struct rtp_store *s, unsigned size) MUST_CHECK; /* control time; size a power of two */
+int rtp_store_init(struct rtp_store *s,
+		   unsigned size) MUST_CHECK; /* control time; size a power of two */
 void rtp_store_fini(struct rtp_store *s);
 /* Takes a reference of its own; replaces what was size packets before. Hot. */
 void rtp_store_put(struct rtp_store *s, struct pkt *p);
@@ -102,18 +113,20 @@ struct pkt *rtp_store_get(const struct rtp_store *s, uint64_t seq64);
 /* Lets go of packets that arrived before `before_us`. */
 void rtp_store_expire(struct rtp_store *s, uint64_t before_us);
 
-/* ---- sending: a slot is one gapless stream whoever is in it ---------------------------------------------------
+/* ---- sending: a slot is one gapless stream whoever is in it ----
  *
- * Between two switches the mapping source → slot is constant, so a *segment* describes it: a NACKed number is found
- * again as (stream, seq64 - offset) in the source's store, and rewriting it gives the very same bytes. No packet is held per receiver.
+ * Between two switches the mapping source → slot is constant, so a *segment* describes
+ * it: a NACKed number is found again as (stream, seq64 - offset) in the source's store,
+ * and rewriting it gives the very same bytes. No packet is held per receiver.
  */
 enum { SLOT_SEGMENTS = 8, SLOT_NACKS_MAX = 64 };
 struct rtp_segment {
 	uint64_t first_out; /* first seq64 sent in it */
-	uint64_t first_in;  /* seq64 of the source there; earlier ones don't belong to it */
-	uint64_t seq_off;   /* out = in + seq_off (modulo 2^64) */
+	/* seq64 of the source there; earlier ones don't belong to it */
+	uint64_t first_in;
+	uint64_t seq_off; /* out = in + seq_off (modulo 2^64) */
 	uint64_t ts_off;
-	uint32_t stream;    /* caller's id of the source, 0 = made by the server (silence) */
+	uint32_t stream; /* caller's id of the source, 0 = made by the server (silence) */
 	uint8_t pt, rtx_pt, dd_id; /* as negotiated with this receiver; dd_id 0 = no DD */
 	uint8_t codec;
 	uint16_t pid_off;
@@ -126,19 +139,22 @@ struct rtp_slot {
 	bool audio;
 	unsigned segment_count; /* ever; the last min(count, SLOT_SEGMENTS) are kept */
 	struct rtp_segment segments[SLOT_SEGMENTS];
-	uint64_t highest, ts64; /* highest sent; start random (seq below 2^15 · 2, RFC 3550 §5.1) */
-	uint64_t sent_us; /* arrival time of what was sent last */
-	uint32_t frame_ticks; /* last frame's distance or packet's duration, for continuing */
+	/* Highest sent; start random (seq at most 2^15, RFC 3550 §5.1). */
+	uint64_t highest, ts64;
+	uint64_t sent_us;     /* arrival time of what was sent last */
+	uint32_t frame_ticks; /* last frame's distance or packet's duration, for
+				 continuing */
 	uint16_t pid, dd_frame;
 	uint8_t tl0, dd_next;
 	uint64_t rtx_seq;
-	uint64_t packets, bytes;  /* for SR, without RTX */
+	uint64_t packets, bytes; /* for SR, without RTX */
 	uint64_t nack_window_us; /* rate limit of resends: this second's start, */
 	uint64_t nack_packets;	 /* `packets` then, */
 	uint32_t nack_quota;	 /* what the second before allows, */
 	uint32_t nack_used;	 /* and what is used of it */
 };
-void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc, uint32_t clock_rate, bool audio);
+void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc,
+		   uint32_t clock_rate, bool audio);
 
 /* What to put in a packet for this receiver. */
 struct rtp_out {
@@ -146,48 +162,61 @@ struct rtp_out {
 	uint64_t ts64;
 	const struct rtp_segment *seg;
 };
-/* Begins a segment: from packet `first` on the slot carries `stream`. Sequence goes on by one, the timestamp by the time that
- * passed (audio closer than 200 ms: exactly one packet's duration), picture id, TL0PICIDX, DD frame number go on by one, the
- * template ids are shifted past those in use. Hot. */
-void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt, uint8_t dd_id,
-		     const struct pkt *first);
-/* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP past what was sent last (a restart that the caller
- * missed), or there is none. Accounts for it unless `again`. Hot. */
-int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, bool again) MUST_CHECK;
-/* The same for any kept segment, without accounting: what a resend after rtp_slot_find needs. `p` is the packet that find named. */
-void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p, struct rtp_out *out);
-/* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only packets as one byte of padding). Returns its length and
- * *header_len, or -ENOBUFS. Deterministic: the same packet of the same segment gives the same bytes. Hot. */
-int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out, uint8_t *buf, size_t cap,
+/* Begins a segment: from packet `first` on the slot carries `stream`. Sequence goes on by
+ * one, the timestamp by the time that passed (audio closer than 200 ms: exactly one
+ * packet's duration), picture id, TL0PICIDX, DD frame number go on by one, the template
+ * ids are shifted past those in use. Hot. */
+void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
+		     uint8_t dd_id, const struct pkt *first);
+/* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP
+ * past what was sent last (a restart that the caller missed), or there is none. Accounts
+ * for it unless `again`. Hot. */
+int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out,
+		 bool again) MUST_CHECK;
+/* The same for any kept segment, without accounting: what a resend after rtp_slot_find
+ * needs. `p` is the packet that find named. */
+void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
+		     struct rtp_out *out);
+/* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only
+ * packets as one byte of padding). Returns its length and *header_len, or -ENOBUFS.
+ * Deterministic: the same packet of the same segment gives the same bytes. Hot. */
+int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p,
+		   const struct rtp_out *out, uint8_t *buf, size_t cap,
 		   size_t *header_len) MUST_CHECK;
-/* The same as RTX (RFC 4588): own SSRC and sequence number (taken from rtx_seq), payload prefixed by OSN (a padding-only packet's RTX is the OSN
- * alone); *index64 for sealing. -EPROTO: RTX isn't negotiated. A number is used up only on success. */
-int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out, uint8_t *buf, size_t cap,
-		       size_t *header_len, uint64_t *index64) MUST_CHECK;
-/* The slot falls idle: `buf` gets 20 ms of silence in sequence (call it 3 times, 20 ms apart). -EPROTO unless it is
- * an audio slot that sent Opus last. */
-int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, size_t cap, size_t *header_len,
-			   uint64_t *index64) MUST_CHECK;
-/* A NACKed number → (segment, source seq64): 0, or -ENOENT (never sent, too old, server-made), -EAGAIN (more resends than the
- * limit allows: at most as many a second as 2 × packets sent, at least 50). */
-int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us, const struct rtp_segment **seg, uint64_t *in_seq64) MUST_CHECK;
-/* Sender report fields at now_us: `capture_us` of packet `ts64_in` of the present source (from rtp_capture_us or its arrival).
- * The NTP time is our wall clock. */
-void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us, uint64_t now_us, uint64_t now_wall_us,
-		 uint64_t *ntp, uint32_t *rtp_ts);
+/* The same as RTX (RFC 4588): own SSRC and sequence number (taken from rtx_seq), payload
+ * prefixed by OSN (a padding-only packet's RTX is the OSN alone); *index64 for sealing.
+ * -EPROTO: RTX isn't negotiated. A number is used up only on success. */
+int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out,
+		       uint8_t *buf, size_t cap, size_t *header_len,
+		       uint64_t *index64) MUST_CHECK;
+/* The slot falls idle: `buf` gets 20 ms of silence in sequence (call it 3 times, 20 ms
+ * apart). -EPROTO unless it is an audio slot that sent Opus last. */
+int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, size_t cap,
+			   size_t *header_len, uint64_t *index64) MUST_CHECK;
+/* A NACKed number → (segment, source seq64): 0, or -ENOENT (never sent, too old,
+ * server-made), -EAGAIN (more resends than the limit allows: at most as many a second as
+ * 2 × packets sent, at least 50). */
+int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
+		  const struct rtp_segment **seg, uint64_t *in_seq64) MUST_CHECK;
+/* Sender report fields at now_us: `capture_us` of packet `ts64_in` of the present source
+ * (from rtp_capture_us or its arrival). The NTP time is our wall clock. */
+void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,
+		 uint64_t now_us, uint64_t now_wall_us, uint64_t *ntp, uint32_t *rtp_ts);
 
-/* ---- key-frame requests, per source ------------------------------------------------------------------------------ */
+/* ---- key-frame requests, per source ---- */
 
 /* keyreq_got: a key frame came, or nobody wants one any more. All zero is a fresh one.
- * At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is repeated after max(KEYREQ_MIN_MS, 1.5 rtt + 100 ms) until a
- * key frame arrives or nobody wants it. */
+ * At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is
+ * repeated after max(KEYREQ_MIN_MS, 1.5 rtt + 100 ms) until a key frame arrives or nobody
+ * wants it. */
 enum { KEYREQ_MIN_MS = 250 };
 struct keyreq {
 	uint64_t asked_us;
 	bool wanted, waiting;
 };
 void keyreq_want(struct keyreq *k);
-/* true: send a PLI now. Call after keyreq_want and from time to time. *next_us as above. */
+/* true: send a PLI now. Call after keyreq_want and from time to time. *next_us as above.
+ */
 bool keyreq_due(struct keyreq *k, uint64_t now_us, uint64_t rtt_us, uint64_t *next_us);
 void keyreq_got(struct keyreq *k);
 

@@ -99,7 +99,7 @@ struct relay_port {
 /* What speakers.c knows of one voice. Loudness is 127 dB + level, so 0 is silence, in
  * 1/256 dB. */
 struct voice {
-	int loud; /* smoothed */
+	int loud; /* of voice, smoothed */
 	int low_now,
 		low_prev; /* least of this window and the one before: the noise floor */
 	uint64_t window_us;

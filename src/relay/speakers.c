@@ -16,20 +16,18 @@ void speakers_reset(struct relay_stream *st)
 	st->voice.lane = -1;
 }
 
-/* Since when without voice, long enough to yield. */
+/* Without voice for long enough to yield. A cough or a "mhm" is over sooner than a
+ * sentence with its pauses. */
 static bool is_silent(const struct relay_stream *st, uint64_t now_us)
 {
-	uint64_t limit = st->screen ? SCREEN_SILENT_US : VOICE_SILENT_US;
+	const struct voice *v = &st->voice;
+	uint64_t limit = VOICE_SILENT_US;
 
-	return !st->voice.voice_us || now_us >= st->voice.voice_us + limit;
-}
-
-/* Smoothed loudness now: a stream that sends nothing is not loud. */
-static int loudness(const struct relay_stream *st, uint64_t now_us)
-{
-	return now_us > st->voice.packet_us + VOICE_DECAY_MS * UINT64_C(1000)
-		       ? 0
-		       : st->voice.loud;
+	if (st->screen)
+		limit = SCREEN_SILENT_US;
+	else if (v->voice_us < v->talk_us + VOICE_COUNTS_US)
+		limit = VOICE_SHORT_SILENT_US;
+	return !v->voice_us || now_us >= v->voice_us + limit;
 }
 
 /* ---- levels ---- */
@@ -72,12 +70,6 @@ static bool level_update(struct relay_stream *st, const struct pkt *p, uint64_t 
 		level = p->rtp.payload_len > VOICE_NOTHING_BYTES ? VOICE_MIDDLE_DBOV
 								 : 127;
 	raw = LOUD_MAX - level * DB;
-	if (raw > v->loud)
-		v->loud += (raw - v->loud) *
-			   (ms < VOICE_ATTACK_MS ? ms : VOICE_ATTACK_MS) /
-			   VOICE_ATTACK_MS;
-	else
-		v->loud -= (v->loud - raw) * ms / VOICE_DECAY_MS;
 	floor_update(v, raw, now_us);
 	low = v->low_now < v->low_prev ? v->low_now : v->low_prev;
 	over = p->rtp.voice ? VOICE_OVER_FLOOR_FLAGGED_DB : VOICE_OVER_FLOOR_DB;
@@ -90,7 +82,15 @@ static bool level_update(struct relay_stream *st, const struct pkt *p, uint64_t 
 		if (!v->voice_us || now_us >= v->voice_us + VOICE_SILENT_US) {
 			v->talk_us = now_us;
 			v->over_us = 0;
+			v->loud = raw;
 		}
+		/* Of voice only: a pause for breath makes nobody quieter. */
+		if (raw > v->loud)
+			v->loud += (raw - v->loud) *
+				   (ms < VOICE_ATTACK_MS ? ms : VOICE_ATTACK_MS) /
+				   VOICE_ATTACK_MS;
+		else
+			v->loud -= (v->loud - raw) * ms / VOICE_DECAY_MS;
 		v->voice_us = now_us;
 	}
 	v->packet_us = now_us;
@@ -120,8 +120,7 @@ static void lane_drop(struct relay_room *room, unsigned i)
 static bool outshouts(struct relay_stream *st, const struct relay_stream *o,
 		      uint64_t now_us)
 {
-	if (o->screen ||
-	    loudness(st, now_us) < loudness(o, now_us) + VOICE_LOUDER_DB * DB) {
+	if (st->voice.loud < o->voice.loud + VOICE_LOUDER_DB * DB) {
 		st->voice.over_us = 0;
 		return false;
 	}
@@ -130,19 +129,38 @@ static bool outshouts(struct relay_stream *st, const struct relay_stream *o,
 	return now_us >= st->voice.over_us + VOICE_LOUDER_US;
 }
 
-/* A speaker in a lane: up past the silent and the much quieter. */
+/* Which of the lanes [0, n) yields to `st`, a speaker below them: the longest silent,
+ * else the quietest if `st` outshouts that one; -1 none. */
+static int yielding(struct relay_room *room, unsigned n, struct relay_stream *st,
+		    uint64_t now_us)
+{
+	const struct relay_stream *quietest = NULL, *silent = NULL;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct relay_stream *o = room->lanes[i];
+
+		if (is_silent(o, now_us)) {
+			if (!silent || o->voice.voice_us <= silent->voice.voice_us)
+				silent = o;
+		} else if (!o->screen &&
+			   (!quietest || o->voice.loud <= quietest->voice.loud)) {
+			quietest = o;
+		}
+	}
+	if (silent)
+		return silent->voice.lane;
+	return quietest && outshouts(st, quietest, now_us) ? quietest->voice.lane : -1;
+}
+
+/* A speaker in a lane changes places with who yields higher up. */
 static bool rank_up(struct relay_room *room, struct relay_stream *st, uint64_t now_us)
 {
 	bool moved = false;
+	int to;
 
-	while (st->voice.lane > 0) {
-		unsigned i = (unsigned)st->voice.lane;
-		struct relay_stream *up = room->lanes[i - 1];
-
-		if (!is_silent(up, now_us) && !outshouts(st, up, now_us))
-			break;
-		lane_set(room, i, up);
-		lane_set(room, i - 1, st);
+	while ((to = yielding(room, (unsigned)st->voice.lane, st, now_us)) >= 0) {
+		lane_set(room, (unsigned)st->voice.lane, room->lanes[to]);
+		lane_set(room, (unsigned)to, st);
 		moved = true;
 	}
 	return moved;
@@ -151,25 +169,9 @@ static bool rank_up(struct relay_room *room, struct relay_stream *st, uint64_t n
 /* The lane that `st`, a speaker without one, may take; -1 none. */
 static int lane_for(struct relay_room *room, struct relay_stream *st, uint64_t now_us)
 {
-	const struct relay_stream *quietest = NULL, *silent = NULL;
-
 	if (room->lane_count < RELAY_LANES)
 		return (int)room->lane_count++;
-	for (unsigned i = 0; i < RELAY_LANES; i++) {
-		const struct relay_stream *o = room->lanes[i];
-
-		if (is_silent(o, now_us)) {
-			if (!silent || o->voice.voice_us <= silent->voice.voice_us)
-				silent = o;
-		} else if (!o->screen &&
-			   (!quietest ||
-			    loudness(o, now_us) <= loudness(quietest, now_us))) {
-			quietest = o;
-		}
-	}
-	if (silent)
-		return silent->voice.lane;
-	return quietest && outshouts(st, quietest, now_us) ? quietest->voice.lane : -1;
+	return yielding(room, RELAY_LANES, st, now_us);
 }
 
 static void lane_take(struct relay_room *room, int lane, struct relay_stream *st)

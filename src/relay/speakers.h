@@ -5,19 +5,21 @@
  * fourth, while everybody else hears three.
  *
  * - A packet has *voice* if it is louder than -50 dBov and stands out of its own noise
- * floor (the least level of the last 1.5 to 3 s). The V bit lowers that bar but isn't
- * needed: many never set it. Without levels a packet is voice if it's longer than Opus'
- * "nothing" (3 bytes).
+ *   floor (the least level of the last 1.5 to 3 s). The V bit lowers that bar but isn't
+ *   needed: many never set it. Without levels a packet is voice if it is longer than
+ * Opus' "nothing" (3 bytes).
  * - Nobody is thrown out while there are places. With at most RELAY_LANES microphones
- * everybody has one, from the start.
+ *   everybody has one, from the start.
  * - The first voice packet takes a free lane, else at once the lane of whoever has been
- * silent longest, if that is 800 ms or more. (Longest silent rather than quietest:
- * between two silent people the level compares only their rooms' noise.)
+ *   silent longest, if that is 800 ms or more (400 ms after a cough or a "mhm"). Longest
+ *   silent rather than quietest: between two silent people the level compares only their
+ *   rooms' noise.
  * - While all are speaking, a newcomer must be 6 dB louder than the quietest for 300 ms.
- * - The same two rules move a lane up a rank. All of this is driven by the speaker's own
- * packets.
- * - A screen's sound counts from -60 dBov, yields after 2 s without, and to no mere
- * loudness.
+ *   Loudness is that of voice packets, so a pause for breath makes nobody quieter.
+ * - The same two rules move a speaker up in rank, past whoever yields. All of this is
+ *   driven by the speaker's own packets.
+ * - A screen's sound counts from -60 dBov, yields after 2 s without, and never to mere
+ *   loudness.
  */
 #ifndef RELAY_SPEAKERS_H
 #define RELAY_SPEAKERS_H
@@ -31,6 +33,8 @@ enum {
 	VOICE_MIDDLE_DBOV = 40, /* for streams without levels */
 	VOICE_NOTHING_BYTES = 3,
 	VOICE_SILENT_US = 800000,
+	VOICE_SHORT_SILENT_US =
+		400000, /* after an utterance shorter than VOICE_COUNTS_US */
 	VOICE_LOUDER_DB = 6,
 	VOICE_LOUDER_US = 300000,
 	VOICE_FLOOR_US = 1500000,
