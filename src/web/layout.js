@@ -29,9 +29,14 @@ export function hue(text, count) {
 	return h % count;
 }
 
-/** Has a frame with RTP timestamp `frame` reached `ts`? Both wrap at 2^32. @param {number} frame @param {number} ts */
+/**
+ * Has a frame with RTP timestamp `frame` reached `ts`? Both wrap at 2^32. A switch is announced at most
+ * seconds ahead: a `ts` more than a minute ahead is one from long ago (90 kHz wraps in 13 hours).
+ * @param {number} frame @param {number} ts
+ */
 export function rtpReached(frame, ts) {
-	return ((frame - ts) >>> 0) < 0x80000000;
+	const ahead = (ts - frame) | 0;
+	return ahead <= 0 || ahead > 60 * 90000;
 }
 
 /**
@@ -54,7 +59,8 @@ export function grid(width, height, n) {
 		else if (w / h < tallest(width, height))
 			h = w / tallest(width, height);
 		// Holes in the last row count against a grid: 4 + 3 looks better than 3 + 3 + 1.
-		const score = w * h * n / (rows * cols);
+		const lonely = cols > 2 && n - (rows - 1) * cols === 1;
+		const score = w * h * n / (rows * cols) * (lonely ? 0.8 : 1);
 		if (score > best.score)
 			best = { cols, w: Math.floor(w), h: Math.floor(h), score };
 	}

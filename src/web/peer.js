@@ -103,11 +103,14 @@ export function played(receiver, ts) {
 export async function readStats(pc) {
 	/** @type {Readings} */
 	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, samples: new Map() };
+	let pairs = 0;
 	for (const s of /** @type {Iterable<any>} */ ((await pc.getStats()).values())) {
 		if (s.type === 'transport') {
 			r.bytes += (s.bytesSent || 0) + (s.bytesReceived || 0);
-		} else if (s.type === 'candidate-pair' && s.nominated && s.currentRoundTripTime) {
-			r.rtt = s.currentRoundTripTime;
+		} else if (s.type === 'candidate-pair') {
+			pairs += (s.bytesSent || 0) + (s.bytesReceived || 0);
+			if (s.nominated && s.currentRoundTripTime)
+				r.rtt = s.currentRoundTripTime;
 		} else if (s.type === 'inbound-rtp') {
 			if (s.kind === 'audio') {
 				r.received += s.packetsReceived || 0;
@@ -119,6 +122,7 @@ export async function readStats(pc) {
 			r.lostBack = Math.max(r.lostBack, s.fractionLost || 0);
 		}
 	}
+	r.bytes = r.bytes || pairs; // Firefox counts them per pair only
 	return r;
 }
 

@@ -274,7 +274,7 @@ function park(tile) {
 function askFor(shown, large) {
 	clearTimeout(viewTimer);
 	viewTimer = setTimeout(() => {
-		if (!inCall())
+		if (!inCall() || !state.me.id)
 			return;
 		const list = document.hidden ? [] : shown.flatMap(({ c, r }) => c?.video ? [{ id: c.id,
 			kind: c.kind, rank: c.rank + (c === large ? 1e15 : 0), w: r.w, h: r.h }] : []);

@@ -7,6 +7,9 @@
 //
 //     skew = video's − audio's      > 0: the picture is early;  < 0: the picture is late
 //
+// Firefox has no such number: there the delays in both jitter buffers are compared, which leaves out
+// only what differs before them, and sound and picture of a person come the same way.
+//
 // Once a second the smoothed skew is brought towards 0 with `jitterBufferTarget`:
 // picture early → first take back what the sound was delayed, then hold the picture;
 // picture late  → first take back what the picture was held, then, beyond 80 ms, delay the
@@ -93,9 +96,15 @@ export class LipSync {
 			setTarget(video, 0);
 			setTarget(audio, 0);
 		}
-		if (!a?.playout || !v?.playout || !audio.receiver || !video.receiver)
+		if (!a || !v || !audio.receiver || !video.receiver)
 			return;
-		pair.skew.push(v.playout - a.playout);
+		const delay = { audio: this.#delay(audio.mid, a), video: this.#delay(video.mid, v) };
+		if (a.playout && v.playout)
+			pair.skew.push(v.playout - a.playout);
+		else if (delay.audio && delay.video)
+			pair.skew.push(delay.audio - delay.video);
+		else
+			return;
 		if (pair.skew.length < 3)
 			return;
 		pair.skew = pair.skew.slice(-3);
@@ -103,8 +112,7 @@ export class LipSync {
 		// A sender report that was just replaced gives nonsense for a moment.
 		if (Math.abs(median) > 10000)
 			return;
-		const next = steer(median, pair.targets, { audio: this.#delay(audio.mid, a),
-			video: this.#delay(video.mid, v) });
+		const next = steer(median, pair.targets, delay);
 		if (next.audio !== pair.targets.audio)
 			setTarget(audio, next.audio);
 		if (next.video !== pair.targets.video)

@@ -95,6 +95,9 @@ test('rtpReached: with wrap-around', () => {
 	assert.ok(!rtpReached(99, 100));
 	assert.ok(rtpReached(5, 0xfffffff0));
 	assert.ok(!rtpReached(0xfffffff0, 5));
+	assert.ok(!rtpReached(0, 59 * 90000));
+	assert.ok(rtpReached(0, 61 * 90000), 'that is long ago');
+	assert.ok(rtpReached(0xc0000000, 0));
 });
 
 test('initials: of one, two and many words, of any script', () => {
@@ -175,6 +178,16 @@ test('LipSync: steers the pair of one person, lets go when the slot changes', ()
 	sync.tick(new Map(), [a, v]);
 	assert.equal(v.receiver.jitterBufferTarget, null);
 	assert.equal(sync.pairs.size, 0);
+});
+
+test('LipSync: without playout times the delays of both buffers are compared', () => {
+	const slot = (mid, kind, k) => ({ mid, kind, p: 'p1', k, pending: [], el: null, receiver: { jitterBufferTarget: null } });
+	const a = slot('4', 'audio', 'mic'), v = slot('7', 'video', 'camera');
+	const sync = new LipSync();
+	for (let i = 1; i <= 5; i++)
+		sync.tick(new Map([['4', { playout: 0, delay: i * 40, emitted: i * 100 }], // 400 ms
+			['7', { playout: 0, delay: i * 2.5, emitted: i * 25 }]]), [a, v]); // 100 ms
+	assert.ok(v.receiver.jitterBufferTarget >= 250, String(v.receiver.jitterBufferTarget));
 });
 
 test('Weakness: slow to cry, slower to forget', () => {
