@@ -98,6 +98,13 @@ export function pageInit(o) {
 			count: count ? number(count) : -1 };
 	}
 
+	/** The bar code as a PNG, for senders that are no browser. */
+	t.portrait = (width, height) => {
+		const canvas = Object.assign(document.createElement('canvas'), { width, height });
+		paint(canvas, false, 0);
+		return canvas.toDataURL('image/png').split(',')[1];
+	};
+
 	function newPicture(screen, width, height, fps) {
 		const canvas = Object.assign(document.createElement('canvas'), { width, height });
 		let count = 0;
@@ -413,6 +420,55 @@ export function pageInit(o) {
 			clearInterval(timer);
 			return { samples, lies };
 		};
+	};
+
+	// When the light of a picture goes on, and the sound with it, as they come out: skew of each
+	// pair in ms, > 0 when the picture is late.
+	t.watchFlashes = async (seconds) => {
+		const video = [...t.elements].find((e) => e instanceof HTMLVideoElement && isVisible(e) &&
+			e.srcObject?.getVideoTracks().some((track) => midOf(track) !== null));
+		const sound = [...t.elements].filter((e) => e instanceof HTMLAudioElement && e.srcObject);
+		const canvas = Object.assign(document.createElement('canvas'), { width: 8, height: 8 });
+		const g = canvas.getContext('2d', { willReadFrequently: true });
+		const lights = [], beeps = [];
+		let bright = true, watching = true;
+		const onFrame = (now, meta) => {
+			if (!watching)
+				return;
+			// The row with the bar code's first black cell: white only in a flash.
+			g.drawImage(video, video.videoWidth * 0.11, video.videoHeight * 0.2,
+				video.videoWidth * 0.08, video.videoHeight * 0.1, 0, 0, 8, 8);
+			const is = g.getImageData(4, 4, 1, 1).data[1] > 128;
+			if (is && !bright)
+				lights.push(meta.expectedDisplayTime);
+			bright = is;
+			video.requestVideoFrameCallback(onFrame);
+		};
+		video.requestVideoFrameCallback(onFrame);
+		const context = new AudioContext();
+		await context.resume();
+		let loud = true;
+		for (const e of sound) {
+			const node = context.createScriptProcessor(256, 1, 1);
+			context.createMediaStreamSource(e.srcObject).connect(node);
+			node.connect(context.destination);
+			let quiet = 0;
+			node.onaudioprocess = (event) => {
+				const data = event.inputBuffer.getChannelData(0);
+				const is = data.some((x) => Math.abs(x) > 0.03);
+				quiet = is ? 0 : quiet + 1;
+				if (is && !loud)
+					beeps.push(performance.now());
+				if (is || quiet > 40)
+					loud = is;
+			};
+		}
+		await new Promise((done) => setTimeout(done, seconds * 1000));
+		watching = false;
+		await context.close();
+		return lights.map((l) => beeps.map((b) => l - b)
+			.reduce((best, d) => Math.abs(d) < Math.abs(best) ? d : best, 9999))
+			.filter((d) => Math.abs(d) < 500);
 	};
 
 	t.summary = async () => ({

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A hundred changes of who is in a picture slot, and as many of who is in the voice slots, while
+// 5 % of the packets are lost each way: no picture freezes.
+import { equal, figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
+import { launchChromium } from './lib/chromium.mjs';
+import { loseUdp, Net } from './lib/net.mjs';
+import { Person } from './lib/person.mjs';
+import { Server } from './lib/server.mjs';
+
+const SWITCHES = 100;
+const GAP_MS = 250; // below the limit of 50 messages in 10 s
+const SMALL = { width: 320, height: 240, fps: 15, tone: false, viewport: { width: 700, height: 500 } };
+
+await scenario('switches', async () => {
+	const net = new Net();
+	const [here, there] = [net.space('s'), net.space('c')];
+	net.link(here, '10.77.0.1/24', there, '10.77.0.2/24');
+	// One picture slot: each change of view is a change within it.
+	const server = await Server.start({ netns: here, address: '10.77.0.1',
+		set: { 'media.video_slots_max': 1 } });
+	const browser = await launchChromium({ netns: there, origin: server.origin });
+	const link = server.link();
+	const senders = [];
+	for (let i = 1; i <= 4; i++)
+		senders.push(await Person.join(browser, link, i, SMALL));
+	const viewer = await Person.join(browser, link, 9, { ...SMALL, camera: false });
+	await until('the viewer sees somebody', async () => (await viewer.seen()).length === 1, 10000);
+	const ids = new Map(await viewer.run(() => [...__test.people.values()].map((p) => [p.name, p.id])));
+
+	for (const space of [here, there])
+		net.rules(space, loseUdp(server.port, 50));
+	const [pictureBefore, soundBefore] = [await viewer.sums('video'), await viewer.sums('audio')];
+	const delays = [];
+	for (let n = 0; n < SWITCHES; n++) {
+		const target = senders[n % 3 === 2 ? 3 : (n * 2 + 1) % 3];
+		const begin = Date.now();
+		await viewer.run((p) => __test.sockets.at(-1).send(JSON.stringify(
+			{ t: 'view', show: [{ p, k: 'camera', w: 640, h: 480 }] })), ids.get(target.name));
+		await until(`switch ${n} to ${target.name}`, async () => {
+			const saw = await viewer.seen();
+			return { ok: saw.join() === String(target.index), saw };
+		}, 5000, 30);
+		delays.push(Date.now() - begin);
+		await sleep(Math.max(0, GAP_MS - (Date.now() - begin)));
+	}
+	const picture = await viewer.sums('video');
+	figure(`view to picture at 5 % loss, median of ${SWITCHES}`, median(delays), 'ms');
+	figure('view to picture at 5 % loss, longest', Math.max(...delays), 'ms');
+	figure('slot changes', await viewer.run(() => __test.slotChanges));
+	figure('freezes', picture.freezeCount - pictureBefore.freezeCount);
+	figure('frozen', (picture.totalFreezesDuration - pictureBefore.totalFreezesDuration) * 1000, 'ms');
+	figure('picture packets lost', picture.packetsLost - pictureBefore.packetsLost);
+	figure('PLI of the viewer', picture.pliCount - pictureBefore.pliCount);
+
+	log('voices');
+	let speaking = [];
+	for (let n = 0; n < SWITCHES / 4; n++) {
+		const next = [1, 2, 3, 4].filter((i) => i !== n % 4 + 1);
+		await Promise.all(speaking.filter((i) => !next.includes(i)).map((i) => senders[i - 1].tone(false)));
+		await Promise.all(next.map((i) => senders[i - 1].tone(true)));
+		speaking = next;
+		await viewer.hears(speaking, 5000);
+	}
+	const sound = await viewer.sums('audio');
+	const total = sound.totalSamplesReceived - soundBefore.totalSamplesReceived;
+	const concealed = sound.concealedSamples - soundBefore.concealedSamples -
+		(sound.silentConcealedSamples - soundBefore.silentConcealedSamples);
+	figure('sound concealed at 5 % loss', 100 * concealed / total, '%');
+	for (const space of [here, there])
+		net.rules(space, []);
+	ok(picture.packetsLost - pictureBefore.packetsLost > 20 || picture.nackCount > 20,
+		`packets were lost: ${JSON.stringify(picture)}`);
+	equal(picture.freezeCount - pictureBefore.freezeCount, 0, 'freezes');
+	ok(concealed / total < 0.03, `at most 3 % concealed: ${concealed} of ${total}`);
+	await viewer.oneNegotiation();
+}, 280);
