@@ -167,8 +167,11 @@ void conn_set_state(struct conn *c, enum conn_state state, uint64_t now_us)
 		conn_wake(c, now_us + CONN_GONE_US);
 	} else if (state == CONN_UP) {
 		/* Both clocks of consent start again. */
-		if (c->cur)
+		if (c->cur) {
 			c->cur->heard_us = now_us;
+			if (!c->cur->check_due_us)
+				path_probe(c->cur, now_us);
+		}
 		c->moved_us = now_us;
 		conn_wake(c, now_us + CONN_CONSENT_US);
 	} else if (state == CONN_FAILED) {
@@ -211,6 +214,8 @@ static void revive(struct conn *c, struct path *p, uint64_t now_us)
 void conn_on_check(struct conn *c, struct path *p, struct cred *cred, bool nominated,
 		   uint64_t now_us)
 {
+	if (!p->used) /* its TCP connection has closed while we answered */
+		return;
 	mem_ref(c);
 	p->heard_us = now_us;
 	if (cred == c->cred && c->old_cred)
@@ -349,13 +354,15 @@ out:
 /* ---- sending and asking
  * -------------------------------------------------------------------------------- */
 
+/* What the commit calls may close a TCP connection, and with it the path in use. */
 static int send_sealed(struct conn *c, int sealed)
 {
-	tx_commit(c->t->tx, conn_flow(c), sealed > 0 ? (size_t)sealed : 0);
-	if (sealed < 0)
-		return sealed;
-	c->tx_bytes += wire_bytes(&c->cur->flow, (size_t)sealed);
-	return 0;
+	const struct flow *flow = conn_flow(c);
+
+	if (sealed > 0)
+		c->tx_bytes += wire_bytes(flow, (size_t)sealed);
+	tx_commit(c->t->tx, flow, sealed > 0 ? (size_t)sealed : 0);
+	return sealed < 0 ? sealed : 0;
 }
 
 int conn_send_rtp(struct conn *c, struct seal_stream *s, uint8_t *buf, size_t len,

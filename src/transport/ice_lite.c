@@ -242,12 +242,15 @@ bool ice_send_check(struct path *p, struct check *check, uint64_t now_us)
 			len = 0;
 		}
 	}
+	if (len) {
+		memcpy(check->id, id + STUN_ID_LEN - TRANSACTION_BYTES,
+		       TRANSACTION_BYTES);
+		check->sent_us = now_us;
+		c->tx_bytes += wire_bytes(&p->flow, len);
+	}
 	tx_commit(c->t->tx, &p->flow, len);
 	if (!len)
 		return false;
-	memcpy(check->id, id + STUN_ID_LEN - TRANSACTION_BYTES, TRANSACTION_BYTES);
-	check->sent_us = now_us;
-	c->tx_bytes += wire_bytes(&p->flow, len);
 	STAT_INC(stun_check_sent);
 	return true;
 }

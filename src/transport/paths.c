@@ -42,6 +42,8 @@ void path_free(struct path *p)
 	if (c->dtls_path == p)
 		c->dtls_path = NULL;
 	memset(p, 0, sizeof *p);
+	p->conn = c; /* somebody may be in the middle of sending to it: nothing is allowed
+			now */
 }
 
 bool path_proven(const struct path *p, uint64_t now_us)
@@ -87,7 +89,9 @@ struct path *path_take(struct conn *c, const struct flow *flow, uint64_t now_us)
 		STAT_INC(path_limit);
 		return NULL;
 	}
+	p->conn = c;
 	path_free(p);
+	memset(p, 0, sizeof *p);
 	p->used = true;
 	p->conn = c;
 	p->flow = *flow;
@@ -136,6 +140,7 @@ static uint64_t next_periodic(uint64_t now_us)
 static void path_run(struct path *p, uint64_t now_us)
 {
 	struct conn *c = p->conn;
+	struct check *check;
 	uint64_t gap_us;
 
 	if (p->tries < CHECK_TRIES) {
@@ -143,8 +148,9 @@ static void path_run(struct path *p, uint64_t now_us)
 		gap_us = try_gap_us[p->tries];
 		if (p == c->cur && gap_us < c->rtt_us * 3 / 2)
 			gap_us = c->rtt_us * 3 / 2;
-		ice_send_check(p, &p->checks[p->tries++], now_us);
 		p->check_due_us = now_us + gap_us;
+		check = &p->checks[p->tries++];
+		ice_send_check(p, check, now_us);
 		return;
 	}
 	p->tries = 0;
