@@ -20,6 +20,7 @@ struct udp_sock;
 /* Binds one address (port in host order, 0 = any), IPV6_V6ONLY for v6, IP(V6)_PKTINFO,
  * SO_TIMESTAMPNS, large buffers, non-blocking. -errno. */
 int udp_open(struct udp_sock **out, const struct addr *bind) MUST_CHECK;
+/* Gives the packets kept inside back: before pkt_pool_destroy. */
 void udp_close(struct udp_sock *s);
 int udp_fd(const struct udp_sock *s);
 /* The address bound, with the port the kernel gave. */
@@ -57,6 +58,7 @@ struct framed_set; /* all framed connections of a worker */
 struct framed_ops {
 	/* A frame arrived as a packet from the pool; the reference passes to the callee. */
 	void (*on_packet)(void *arg, struct pkt *p);
+	/* The peer or an error has ended it; not after framed_close or framed_set_destroy. */
 	void (*on_close)(void *arg, uint32_t tcp);
 };
 /* queue_ms bounds output: a frame is dropped (tcp_tx_drop) when the oldest unsent one is older. */
@@ -91,6 +93,8 @@ struct door_limits {
 int door_create(struct door **out, struct event_base *base, const struct addr *bind,
 		struct ssl_ctx_st *tls, struct http_server *http, const struct door_limits *limits,
 		const struct door_ops *ops, void *arg) MUST_CHECK;
+/* The address bound, with the port the kernel gave. */
+void door_local(const struct door *d, struct addr *out);
 void door_destroy(struct door *d);
 
 /* TLS server context: TLS 1.2+, modern suites, ALPN http/1.1, SSL_MODE_RELEASE_BUFFERS. NULL and *why. */
@@ -111,6 +115,7 @@ typedef void (*http_route_fn)(struct http_request *rq, void *arg);
 
 /* request_ms: whole head and body must be there by then; idle_ms: keep-alive. */
 struct http_server *http_server_create(struct event_base *base, unsigned request_ms, unsigned idle_ms) MUST_CHECK;
+/* Closes every connection; WebSockets left get on_close(1001) from inside. Requests being answered are gone. */
 void http_server_destroy(struct http_server *s);
 /* First match wins. `pattern` has literal segments and "{}" for one segment, "{*}" for the rest; captured segments
  * are percent-decoded and given by http_segment(0..). method "" = any. A path that matches with

@@ -67,7 +67,6 @@ static void on_conn_moved(void *arg, uint64_t now_us)
 	char text[ADDR_TEXT_MAX];
 
 	(void)now_us;
-	STAT_INC(path_moved);
 	log_debug("leg.moved", "port=%u to=%s", leg->port_id,
 		  addr_text(&conn_flow(leg->conn)->peer, text));
 }

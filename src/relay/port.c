@@ -171,18 +171,15 @@ static void place(struct slot *slots, unsigned n, struct relay_stream **want,
 		}
 	}
 	/* First out, then in, so that nobody is in two slots. What is still shown while
-	 * another is waited for must be allowed. */
+	 * another is waited for must be allowed; it is wanted nowhere else, or the first
+	 * pass had kept it here. */
 	for (unsigned i = 0; i < n; i++) {
 		struct slot *s = &slots[i];
-		bool elsewhere = false;
 
-		for (unsigned k = 0; k < n; k++)
-			elsewhere =
-				elsewhere || (k != i && s->cur && target[k] == s->cur);
 		if (s->next && s->next != target[i])
 			next_clear(s, now_us);
 		if (s->cur && s->cur != target[i] &&
-		    (!target[i] || elsewhere || !s->cur->active || !accepts(s, s->cur)))
+		    (!target[i] || !s->cur->active || !accepts(s, s->cur)))
 			cur_clear(s, now_us);
 	}
 	for (unsigned i = 0; i < n; i++) {

@@ -16,18 +16,12 @@ void speakers_reset(struct relay_stream *st)
 	st->voice.lane = -1;
 }
 
-/* Without voice for long enough to yield. A cough or a "mhm" is over sooner than a
- * sentence with its pauses. */
+/* Without voice for long enough to yield. */
 static bool is_silent(const struct relay_stream *st, uint64_t now_us)
 {
-	const struct voice *v = &st->voice;
-	uint64_t limit = VOICE_SILENT_US;
+	uint64_t limit = st->screen ? SCREEN_SILENT_US : VOICE_SILENT_US;
 
-	if (st->screen)
-		limit = SCREEN_SILENT_US;
-	else if (v->voice_us < v->talk_us + VOICE_COUNTS_US)
-		limit = VOICE_SHORT_SILENT_US;
-	return !v->voice_us || now_us >= v->voice_us + limit;
+	return !st->voice.voice_us || now_us >= st->voice.voice_us + limit;
 }
 
 /* ---- levels ---- */
@@ -104,7 +98,6 @@ static void lane_set(struct relay_room *room, unsigned i, struct relay_stream *s
 {
 	room->lanes[i] = st;
 	st->voice.lane = (int)i;
-	st->voice.over_us = 0;
 }
 
 static void lane_drop(struct relay_room *room, unsigned i)
@@ -159,6 +152,7 @@ static bool rank_up(struct relay_room *room, struct relay_stream *st, uint64_t n
 	int to;
 
 	while ((to = yielding(room, (unsigned)st->voice.lane, st, now_us)) >= 0) {
+		room->lanes[to]->voice.over_us = 0;
 		lane_set(room, (unsigned)st->voice.lane, room->lanes[to]);
 		lane_set(room, (unsigned)to, st);
 		moved = true;
@@ -178,8 +172,10 @@ static void lane_take(struct relay_room *room, int lane, struct relay_stream *st
 {
 	unsigned i = (unsigned)lane;
 
-	if (room->lanes[i])
+	if (room->lanes[i]) {
 		room->lanes[i]->voice.lane = -1;
+		room->lanes[i]->voice.over_us = 0;
+	}
 	lane_set(room, i, st);
 	STAT_INC(speaker_change);
 }

@@ -11,9 +11,8 @@
  * - Nobody is thrown out while there are places. With at most RELAY_LANES microphones
  *   everybody has one, from the start.
  * - The first voice packet takes a free lane, else at once the lane of whoever has been
- *   silent longest, if that is 800 ms or more (400 ms after a cough or a "mhm"). Longest
- *   silent rather than quietest: between two silent people the level compares only their
- *   rooms' noise.
+ *   silent longest, if that is 800 ms or more. Longest silent rather than
+ *   quietest: between two silent people the level compares only their rooms' noise.
  * - While all are speaking, a newcomer must be 6 dB louder than the quietest for 300 ms.
  *   Loudness is that of voice packets, so a pause for breath makes nobody quieter.
  * - The same two rules move a speaker up in rank, past whoever yields. All of this is
@@ -33,8 +32,6 @@ enum {
 	VOICE_MIDDLE_DBOV = 40, /* for streams without levels */
 	VOICE_NOTHING_BYTES = 3,
 	VOICE_SILENT_US = 800000,
-	VOICE_SHORT_SILENT_US =
-		400000, /* after an utterance shorter than VOICE_COUNTS_US */
 	VOICE_LOUDER_DB = 6,
 	VOICE_LOUDER_US = 300000,
 	VOICE_FLOOR_US = 1500000,

@@ -23,10 +23,15 @@ function chosen() {
 	return 'en';
 }
 
+/** @param {string} name @returns {Promise<{default: Record<string, string>}>} */
+const load = (name) => import(`./i18n/${name}.js`);
+// The markup runs this module before all others are there: a round trip less.
+const first = load(chosen());
+
 /** @param {string} [to] */
 export async function loadLanguage(to) {
 	const next = to || chosen();
-	words = (await import(`./i18n/${next}.js`)).default;
+	words = (await (to ? load(to) : first)).default;
 	lang = next;
 	plurals = new Intl.PluralRules(next);
 	if (to)

@@ -443,6 +443,31 @@ static void test_joint_speech_does_not_flap(void **state)
 	assert_true(hears(0, 23));
 }
 
+/* Four speak; a fifth is much louder, but a shout now and a shout later are not 300 ms of
+ * it. */
+static void test_challenger(void **state)
+{
+	uint64_t since = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		join(i, 3, 0, true, false);
+	for (unsigned t = 0; t < 500; t++) {
+		bool shout = (t >= 300 && t < 310) || t >= 380;
+
+		for (unsigned i = 0; i < 4; i++)
+			speak(who[i].mic, t % 10 == 2 * i ? 80 : 40);
+		if (t >= 380 && !since)
+			since = now;
+		speak(who[4].mic, shout ? 20 : 90);
+		if (hears(0, 14))
+			break;
+		now += 20000;
+	}
+	assert_true(since != 0);
+	assert_in_range(now - since, 300000, 400000);
+}
+
 static void test_suspend(void **state)
 {
 	uint32_t before[RELAY_SLOTS_MAX];
@@ -621,6 +646,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_automatic, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_joint_speech_does_not_flap, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_challenger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_suspend, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),

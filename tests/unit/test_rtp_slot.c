@@ -119,6 +119,22 @@ static void test_audio_switch(void **state)
 		assert_int_equal(out.ts64, ts + i * 960);
 		pkt_unref(p);
 	}
+	/* a late packet takes its old place and turns no clock back */
+	seq = s.highest;
+	ts = s.ts64;
+	p = opus(&a, &ra, t);
+	a.seq--;
+	a.ts -= 960;
+	ra.highest--;
+	p->rtp.seq64 -= 3;
+	p->rtp.ts64 -= 3 * 960;
+	p->arrival_us = t + 5000;
+	assert_int_equal(rtp_slot_map(&s, p, &out, false), 0);
+	assert_int_equal(out.seq64, seq - 2);
+	assert_int_equal(s.highest, seq);
+	assert_int_equal(s.ts64, ts);
+	assert_int_equal(s.sent_us, t);
+	pkt_unref(p);
 	/* close behind, late or in a burst: exactly one packet on */
 	for (unsigned i = 0; i < 3; i++) {
 		static const unsigned gap_us[] = { 0, 20000, 199999 };
@@ -139,14 +155,14 @@ static void test_audio_switch(void **state)
 	rtp_slot_switch(&s, 1, 111, 0, 0, p);
 	assert_int_equal(rtp_slot_map(&s, p, &out, false), 0);
 	assert_int_equal(out.ts64, ts + 72000);
-	assert_int_equal(s.packets, 24);
+	assert_int_equal(s.packets, 25);
 	/* a packet of before the segment's first has no place in it; `again` changes
 	 * nothing */
 	p->rtp.seq64--;
 	assert_int_equal(rtp_slot_map(&s, p, &out, false), -EPROTO);
 	p->rtp.seq64 += 6;
 	assert_int_equal(rtp_slot_map(&s, p, &out, true), 0);
-	assert_int_equal(s.packets, 24);
+	assert_int_equal(s.packets, 25);
 	p->rtp.seq64 += RECV_JUMP;
 	assert_int_equal(rtp_slot_map(&s, p, &out, false), -EPROTO);
 	pkt_unref(p);

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Forwarding a million packets on real sockets: between a receive batch and its send
+ * batch our code allocates nothing, takes no lock and asks no clock. The functions are
+ * replaced for the whole program, libraries included; a call counts while the worker's
+ * thread is inside that window, as "own" if it comes from our code and as "library" if
+ * not (libsrtp2's NSS does allocate for each packet it *opens*; that is printed, per
+ * packet received).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include <client.h>
+#include <palabre/crypto.h>
+#include <palabre/worker.h>
+
+enum { RECEIVERS = 100, FORWARDED = 1000000, PORT = 18090, BURST = 64 };
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+static _Thread_local bool in_window;
+static atomic_ulong own_alloc, own_lock, own_clock, own_log, lib_alloc, lib_lock,
+	lib_clock, windows, received;
+
+#if !SANITIZED
+extern char __executable_start, etext;
+
+static bool ours(const void *caller)
+{
+	return (const char *)caller >= &__executable_start &&
+	       (const char *)caller < &etext;
+}
+
+#define COUNT(what) \
+	do { \
+		if (in_window) \
+			atomic_fetch_add(ours(__builtin_return_address(0)) \
+						 ? &own_##what \
+						 : &lib_##what, \
+					 1); \
+	} while (0)
+
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t m);
+void *__libc_realloc(void *p, size_t n);
+
+void *malloc(size_t n)
+{
+	COUNT(alloc);
+	return __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t m)
+{
+	COUNT(alloc);
+	return __libc_calloc(n, m);
+}
+
+void *realloc(void *p, size_t n)
+{
+	COUNT(alloc);
+	return __libc_realloc(p, n);
+}
+
+int pthread_mutex_lock(pthread_mutex_t *m)
+{
+	static int (*next)(pthread_mutex_t *);
+
+	COUNT(lock);
+	if (!next)
+		next = (int (*)(pthread_mutex_t *))dlsym(RTLD_NEXT, "pthread_mutex_lock");
+	return next(m);
+}
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	static int (*next)(clockid_t, struct timespec *);
+
+	COUNT(clock);
+	if (!next)
+		next = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT,
+								    "clock_gettime");
+	return next(id, t);
+}
+#endif
+
+/* -Wl,--wrap: the window opens when a batch has come and closes when its answers leave.
+ */
+unsigned __real_udp_recv_batch(struct udp_sock *s, struct pkt_pool *pool,
+			       struct pkt **out, unsigned max, uint64_t now_us,
+			       int64_t offset_us);
+unsigned __wrap_udp_recv_batch(struct udp_sock *s, struct pkt_pool *pool,
+			       struct pkt **out, unsigned max, uint64_t now_us,
+			       int64_t offset_us)
+{
+	unsigned n = __real_udp_recv_batch(s, pool, out, max, now_us, offset_us);
+
+	if (n) {
+		atomic_fetch_add(&windows, 1);
+		atomic_fetch_add(&received, n);
+		in_window = true;
+	}
+	return n;
+}
+
+void __real_tx_flush(struct tx *tx);
+void __wrap_tx_flush(struct tx *tx)
+{
+	__real_tx_flush(tx);
+	in_window = false;
+}
+
+void __real_log_write(enum log_level level, const char *event, const char *fmt, ...);
+void __wrap_log_write(enum log_level level, const char *event, const char *fmt, ...)
+{
+	(void)level;
+	(void)event;
+	(void)fmt;
+	if (in_window)
+		atomic_fetch_add(&own_log, 1);
+}
+
+struct scene {
+	struct worker *worker;
+	struct cert *cert;
+	struct client_hub *hub;
+	struct client *people[RECEIVERS + 1];
+	uint32_t ssrc;
+};
+
+static void await_created(struct worker *w)
+{
+	struct worker_event ev;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		worker_event_clear(w);
+		while (worker_event_next(w, &ev)) {
+			if (ev.type == WORKER_CREATED) {
+				assert_int_equal(ev.error, 0);
+				return;
+			}
+		}
+		poll(NULL, 0, 1);
+	}
+	fail_msg("the worker did not answer");
+}
+
+static void join(struct scene *s, unsigned i)
+{
+	static char offer[32 * 1024];
+	struct client_section sections[4];
+	unsigned n = 0;
+	char ufrag[WORKER_UFRAG_BYTES + 1], pwd[WORKER_PWD_BYTES + 1], why[200] = "";
+	struct nego_candidate candidate = {
+		.addr = { .ip = { 127, 0, 0, 1 }, .port = PORT, .family = 4 }
+	};
+	struct nego_policy policy = { .audio_slots_max = 3,
+				      .local_ufrag = ufrag,
+				      .local_pwd = pwd,
+				      .fingerprint = s->cert->fingerprint,
+				      .candidate_count = 1,
+				      .candidates = &candidate };
+	struct nego_plan *plan = calloc(1, sizeof *plan);
+	struct arena *arena = arena_create(SDP_BYTES_MAX * 4);
+	struct text answer = { 0 };
+	struct sdp *sdp;
+	const char *bad;
+	int len;
+
+	if (i == 0)
+		sections[n++] = (struct client_section) { .send = true, .ssrc = s->ssrc };
+	for (unsigned k = 0; k < 3; k++)
+		sections[n++] = (struct client_section) { 0 };
+	struct client_params params = {
+		.cert = s->cert, .hub = s->hub, .section_count = n, .sections = sections
+	};
+
+	s->people[i] = client_create(&params, clock_now_us());
+	assert_non_null(s->people[i]);
+	len = client_offer(s->people[i], offer, sizeof offer);
+	assert_true(len > 0);
+	worker_credentials(s->worker, ufrag, pwd);
+	policy.may_send[STREAM_MIC] = i == 0;
+	assert_int_equal(sdp_parse(arena, offer, (size_t)len, &sdp, &bad), 0);
+	assert_int_equal(nego_answer(sdp, &policy, plan, &answer, why, sizeof why), 0);
+	assert_int_equal(worker_leg_create(s->worker, i + 1, 7, i + 1, plan), 0);
+	await_created(s->worker);
+	if (i == 0)
+		assert_int_equal(worker_leg_media(s->worker, 1, STREAM_MIC, true), 0);
+	assert_int_equal(client_answer(s->people[i], answer.s, clock_now_us()), 0);
+	text_free(&answer);
+	arena_destroy(arena);
+	free(plan);
+}
+
+static void poll_people(struct scene *s)
+{
+	uint64_t now_us = clock_now_us();
+
+	while (client_hub_poll(s->hub, 256, now_us) == 256)
+		;
+	for (unsigned i = 0; i <= RECEIVERS; i++)
+		client_poll(s->people[i], now_us);
+}
+
+static void connect_people(struct scene *s)
+{
+	for (unsigned turn = 0; turn < 5000; turn++) {
+		unsigned up = 0;
+
+		poll_people(s);
+		for (unsigned i = 0; i <= RECEIVERS; i++)
+			up += client_up(s->people[i]);
+		if (up == RECEIVERS + 1)
+			return;
+		poll(NULL, 0, 2);
+	}
+	fail_msg("not everybody connected");
+}
+
+static void send_burst(struct scene *s, uint16_t *seq)
+{
+	for (unsigned i = 0; i < BURST; i++) {
+		uint8_t buf[160] = { 0x80, 111 };
+
+		put_be16(buf + 2, *seq);
+		put_be32(buf + 4, (uint32_t)*seq * 960);
+		put_be32(buf + 8, s->ssrc);
+		buf[12] = 0x78;
+		(*seq)++;
+		assert_int_equal(client_send_rtp(s->people[0], buf, 92), 0);
+	}
+}
+
+static unsigned long forwarded(struct scene *s)
+{
+	return (unsigned long)atomic_load_explicit(&worker_stats(s->worker)->rtp_fwd,
+						   memory_order_relaxed);
+}
+
+static void a_million_packets(void **state)
+{
+	struct worker_config config = { .pool_pkts = 4096,
+					.tcp_queue_ms = 500,
+					.bind_count = 1 };
+	struct scene s = { .cert = cert_create(),
+			   .hub = client_hub_create(2),
+			   .ssrc = 4242 };
+	unsigned long before, want = SANITIZED ? 20000 : FORWARDED, rx;
+	uint64_t end_us;
+	char why[200] = "";
+	uint16_t seq = 1;
+
+	(void)state;
+	config.cert = s.cert;
+	config.bind[0] =
+		(struct addr) { .ip = { 127, 0, 0, 1 }, .port = PORT, .family = 4 };
+	assert_int_equal(worker_start(&s.worker, &config, why, sizeof why), 0);
+	for (unsigned i = 0; i <= RECEIVERS; i++)
+		join(&s, i);
+	connect_people(&s);
+	/* The first packets make the streams known; then count. */
+	send_burst(&s, &seq);
+	poll(NULL, 0, 300);
+	before = forwarded(&s);
+	assert_true(before > 0);
+	own_alloc = own_lock = own_clock = own_log = lib_alloc = lib_lock = lib_clock =
+		windows = received = 0;
+	end_us = clock_now_us() + 60000000;
+	for (unsigned i = 0; forwarded(&s) - before < want && clock_now_us() < end_us;
+	     i++) {
+		send_burst(&s, &seq);
+		poll(NULL, 0, 1);
+		if (i % 64 == 0)
+			poll_people(&s);
+	}
+	rx = received;
+	print_message("forwarded %lu, received %lu in %lu batches; own: alloc %lu lock "
+		      "%lu clock %lu log %lu; "
+		      "libraries, per packet received: alloc %.2f lock %.2f clock %.2f\n",
+		      forwarded(&s) - before, rx, (unsigned long)windows,
+		      (unsigned long)own_alloc, (unsigned long)own_lock,
+		      (unsigned long)own_clock, (unsigned long)own_log,
+		      (double)lib_alloc / (double)rx, (double)lib_lock / (double)rx,
+		      (double)lib_clock / (double)rx);
+	assert_true(forwarded(&s) - before >= want);
+	assert_int_equal(own_alloc, 0);
+	assert_int_equal(own_lock, 0);
+	assert_int_equal(own_clock, 0);
+	assert_int_equal(own_log, 0);
+	/* Whatever libsrtp2 does when it opens a packet, nothing of it is done per packet
+	 * forwarded. */
+	assert_true(lib_alloc < 40 * rx);
+	worker_stop(s.worker);
+	for (unsigned i = 0; i <= RECEIVERS; i++)
+		client_destroy(s.people[i]);
+	client_hub_destroy(s.hub);
+	mem_unref(s.cert);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(a_million_packets) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
