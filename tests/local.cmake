@@ -18,6 +18,12 @@ endif()
 add_executable(pathemu ${here}/net/pathemu.c ${here}/net/path.c)
 target_link_libraries(pathemu PRIVATE m)
 
+# See igd_stub.c: only on the library path of whip-client, never of palabred.
+add_library(igd_stub SHARED ${here}/net/igd_stub.c)
+set_target_properties(igd_stub PROPERTIES OUTPUT_NAME gupnp-igd-1.0 SUFFIX .so.4 NO_SONAME ON
+	LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/whip-client)
+target_link_options(igd_stub PRIVATE -Wl,-soname,libgupnp-igd-1.0.so.4)
+
 # ---- lint
 
 function(palabre_lint name)
@@ -57,7 +63,7 @@ function(palabre_browser name labels timeout)
 	add_test(NAME browser.${name} COMMAND ${NODE} ${here}/browser/${name}.mjs)
 	set_tests_properties(browser.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
 		RUN_SERIAL ON ENVIRONMENT
-		"PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>")
+		"PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>;IGD_STUB=${CMAKE_BINARY_DIR}/whip-client")
 endfunction()
 
 palabre_browser(harness "browser" 180)

@@ -112,11 +112,13 @@ static void set_source(struct tx_list *l, unsigned i, const struct addr *local)
 
 void tx_commit(struct tx *tx, const struct flow *flow, size_t len)
 {
-	struct tx_list *l = flow->peer.family == 6 ? &tx->v6 : &tx->v4;
-	unsigned i = l->count;
+	struct tx_list *l;
+	unsigned i;
 
-	if (!len)
+	if (!len) /* the buffer is given back; then there may be no flow */
 		return;
+	l = flow->peer.family == 6 ? &tx->v6 : &tx->v4;
+	i = l->count;
 	if (len > TX_MTU ||
 	    tx->used == TX_BATCH) { /* written past the buffer, or no tx_reserve */
 		STAT_INC(tx_fail);

@@ -12,6 +12,8 @@ import { Server } from './lib/server.mjs';
 
 const INDEX = 9;
 const HZ = 400 + 150 * INDEX;
+// Why: tests/net/igd_stub.c
+const stub = process.env.IGD_STUB ?? new URL('../../build/dev/whip-client', import.meta.url).pathname;
 const offer = readFileSync(new URL('../unit/data/offers/whip-gstreamer.sdp', import.meta.url), 'utf8')
 	.replace(/\r?\n/g, '\r\n');
 
@@ -24,7 +26,7 @@ function publish(url, token, png) {
 			'pngdec ! videoconvert ! videorate ! identity sync=true ! queue ! ' +
 			'vp8enc deadline=1 cpu-used=8 keyframe-max-dist=2000 ! rtpvp8pay pt=96 ! queue ! ' +
 			'application/x-rtp,media=video,encoding-name=VP8,payload=96',
-	], { stdio: ['ignore', 'pipe', 'pipe'] });
+	], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, LD_LIBRARY_PATH: stub } });
 	const lines = [];
 	for (const stream of [child.stdout, child.stderr])
 		stream.on('data', (data) => lines.push(...String(data).split('\n')));

@@ -7,11 +7,18 @@ const tellers = [];
 /** @type {(() => unknown)[]} undone in reverse order, whatever happens */
 const cleanups = [];
 let cleaning = false;
+/** @type {Error|null} something without which the scenario cannot go on */
+let fatal = null;
 const started = Date.now();
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 export const onFailure = (name, tell) => tellers.push({ name, tell });
 export const onEnd = (undo) => cleanups.push(undo);
+
+/** From now on every wait fails with this. */
+export function giveUp(why) {
+	fatal ??= new Error(why);
+}
 
 export function log(...words) {
 	console.log(`[${((Date.now() - started) / 1000).toFixed(1).padStart(5)}]`, ...words);
@@ -47,6 +54,8 @@ export async function until(what, probe, ms = 10000, every = 100) {
 	const begin = Date.now();
 	let saw;
 	for (;;) {
+		if (fatal)
+			throw fatal;
 		try {
 			const result = await limit(probe(), Math.max(1000, ms), what);
 			const structured = result && typeof result === 'object' && 'ok' in result;

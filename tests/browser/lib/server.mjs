@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { limit, onEnd, onFailure } from './check.mjs';
+import { giveUp, limit, onEnd, onFailure } from './check.mjs';
 import { freePort } from './ports.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -50,10 +50,13 @@ export class Server {
 	/** Starts it (again), and waits until it answers. */
 	async run() {
 		const [file, args] = this.#command(this.args);
+		this.ending = false;
 		this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 		const { child } = this;
 		this.ended = new Promise((done) => child.once('exit', (code, signal) => {
 			this.lines.push(`(ended: ${signal ?? code})`);
+			if (!this.ending)
+				giveUp(`palabred ended by itself with ${signal ?? code}`);
 			done(code ?? signal);
 		}));
 		let begun;
@@ -97,12 +100,14 @@ export class Server {
 
 	/** Without a chance to say goodbye. */
 	async kill() {
+		this.ending = true;
 		this.child.kill('SIGKILL');
 		await limit(this.ended, 5000, 'the end of palabred by SIGKILL');
 	}
 
 	/** As the service manager does; gives the exit code. */
 	async stop() {
+		this.ending = true;
 		this.child.kill('SIGTERM');
 		return limit(this.ended, 10000, 'the end of palabred by SIGTERM');
 	}
