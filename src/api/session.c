@@ -88,7 +88,7 @@ static void bad_message(struct session *s, const char *text)
 {
 	struct refusal why = { 400, "bad-json", "" };
 
-	snprintf(why.text, sizeof why.text, "%s", text);
+	snprintf(why.text, sizeof why.text, "%.199s", text);
 	session_refuse(s, &why);
 }
 
