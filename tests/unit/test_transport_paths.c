@@ -195,6 +195,53 @@ static void test_move_by_srtp(void **state)
 	rig_close(&r);
 }
 
+static void answer_as(struct stranger *v, struct rig *r)
+{
+	uint8_t buf[600];
+	unsigned before = v->checks;
+	size_t n;
+
+	stranger_read(v, r);
+	if (v->checks == before)
+		return;
+	n = client_write_answer(r->client, v->last, v->last_len, &r->client->server, buf,
+				sizeof buf);
+	stranger_send(v, r, buf, n);
+}
+
+/* The last packets from the path just left don't win it back when the new one is quiet.
+ */
+static void test_late_srtp(void **state)
+{
+	struct stranger v;
+	struct rig r;
+
+	(void)state;
+	open_up(&r, (struct options) { 0 });
+	client_manners(r.client)->send_checks = false;
+	stranger_open(&v);
+	stranger_check(&v, &r, CHECK_NOMINATE);
+	run(&r, 20 * MS);
+	answer_as(&v, &r);
+	run(&r, 20 * MS);
+	assert_int_equal(r.moves, 1);
+	client_says(&r, 1111, 1); /* from the old one */
+	run(&r, 100 * MS);
+	assert_int_equal(r.rtp, 1);
+	stranger_check(&v, &r, CHECK_NOMINATE);
+	run(&r, 2 * S);
+	conn_wake(r.conn, r.now); /* whatever for */
+	run(&r, 100 * MS);
+	assert_int_equal(r.moves, 1);
+	assert_memory_equal(&conn_flow(r.conn)->peer, &v.self, sizeof v.self);
+	/* Newer ones do. */
+	client_says(&r, 1111, 2);
+	run(&r, 100 * MS);
+	assert_int_equal(r.moves, 2);
+	close(v.fd);
+	rig_close(&r);
+}
+
 /* SRTP from an address that no check has passed belongs to nobody. */
 static void test_srtp_from_nowhere(void **state)
 {
@@ -215,20 +262,6 @@ static void test_srtp_from_nowhere(void **state)
 	assert_int_equal(STAT(srtp_no_key), 1);
 	close(v.fd);
 	rig_close(&r);
-}
-
-static void answer_as(struct stranger *v, struct rig *r)
-{
-	uint8_t buf[600];
-	unsigned before = v->checks;
-	size_t n;
-
-	stranger_read(v, r);
-	if (v->checks == before)
-		return;
-	n = client_write_answer(r->client, v->last, v->last_len, &r->client->server, buf,
-				sizeof buf);
-	stranger_send(v, r, buf, n);
 }
 
 /* Both pairs nominated at every check: one move, not one per check. */
@@ -267,6 +300,7 @@ static void test_flow_not_stolen(void **state)
 				 .remote_ufrag = "evilpeer",
 				 .remote_pwd = "peerpeerpeerpeerpeerpeer",
 				 .ops = &none };
+	static const uint8_t material[EXPORT_MAX];
 	char ufrag[TEXT_MAX], pwd[TEXT_MAX], own[16];
 	struct client *c;
 	struct conn *evil;
@@ -292,6 +326,8 @@ static void test_flow_not_stolen(void **state)
 	client_send_raw(c, buf, n);
 	step(&r, STEP_US);
 	assert_int_equal(conn_get_state(evil), CONN_CHECKED);
+	/* Even if it is up elsewhere. */
+	assert_int_equal(srtp_keys(evil, PROFILE_GCM, material), 0);
 	assert_true(flow_equal(conn_flow(evil), conn_flow(r.conn)));
 	media_both_ways(&r);
 	assert_int_equal(STAT(srtp_auth) + STAT(srtp_no_key), 0);
@@ -476,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_plain_checks),
 		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_move_by_srtp),
+		cmocka_unit_test(test_late_srtp),
 		cmocka_unit_test(test_srtp_from_nowhere),
 		cmocka_unit_test(test_aggressive_nomination),
 		cmocka_unit_test(test_flow_not_stolen),
