@@ -174,7 +174,7 @@ export function renderPeople() {
 	}
 	setText(box('people-title'), tn('people.title', state.people.size));
 	const order = new Intl.Collator(language(), { sensitivity: 'base' });
-	const group = (/** @type {import('./state.js').Member} */ p) => p.id === state.me.id ? 0 : p.away ? 3 : p.mic ? 1 : 2;
+	const group = (/** @type {import('./state.js').Member} */ p) => p.id === state.me.id ? 0 : p.lost ? 3 : p.mic ? 1 : 2;
 	const list = [...state.people.values()].sort((a, b) => group(a) - group(b) || order.compare(a.name, b.name));
 	const ids = new Set(list.map((p) => p.id));
 	for (const [id, row] of rows)
@@ -210,9 +210,9 @@ function renderRow(row, p) {
 	setText(face, initials(p.name));
 	setText(name.children[0], mine ? t('you.named', { name: p.name }) : p.name);
 	const plain = p.role === 'speaker' || !p.role;
-	setText(name.children[1], p.away ? t('people.away') : plain ? '' : t(`role.${p.role}`));
+	setText(name.children[1], p.lost ? t('people.away') : plain ? '' : t(`role.${p.role}`));
 	row.dataset.speaking = String(speaking);
-	row.dataset.away = String(p.away);
+	row.dataset.away = String(!!p.lost);
 	/** @type {[string, string][]} */
 	const list = [];
 	if (p.screen)

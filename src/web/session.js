@@ -483,7 +483,7 @@ function on(e) {
 	case 'join':
 		if (e.p.id !== state.me.id && !state.people.has(e.p.id))
 			listeners.said('joined', e.p.name);
-		putPerson(e.p);
+		putPerson(e.p, true);
 		break;
 	case 'leave': {
 		const gone = state.people.get(e.id);
@@ -564,11 +564,12 @@ function setPeople(list) {
 		putPerson(p);
 }
 
-/** @param {import('./state.js').Person} p */
-function putPerson(p) {
+/** @param {import('./state.js').Person} p @param {boolean} [joining] */
+function putPerson(p, joining = false) {
 	const before = state.people.get(p.id);
-	state.people.set(p.id, { ...p, since: before?.since ?? ++order, spoke: before?.spoke ?? 0,
-		awaySince: p.away ? before?.awaySince || Date.now() : 0 });
+	const seen = !p.away || (before ? before.seen : !joining);
+	state.people.set(p.id, { ...p, since: before?.since ?? ++order, spoke: before?.spoke ?? 0, seen,
+		lost: p.away && seen ? before?.lost || Date.now() : 0 });
 }
 
 // ---- once a second ----

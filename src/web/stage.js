@@ -29,6 +29,8 @@ let more = null;
 let alone = null;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let viewTimer = undefined;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let awayTimer = undefined;
 
 /** @returns {Candidate[]} */
 function candidates() {
@@ -46,10 +48,10 @@ function candidates() {
 		const speaking = state.speakers.includes(p.id);
 		if (p.screen && !p.away)
 			add(p.id, 'screen', true, 1e14, true);
-		if (p.away && now - p.awaySince > AWAY_SHOWN_MS)
+		if (p.lost && now - p.lost > AWAY_SHOWN_MS)
 			continue;
 		add(p.id, 'camera', p.camera && !p.away, (speaking ? 4e12 : 0) + p.spoke + (p.camera ? 1e9 : 0) -
-			p.since - (p.away ? 9e12 : 0));
+			p.since - (p.lost ? 9e12 : 0));
 	}
 	if (meId)
 		add(meId, 'camera', false, 2e12, !list.some((c) => c.kind === 'screen'));
@@ -86,8 +88,9 @@ export function renderStage() {
 	renderAlone(stage, all.length === 1 && state.phase === 'call');
 	placeVideos();
 	askFor(keys.map((key, i) => ({ c: byKey.get(key), r: rects[i] })), large);
-	if (all.some((c) => state.people.get(c.id)?.away))
-		setTimeout(changed, 5000);
+	clearTimeout(awayTimer);
+	if (all.some((c) => state.people.get(c.id)?.lost))
+		awayTimer = setTimeout(changed, 5000); // their time on the stage ends
 }
 
 /**
@@ -100,9 +103,9 @@ function arrange(all, large, width, height) {
 	floating = '';
 	if (!large && all.length === 2 && all.some((c) => c.key === self)) {
 		const other = all.find((c) => c.key !== self) || all[0];
-		places = [other.key, self];
+		places = [self, other.key];
 		floating = self;
-		return { keys: places, rects: [{ x: 0, y: 0, w: width, h: height }, corner(width, height)], hidden: 0 };
+		return { keys: [other.key, self], rects: [{ x: 0, y: 0, w: width, h: height }, corner(width, height)], hidden: 0 };
 	}
 	const limit = large ? stripSize(width, height) : gridSize(width, height);
 	const room = others.length > limit ? limit - 1 : limit;
@@ -167,13 +170,13 @@ function renderTile(c, r, large, stage) {
 	el.classList.toggle('floating', floating === c.key);
 	setData(el, 'speaking', String(speaking && !muted));
 	setData(el, 'muted', String(muted));
-	setData(el, 'away', String(!!p?.away && !mine));
+	setData(el, 'away', String(!!p?.lost && !mine));
 	setText(tile.face, c.kind === 'screen' ? '' : initials(name));
 	const shown = c.kind === 'screen' ? (mine ? t('stage.screen.mine') : t('stage.screen', { name }))
 		: mine ? t('you') : name;
 	setText(tile.who, shown);
 	setText(tile.note, [speaking && !muted ? t('people.speaking') : '', muted ? t('people.muted') : '',
-		p?.away && !mine ? t('stage.away') : ''].filter(Boolean).join(', '));
+		p?.lost && !mine ? t('stage.away') : ''].filter(Boolean).join(', '));
 	const pinned = state.pinned === c.key;
 	setAttr(tile.pin, 'aria-pressed', String(pinned));
 	setLabel(tile.pin, pinned ? t('stage.unpin') : t('stage.pin', { name: shown }));

@@ -16,7 +16,11 @@
  * @property {boolean} screenaudio
  * @property {boolean} away
  */
-/** @typedef {Person & {since: number, spoke: number, awaySince: number}} Member  since: order of coming; spoke, awaySince: ms or 0 */
+/**
+ * since: order of coming; spoke: ms or 0; lost: ms since when somebody who was there has had no connection, or 0
+ * (somebody just joining is `away`, too, but not lost).
+ * @typedef {Person & {since: number, spoke: number, seen: boolean, lost: number}} Member
+ */
 /** @typedef {{mid: string, p: string|null, k: Kind|null, ts: number}} SlotEvent */
 /**
  * A receiving section. `p` and `k` are what its pictures or sound show *now*; `pending` is what
