@@ -30,7 +30,7 @@ struct app {
 	struct calls *calls;
 	unsigned door_count;
 	struct door *doors[2 * WORKERS_MAX];
-	struct event *signals[2], *stop_timer;
+	struct event *signals[3], *stop_timer;
 	struct stats stats;
 };
 
@@ -221,14 +221,36 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 	event_add(a->stop_timer, &soon);
 }
 
+static void log_counter(const char *name, uint64_t value, void *arg)
+{
+	(void)arg;
+	if (value)
+		log_info("app.counter", "%s=%llu", name, (unsigned long long)value);
+}
+
+/* SIGUSR1: every counter that is not zero, into the log. */
+static void on_usr1(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct app *a = arg;
+	struct stats sum = { 0 };
+
+	(void)signal_number;
+	(void)what;
+	calls_stats(a->calls, &sum);
+	stats_each(&sum, log_counter, NULL);
+	stats_each(&a->stats, log_counter, NULL);
+}
+
 static int signals_catch(struct app *a)
 {
-	static const int numbers[] = { SIGTERM, SIGINT };
+	static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1 };
 
 	signal(SIGPIPE, SIG_IGN);
 	a->stop_timer = event_new(a->base, -1, 0, on_stop, a->base);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		a->signals[i] = evsignal_new(a->base, numbers[i], on_signal, a);
+		a->signals[i] =
+			evsignal_new(a->base, numbers[i],
+				     numbers[i] == SIGUSR1 ? on_usr1 : on_signal, a);
 		if (!a->signals[i] || event_add(a->signals[i], NULL))
 			return -ENOMEM;
 	}

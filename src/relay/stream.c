@@ -107,7 +107,6 @@ void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us
 		s->fresh = false;
 		s->sounding = true;
 		r->port_ops->forward(s->port->owner, s->index, st, p, first, now_us);
-		STAT_INC(rtp_fwd);
 	}
 	r->forwarding = false;
 }

@@ -22,7 +22,7 @@ static void run(const char *program, uint16_t port, const char *dir, int out)
 	snprintf(dir_set, sizeof dir_set, "server.state_dir=%s", dir);
 	execl(program, program, "--set", port_set, "--set", dir_set, "--set",
 	      "server.listen=127.0.0.1", "--set", "server.workers=1", "--set",
-	      "server.log_level=warn", "--set", "room.people_max=5000", "--set",
+	      "server.log_level=info", "--set", "room.people_max=5000", "--set",
 	      "room.joins_per_minute_per_address_max=100000", "--set",
 	      "http.connections_max=20000", "--set",
 	      "http.connections_per_address_max=20000", (char *)NULL);
@@ -64,6 +64,10 @@ void server_stop(struct server *s)
 	char path[96];
 
 	if (s->pid > 0) {
+		if (getenv("BENCH_COUNTERS")) { /* the server's counters on stderr */
+			kill(s->pid, SIGUSR1);
+			usleep(200000);
+		}
 		kill(s->pid, SIGTERM);
 		waitpid(s->pid, NULL, 0);
 	}
