@@ -57,7 +57,6 @@ const struct http_route *http_route_find(const struct http_route *list,
 /* ---- http_reply.c
  * --------------------------------------------------------------------------- */
 
-bool http_field_name_valid(const char *name);
 bool http_field_value_valid(const char *value);
 /* The head of an answer, up to and with the empty line. `len` < 0: no Content-Length. */
 void http_reply_head(struct text *t, const struct http_request *rq, int status,

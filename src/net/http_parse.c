@@ -206,7 +206,14 @@ static int check_head(struct http_msg *m)
 	bool v11 = p->http_major == 1 && p->http_minor == 1;
 	const char *coding = http_msg_field(m, "Transfer-Encoding");
 	const char *expect = http_msg_field(m, "Expect");
+	unsigned i;
 
+	/* Debian builds http-parser lenient: it lets "Content-Length : 5" through as some
+	 * other header, which a proxy in front may read as the length (RFC 9112 §5.1). */
+	for (i = 0; i < m->field_count; i++) {
+		if (!http_field_name_valid(m->head + m->field[i].name))
+			return fail(m, 400, "bad-header", "A header name is malformed.");
+	}
 	if (!v11 && !(p->http_major == 1 && p->http_minor == 0))
 		return fail(m, 505, "version", "Use HTTP/1.1.");
 	if (p->method == HTTP_CONNECT)

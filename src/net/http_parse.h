@@ -47,6 +47,9 @@ const char *http_msg_field(const struct http_msg *m, const char *name);
 /* Is `token` in the comma-separated list of any field of the name? Any case. */
 bool http_msg_has_token(const struct http_msg *m, const char *name, const char *token);
 
+/* http_reply.c: RFC 9110 §5.6.2 token. */
+bool http_field_name_valid(const char *name);
+
 /* http_inflate.c: a whole gzip, zlib or raw deflate stream. -EBADMSG, -ENOBUFS more than
  * `max`, -ENOMEM. *out is the caller's to free(). */
 enum http_coding { HTTP_GZIP, HTTP_DEFLATE };

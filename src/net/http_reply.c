@@ -10,7 +10,6 @@
 
 bool http_field_name_valid(const char *name)
 {
-	/* RFC 9110 §5.6.2: token */
 	static const char others[] = "!#$%&'*+-.^_`|~";
 	const char *p;
 
