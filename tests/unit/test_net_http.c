@@ -509,8 +509,8 @@ static void test_limits(void **state)
 		     "Transfer-Encoding: chunked\r\n\r\n1;",
 		     "0123456789abcdef", HTTP_BODY_RAW_MAX / 16 + 1, "", "HTTP/1.1 431 ");
 	refused_long("POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n",
-		     "1;0123456789abcdef\r\nx\r\n", HTTP_BODY_RAW_MAX / 23 + 1, "",
-		     "HTTP/1.1 413 ");
+		     "1;0123456789abcdef\r\nx\r\n",
+		     (HTTP_BODY_RAW_MAX + HTTP_HEAD_MAX) / 23 + 1, "", "HTTP/1.1 413 ");
 }
 
 static void test_full_body(void **state)
