@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Requests into the parsing layer: first byte = how the rest is cut into pieces. Whatever
+ * the pieces, the outcome must be the same as in one, and the limits must hold. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_inner.h"
+
+static void check(const struct http_msg *m)
+{
+	static char path[HTTP_PATH_MAX + 1];
+	static struct http_match match;
+	struct http_route *routes = NULL;
+	struct text allow = { 0 };
+
+	if (m->body_len > HTTP_BODY_MAX || m->field_count > HTTP_HEADERS_MAX)
+		abort();
+	if (m->status || !m->done)
+		return;
+	if (!http_msg_field(m, "Host") && m->parser.http_minor)
+		abort();
+	http_msg_has_token(m, "Connection", "upgrade");
+	if (http_path_decode(http_msg_target(m), path))
+		return;
+	if (strlen(path) > HTTP_PATH_MAX || strstr(path, "/../"))
+		abort();
+	if (!http_route_add(&routes, "GET", "/a/{}/{*}", NULL, NULL) ||
+	    !http_route_add(&routes, "POST", "/{}", NULL, NULL))
+		abort();
+	http_route_find(routes, "GET", path, &match, &allow);
+	text_free(&allow);
+	http_routes_free(routes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct http_msg whole, cut;
+	size_t step, at, used, cut_used = 0;
+
+	if (!size)
+		return 0;
+	step = data[0] ? data[0] : 1;
+	data++;
+	size--;
+	http_msg_init(&whole);
+	http_msg_init(&cut);
+	used = http_msg_feed(&whole, data, size);
+	for (at = 0; at < size && !cut.done && !cut.status; at += step)
+		cut_used += http_msg_feed(&cut, data + at,
+					  size - at < step ? size - at : step);
+	if (whole.done != cut.done || whole.status != cut.status)
+		abort();
+	if (whole.done && (used != cut_used || whole.body_len != cut.body_len ||
+			   whole.head_len != cut.head_len ||
+			   memcmp(whole.head, cut.head, cut.head_len) != 0))
+		abort();
+	check(&whole);
+	http_msg_fini(&whole);
+	http_msg_fini(&cut);
+	return 0;
+}
