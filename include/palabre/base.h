@@ -14,11 +14,14 @@
 #include <stdint.h>
 #include <stdatomic.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK	  __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)	  (sizeof(a) / sizeof((a)[0]))
 
-static inline uint16_t get_be16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+static inline uint16_t get_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
 static inline uint32_t get_be24(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
@@ -46,7 +49,7 @@ static inline void put_be32(uint8_t *p, uint32_t v)
 	p[3] = (uint8_t)v;
 }
 
-/* ---- clock (clock.c is the only file that reads a clock) ---------------------------- */
+/* ---- clock (clock.c is the only file that reads a clock) --------------------------- */
 
 /* Monotonic time in microseconds. Never 0. */
 uint64_t clock_now_us(void);
@@ -65,17 +68,18 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 /* `event` is "module.what"; `fmt` gives key=value pairs. Never secrets, names or texts;
  * addresses only at debug. Not callable on the hot path. */
-void log_write(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void log_write(enum log_level level, const char *event, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
 #define log_debug(ev, ...) \
 	do { \
 		if (log_enabled(LOG_DEBUG)) \
 			log_write(LOG_DEBUG, ev, __VA_ARGS__); \
 	} while (0)
-#define log_info(ev, ...) log_write(LOG_INFO, ev, __VA_ARGS__)
-#define log_warn(ev, ...) log_write(LOG_WARN, ev, __VA_ARGS__)
+#define log_info(ev, ...)  log_write(LOG_INFO, ev, __VA_ARGS__)
+#define log_warn(ev, ...)  log_write(LOG_WARN, ev, __VA_ARGS__)
 #define log_error(ev, ...) log_write(LOG_ERROR, ev, __VA_ARGS__)
 
-/* ---- control memory ------------------------------------------------------------------ */
+/* ---- control memory ---------------------------------------------------------------- */
 
 typedef void (*mem_destroy_fn)(void *obj);
 /* Zeroed object with one reference; NULL when out of memory. `destroy` may be NULL. */
@@ -86,7 +90,7 @@ void *mem_unref(void *obj);
 /* Makes the n-th next mem_create of this thread fail (0: never). Tests only. */
 void mem_fail_after(unsigned n);
 
-/* ---- random and comparison ------------------------------------------------------------ */
+/* ---- random and comparison --------------------------------------------------------- */
 
 /* Fills from getrandom(2); aborts if the kernel can't (start-up only, never seen later). */
 void random_bytes(void *buf, size_t len);
@@ -97,7 +101,7 @@ bool equal_constant_time(const void *a, const void *b, size_t len);
 /* Fast keyed hash for tables that a peer can fill (SipHash-1-3 with a key made at start). */
 uint64_t hash_bytes(const void *data, size_t len);
 
-/* ---- addresses ------------------------------------------------------------------------ */
+/* ---- addresses --------------------------------------------------------------------- */
 
 /* An IP address and port in a form that memcmp() can compare. IPv4 is in ip[0..3], the rest
  * zero. family: 4, 6, or 0 = none. An IPv4-mapped IPv6 address is stored as IPv4. */
@@ -132,7 +136,7 @@ static inline bool flow_equal(const struct flow *a, const struct flow *b)
 	return __builtin_memcmp(a, b, sizeof *a) == 0;
 }
 
-/* ---- packets ---------------------------------------------------------------------------- */
+/* ---- packets ----------------------------------------------------------------------- */
 
 enum { PKT_BUF_BYTES = 1728, PKT_HEADROOM_BYTES = 32 };
 
@@ -163,20 +167,20 @@ enum ext_id {
  * that rewriting for a receiver is a few stores at known offsets. Offsets count from the
  * start of the RTP payload, 0xffff = not there. */
 struct frame_view {
-	bool start;	 /* first packet of a frame (lowest layer of a picture) */
-	bool end;	 /* last packet of a frame */
-	bool key;	 /* belongs to a frame from which decoding can begin */
-	uint8_t sid;	 /* spatial layer */
-	uint8_t tid;	 /* temporal layer */
+	bool start;	  /* first packet of a frame (lowest layer of a picture) */
+	bool end;	  /* last packet of a frame */
+	bool key;	  /* belongs to a frame from which decoding can begin */
+	uint8_t sid;	  /* spatial layer */
+	uint8_t tid;	  /* temporal layer */
 	uint8_t pid_bits; /* 0, 7 or 15 */
-	uint16_t pid;	 /* picture id */
+	uint16_t pid;	  /* picture id */
 	uint16_t pid_off;
 	uint8_t tl0; /* TL0PICIDX */
 	uint16_t tl0_off;
 	bool has_dd;
-	bool dd_structure; /* the dependency descriptor carries a template structure */
+	bool dd_structure;   /* the dependency descriptor carries a template structure */
 	uint8_t dd_template; /* frame_dependency_template_id, 6 bits */
-	uint16_t dd_frame; /* frame_number */
+	uint16_t dd_frame;   /* frame_number */
 };
 
 /* One RTP packet's parsed view. Offsets count from pkt->data. */
@@ -189,9 +193,9 @@ struct rtp_view {
 	uint16_t payload_off;
 	uint16_t payload_len; /* without padding */
 	uint8_t padding_len;
-	uint8_t codec;	  /* enum codec_id, set by the leg that received it */
+	uint8_t codec;	   /* enum codec_id, set by the leg that received it */
 	int8_t level_dbov; /* RFC 6464: 0 (loud) … 127 (silent), -1 = not sent */
-	bool voice;	  /* RFC 6464 V bit */
+	bool voice;	   /* RFC 6464 V bit */
 	struct {
 		uint16_t off; /* of the element's data, 0 = absent */
 		uint8_t len;
@@ -238,7 +242,7 @@ static inline size_t pkt_room(const struct pkt *p)
 	return (size_t)(p->buf + PKT_BUF_BYTES - p->data);
 }
 
-/* ---- ring between two threads: one producer, one consumer, bounded, lock-free ---------- */
+/* ---- ring between two threads: one producer, one consumer, bounded, lock-free ------ */
 
 struct ring;
 /* `slots` is rounded up to a power of two; each holds `item_bytes`. The eventfd becomes
@@ -274,9 +278,10 @@ struct hash_node *hash_find(const struct hash *h, uint64_t hash);
 struct hash_node *hash_next(const struct hash_node *n);
 /* Visits all; `fn` may remove the node it is given. */
 void hash_each(struct hash *h, void (*fn)(struct hash_node *n, void *arg), void *arg);
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) \
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* ---- timer wheel: hashed, 4 ms slots, no allocation, caller's nodes ---------------------- */
+/* ---- timer wheel: hashed, 4 ms slots, no allocation, caller's nodes ---------------- */
 
 struct wheel;
 struct timer {
@@ -297,15 +302,16 @@ uint64_t wheel_next_us(const struct wheel *w, uint64_t now_us);
 /* Timers armed now. */
 unsigned wheel_count(const struct wheel *w);
 
-/* ---- extension of wrapping counters (RFC 3711 §3.3.1's idea) ------------------------------ */
+/* ---- extension of wrapping counters (RFC 3711 §3.3.1's idea) ----------------------- */
 
 /* The 64-bit value nearest to `last` whose low 16 (32) bits are `v`. With last == 0 (nothing
  * seen) returns 2^16 + v (2^32 + v), so that earlier packets still get positive numbers. */
 uint64_t seq_extend16(uint64_t last, uint16_t v);
 uint64_t seq_extend32(uint64_t last, uint32_t v);
 
-/* ---- counters: plain integers, listed once ------------------------------------------------- */
+/* ---- counters: plain integers, listed once ----------------------------------------- */
 
+/* clang-format off */
 #define STATS_LIST(X) \
 	X(rx_pkts) X(rx_bytes) X(tx_pkts) X(tx_bytes) X(tx_fail) X(tx_drop) \
 	X(rx_trunc) X(rx_pool_empty) X(rx_unknown) X(rx_runt) \
@@ -318,6 +324,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(pli_rx) X(pli_tx) X(pli_throttled) \
 	X(slot_switch) X(speaker_change) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) \
 	X(cmd_full) X(event_full)
+/* clang-format on */
 
 /* Worker's own; another thread reads it racily for display only, hence relaxed atomics. */
 struct stats {
@@ -328,11 +335,14 @@ struct stats {
 extern _Thread_local struct stats *stats_here;
 /* Adds to a counter of the running thread's table; before stats_here is set, to a dummy. */
 #define STAT_ADD(n, v) \
-	atomic_store_explicit(&stats_here->n, \
-		atomic_load_explicit(&stats_here->n, memory_order_relaxed) + (uint64_t)(v), \
+	atomic_store_explicit( \
+		&stats_here->n, \
+		atomic_load_explicit(&stats_here->n, memory_order_relaxed) + \
+			(uint64_t)(v), \
 		memory_order_relaxed)
 #define STAT_INC(n) STAT_ADD(n, 1)
 /* Calls fn for every counter, in list order. */
-void stats_each(struct stats *s, void (*fn)(const char *name, uint64_t value, void *arg), void *arg);
+void stats_each(struct stats *s, void (*fn)(const char *name, uint64_t value, void *arg),
+		void *arg);
 
 #endif

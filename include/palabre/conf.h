@@ -14,32 +14,34 @@ enum { CONF_TEXT_MAX = 256, CONF_FILE_MAX = 64 * 1024 };
 /* Values of every option, by section. Strings are terminated, "" = not set. */
 struct conf {
 	struct {
-		char listen[CONF_TEXT_MAX];	/* IP addresses, comma-separated; "*" = all */
-		int64_t port;			/* TCP and UDP of worker 0; worker i has port + i */
+		char listen[CONF_TEXT_MAX]; /* IP addresses, comma-separated; "*" = all */
+		int64_t port; /* TCP and UDP of worker 0; worker i has port + i */
 		char state_dir[CONF_TEXT_MAX];
-		int64_t workers;		/* 0 = one per core */
+		int64_t workers; /* 0 = one per core */
 		char log_level[CONF_TEXT_MAX];
-		char url[CONF_TEXT_MAX];	/* public address of the page; "" = http(s)://localhost:port */
+		char url[CONF_TEXT_MAX]; /* public address of the page; "" = http(s)://localhost:port */
 	} server;
 	struct {
 		char certificate_file[CONF_TEXT_MAX];
 		char key_file[CONF_TEXT_MAX];
 	} tls;
 	struct {
-		char trust_proxy[CONF_TEXT_MAX]; /* addresses whose X-Forwarded-For is believed */
+		char trust_proxy
+			[CONF_TEXT_MAX]; /* addresses whose X-Forwarded-For is believed */
 		int64_t connections_max;
 		int64_t connections_per_address_max;
 		int64_t request_timeout_s;
 	} http;
 	struct {
-		char announce[CONF_TEXT_MAX];	/* addresses for the candidates, "" = those listened on */
-		int64_t announce_port;		/* 0 = server.port */
-		int64_t pool_pkts;		/* per worker */
+		char announce
+			[CONF_TEXT_MAX]; /* addresses for the candidates, "" = those listened on */
+		int64_t announce_port; /* 0 = server.port */
+		int64_t pool_pkts;     /* per worker */
 		int64_t video_slots_max;
-		bool tcp;			/* offer ICE-TCP candidates */
+		bool tcp; /* offer ICE-TCP candidates */
 	} media;
 	struct {
-		int64_t people_max;		/* in one room */
+		int64_t people_max; /* in one room */
 		int64_t rooms_max;
 		int64_t resume_s;
 		int64_t joins_per_minute_per_address_max;
@@ -55,9 +57,11 @@ int conf_read(struct conf *c, const char *path, char *why, size_t why_len) MUST_
 int conf_parse(struct conf *c, const char *name, const char *text, size_t len, char *why,
 	       size_t why_len) MUST_CHECK;
 /* Rules that span options (both TLS files or none, …), after everything is read. */
-int conf_check(const struct conf *c, const char *name, char *why, size_t why_len) MUST_CHECK;
+int conf_check(const struct conf *c, const char *name, char *why,
+	       size_t why_len) MUST_CHECK;
 /* Sets one option by "section.name", as from the command line. */
-int conf_set(struct conf *c, const char *name, const char *value, char *why, size_t why_len) MUST_CHECK;
+int conf_set(struct conf *c, const char *name, const char *value, char *why,
+	     size_t why_len) MUST_CHECK;
 /* Prints the sample configuration: every option with its text, unit, range and default.
  * `line` comes without its newline. */
 void conf_print_sample(void (*out)(const char *line, void *arg), void *arg);

@@ -8,7 +8,7 @@
 
 #include <palabre/base.h>
 
-/* ---- DTLS certificate: ECDSA P-256, self-signed, made at start --------------------------- */
+/* ---- DTLS certificate: ECDSA P-256, self-signed, made at start --------------------- */
 
 struct x509_st;
 struct evp_pkey_st;
@@ -24,7 +24,7 @@ int cert_digest(struct x509_st *x509, uint8_t out[FINGERPRINT_BYTES]) MUST_CHECK
 /* "AA:BB:…" (any case) to 32 bytes. 0 or -EINVAL. */
 int fingerprint_parse(const char *text, uint8_t out[FINGERPRINT_BYTES]) MUST_CHECK;
 
-/* ---- the server's secret --------------------------------------------------------------------- */
+/* ---- the server's secret ----------------------------------------------------------- */
 
 enum { SECRET_BYTES = 32 };
 struct secret {
@@ -41,10 +41,11 @@ int secret_load(struct secret *s, const char *path, char *why, size_t why_len) M
 enum token_type { TOKEN_LINK = 1, TOKEN_TICKET = 2 };
 enum { TOKEN_BODY_MAX = 192, TOKEN_TEXT_MAX = 320 };
 /* expiry_s 0 = never. 0 or -EINVAL (body too long). */
-int token_sign(const struct secret *s, enum token_type type, uint64_t expiry_s, const void *body,
-	       size_t len, char out[TOKEN_TEXT_MAX]) MUST_CHECK;
+int token_sign(const struct secret *s, enum token_type type, uint64_t expiry_s,
+	       const void *body, size_t len, char out[TOKEN_TEXT_MAX]) MUST_CHECK;
 /* 0 and the body; -EACCES wrong signature or type; -EBADMSG not a token; -ETIME expired. */
-int token_verify(const struct secret *s, enum token_type type, uint64_t now_s, const char *text,
-		 size_t text_len, uint8_t body[TOKEN_BODY_MAX], size_t *len) MUST_CHECK;
+int token_verify(const struct secret *s, enum token_type type, uint64_t now_s,
+		 const char *text, size_t text_len, uint8_t body[TOKEN_BODY_MAX],
+		 size_t *len) MUST_CHECK;
 
 #endif

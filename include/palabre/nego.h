@@ -23,7 +23,13 @@ enum {
 	NEGO_CANDIDATES_MAX = 16
 };
 
-enum stream_kind { STREAM_MIC, STREAM_CAMERA, STREAM_SCREEN, STREAM_SCREEN_AUDIO, STREAM_KINDS };
+enum stream_kind {
+	STREAM_MIC,
+	STREAM_CAMERA,
+	STREAM_SCREEN,
+	STREAM_SCREEN_AUDIO,
+	STREAM_KINDS
+};
 /* "mic", "camera", "screen", "screenaudio" */
 extern const char *const stream_kind_names[STREAM_KINDS];
 static inline bool stream_kind_is_audio(enum stream_kind k)
@@ -35,8 +41,8 @@ static inline bool stream_kind_is_audio(enum stream_kind k)
 struct nego_codec {
 	uint8_t codec; /* enum codec_id */
 	uint8_t pt;
-	uint8_t rtx_pt; /* 0 = none */
-	uint8_t h264_mode; /* packetization-mode */
+	uint8_t rtx_pt;	       /* 0 = none */
+	uint8_t h264_mode;     /* packetization-mode */
 	uint16_t h264_profile; /* profile_idc << 8 | profile-iop (constraint flags) */
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
@@ -52,7 +58,7 @@ struct nego_source { /* the browser sends, we receive */
 	struct nego_section sec;
 	enum stream_kind kind;
 	uint32_t ssrc, rtx_ssrc; /* from a=ssrc, 0 = learn from MID */
-	unsigned rid_count; /* simulcast (not accepted yet: 0) */
+	unsigned rid_count;	 /* simulcast (not accepted yet: 0) */
 };
 /* we send; in the answer its cname, stream and track are all "slot-<mid>", so that no browser
  * synchronises two slots. */
@@ -64,7 +70,7 @@ struct nego_plan {
 	char local_ufrag[NEGO_UFRAG_MAX + 1], local_pwd[NEGO_PWD_MAX + 1];
 	char remote_ufrag[SDP_TEXT_MAX + 1], remote_pwd[SDP_TEXT_MAX + 1];
 	uint8_t remote_fingerprint[32]; /* SHA-256 */
-	bool dtls_client; /* we connect (a=setup:active in the answer) */
+	bool dtls_client;		/* we connect (a=setup:active in the answer) */
 	unsigned source_count, slot_count;
 	struct nego_source sources[NEGO_SOURCES_MAX];
 	struct nego_slot slots[NEGO_SLOTS_MAX]; /* audio first, in the offer's order */
@@ -92,8 +98,9 @@ struct nego_policy {
  * rejects (port 0) or inactivates what it doesn't take; sections keep the offer's order and mids.
  * -EINVAL: the policy's own texts are missing or too long; -ENOBUFS: out of memory. `plan` and
  * `answer` are untouched on failure (but for `bad` when out of memory). */
-int nego_answer(const struct sdp *offer, const struct nego_policy *policy, struct nego_plan *plan,
-		struct text *answer, char *why, size_t why_len) MUST_CHECK;
+int nego_answer(const struct sdp *offer, const struct nego_policy *policy,
+		struct nego_plan *plan, struct text *answer, char *why,
+		size_t why_len) MUST_CHECK;
 
 /* ICE restart or a re-applied offer within a leg: the offer must have the plan's sections (mids in
  * order, with at least the plan's codecs and extensions under the same numbers, else -EPROTO);
@@ -103,8 +110,9 @@ int nego_answer(const struct sdp *offer, const struct nego_policy *policy, struc
  * haven't changed, it is no ICE restart: the plan's local ones stay, in plan and answer (Firefox
  * refuses new ones it hasn't asked for), so see from plan->local_ufrag what to do. A section that
  * the offer has paused or stopped is answered so and stays in the plan. */
-int nego_restart(const struct sdp *offer, const struct nego_policy *policy, struct nego_plan *plan,
-		 struct text *answer, char *why, size_t why_len) MUST_CHECK;
+int nego_restart(const struct sdp *offer, const struct nego_policy *policy,
+		 struct nego_plan *plan, struct text *answer, char *why,
+		 size_t why_len) MUST_CHECK;
 
 /* WHIP PATCH (RFC 8840 fragment): reads ufrag and pwd. -EBADMSG. */
 int nego_read_fragment(const char *text, size_t len, char ufrag[SDP_TEXT_MAX + 1],
@@ -112,7 +120,8 @@ int nego_read_fragment(const char *text, size_t len, char ufrag[SDP_TEXT_MAX + 1
 
 /* The codec of `sec` that can carry a stream coded as `c` by another leg (H264: same profile and
  * packetization mode; VP9: same profile). NULL if this leg can't decode it. */
-const struct nego_codec *nego_match(const struct nego_section *sec, const struct nego_codec *c);
+const struct nego_codec *nego_match(const struct nego_section *sec,
+				    const struct nego_codec *c);
 const struct nego_codec *nego_by_pt(const struct nego_section *sec, uint8_t pt);
 
 #endif

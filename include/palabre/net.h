@@ -13,7 +13,7 @@ struct event_base;
 struct ssl_ctx_st;
 struct bufferevent;
 
-/* ---- UDP in batches ---------------------------------------------------------------------- */
+/* ---- UDP in batches ---------------------------------------------------------------- */
 
 enum { UDP_BATCH = 64 };
 struct udp_sock;
@@ -30,10 +30,10 @@ const struct addr *udp_local(const struct udp_sock *s);
  * wall_offset_us, never later than now_us nor earlier than now_us - 1 s). Reuses unfilled packets
  * kept inside. Truncated datagrams are counted and dropped; an empty pool reads and drops one
  * batch, counted. Returns how many. */
-unsigned udp_recv_batch(struct udp_sock *s, struct pkt_pool *pool, struct pkt **out, unsigned max,
-			uint64_t now_us, int64_t wall_offset_us);
+unsigned udp_recv_batch(struct udp_sock *s, struct pkt_pool *pool, struct pkt **out,
+			unsigned max, uint64_t now_us, int64_t wall_offset_us);
 
-/* ---- outgoing batch -------------------------------------------------------------------------- */
+/* ---- outgoing batch ---------------------------------------------------------------- */
 
 enum { TX_BATCH = 128, TX_MTU = 1472 };
 struct tx;
@@ -51,7 +51,7 @@ void tx_commit(struct tx *tx, const struct flow *flow, size_t len);
  * destination skip that datagram (tx_fail). */
 void tx_flush(struct tx *tx);
 
-/* ---- RFC 4571 frames over TCP (worker's thread) ------------------------------------------------ */
+/* ---- RFC 4571 frames over TCP (worker's thread) ------------------------------------ */
 
 enum { FRAMED_MAX = 4096 };
 struct framed_set; /* all framed connections of a worker */
@@ -63,25 +63,28 @@ struct framed_ops {
 };
 /* queue_ms bounds output: a frame is dropped (tcp_tx_drop) when the oldest unsent one is older. */
 struct framed_set *framed_set_create(struct event_base *base, struct pkt_pool *pool,
-				     unsigned queue_ms, const struct framed_ops *ops, void *arg) MUST_CHECK;
+				     unsigned queue_ms, const struct framed_ops *ops,
+				     void *arg) MUST_CHECK;
 void framed_set_destroy(struct framed_set *s);
 /* Takes over a connected non-blocking fd; `early` are bytes already read from it. Returns the
  * connection's id (never 0) or -errno (the fd is then closed). */
-int64_t framed_add(struct framed_set *s, int fd, const struct addr *peer, const struct addr *local,
-		   const uint8_t *early, size_t early_len) MUST_CHECK;
+int64_t framed_add(struct framed_set *s, int fd, const struct addr *peer,
+		   const struct addr *local, const uint8_t *early,
+		   size_t early_len) MUST_CHECK;
 /* tx_tcp_fn with arg = the set. */
 void framed_send(void *set, uint32_t tcp, const uint8_t *data, size_t len);
 void framed_close(struct framed_set *s, uint32_t tcp);
 
-/* ---- TCP door: accepts, tells connections apart by their first bytes ------------------------------ */
+/* ---- TCP door: accepts, tells connections apart by their first bytes --------------- */
 
 struct http_server;
 struct door;
 struct door_ops {
 	/* An RFC 4571 connection whose first frame is a STUN Binding request. The fd becomes the
 	 * callee's, `early` are all bytes read so far (at least that frame). */
-	void (*on_framed)(void *arg, int fd, const struct addr *peer, const struct addr *local,
-			  const uint8_t *early, size_t len, const char *ufrag, size_t ufrag_len);
+	void (*on_framed)(void *arg, int fd, const struct addr *peer,
+			  const struct addr *local, const uint8_t *early, size_t len,
+			  const char *ufrag, size_t ufrag_len);
 };
 struct door_limits {
 	unsigned connections_max, connections_per_address_max;
@@ -91,18 +94,19 @@ struct door_limits {
  * redirected by a route); 0x16 → TLS with `tls` (NULL: closed) and then http; a length prefix with a STUN
  * header → on_framed. -errno. */
 int door_create(struct door **out, struct event_base *base, const struct addr *bind,
-		struct ssl_ctx_st *tls, struct http_server *http, const struct door_limits *limits,
-		const struct door_ops *ops, void *arg) MUST_CHECK;
+		struct ssl_ctx_st *tls, struct http_server *http,
+		const struct door_limits *limits, const struct door_ops *ops,
+		void *arg) MUST_CHECK;
 /* The address bound, with the port the kernel gave. */
 void door_local(const struct door *d, struct addr *out);
 void door_destroy(struct door *d);
 
 /* TLS server context: TLS 1.2+, modern suites, ALPN http/1.1, SSL_MODE_RELEASE_BUFFERS. NULL and *why. */
-struct ssl_ctx_st *tls_create(const char *certificate_file, const char *key_file, char *why,
-			      size_t why_len) MUST_CHECK;
+struct ssl_ctx_st *tls_create(const char *certificate_file, const char *key_file,
+			      char *why, size_t why_len) MUST_CHECK;
 void tls_destroy(struct ssl_ctx_st *tls);
 
-/* ---- HTTP/1.1 server (http-parser over bufferevents) -------------------------------------------------- */
+/* ---- HTTP/1.1 server (http-parser over bufferevents) ------------------------------- */
 
 enum {
 	HTTP_HEAD_MAX = 16 * 1024,
@@ -114,13 +118,15 @@ struct http_request; /* reference-counted (mem_*); answered once, now or later *
 typedef void (*http_route_fn)(struct http_request *rq, void *arg);
 
 /* request_ms: whole head and body must be there by then; idle_ms: keep-alive. */
-struct http_server *http_server_create(struct event_base *base, unsigned request_ms, unsigned idle_ms) MUST_CHECK;
+struct http_server *http_server_create(struct event_base *base, unsigned request_ms,
+				       unsigned idle_ms) MUST_CHECK;
 /* Closes every connection; WebSockets left get on_close(1001) from inside. Requests being answered are gone. */
 void http_server_destroy(struct http_server *s);
 /* First match wins. `pattern` has literal segments and "{}" for one segment, "{*}" for the rest; captured segments
  * are percent-decoded and given by http_segment(0..). method "" = any. A path that matches with
  * another method gets 405, none 404. */
-void http_route(struct http_server *s, const char *method, const char *pattern, http_route_fn fn, void *arg);
+void http_route(struct http_server *s, const char *method, const char *pattern,
+		http_route_fn fn, void *arg);
 
 const char *http_method(const struct http_request *rq);
 const char *http_path(const struct http_request *rq); /* decoded, without query */
@@ -134,13 +140,15 @@ bool http_is_tls(const struct http_request *rq);
 /* Response headers; values must be free of CR and LF (checked). */
 void http_set_header(struct http_request *rq, const char *name, const char *value);
 /* Sends and finishes; body copied. Later calls do nothing. A client that has gone away is fine. */
-void http_reply(struct http_request *rq, int status, const char *type, const void *body, size_t len);
+void http_reply(struct http_request *rq, int status, const char *type, const void *body,
+		size_t len);
 /* {"error":code,"message":text} with the status. `code` is a stable word, `text` says what to do. */
-void http_reply_error(struct http_request *rq, int status, const char *code, const char *text);
+void http_reply_error(struct http_request *rq, int status, const char *code,
+		      const char *text);
 /* true once the client has gone away: work for it can stop. */
 bool http_gone(const struct http_request *rq);
 
-/* ---- WebSocket (RFC 6455 framing by wslay) ------------------------------------------------------------ */
+/* ---- WebSocket (RFC 6455 framing by wslay) ----------------------------------------- */
 
 enum { WS_MESSAGE_MAX = 64 * 1024, WS_QUEUE_MAX = 256 * 1024 };
 struct ws;
@@ -151,7 +159,8 @@ struct ws_ops {
 };
 /* Turns a GET with the right headers into a WebSocket (subprotocol optional: must be in the client's list). NULL when it
  * isn't one (an error reply was sent). Pings every 20 s when silent, closed after 15 s without an answer. */
-struct ws *ws_accept(struct http_request *rq, const char *subprotocol, const struct ws_ops *ops, void *arg) MUST_CHECK;
+struct ws *ws_accept(struct http_request *rq, const char *subprotocol,
+		     const struct ws_ops *ops, void *arg) MUST_CHECK;
 /* Queues a text message; more than WS_QUEUE_MAX unsent closes with 1013 (-ENOBUFS). */
 int ws_send(struct ws *w, const char *text, size_t len);
 /* Sends a close frame; on_close follows (from the loop, never from inside this call). */

@@ -11,8 +11,7 @@
 #include <palabre/base.h>
 #include <palabre/wire.h>
 
-/* ---- receiving: one per source SSRC (RFC 3550 §6.4.1, appendix A; RFC 4585 for NACK)
- * ---- */
+/* ---- receiving: one per source SSRC (RFC 3550 §6.4.1, appendix A; RFC 4585 for NACK)  */
 
 enum {
 	RECV_WINDOW = 1024, /* packets remembered for duplicates and losses */
@@ -95,7 +94,7 @@ void rtp_clock_sr(struct rtp_clock *c, uint64_t ntp, uint64_t arrival_us);
 bool rtp_capture_us(const struct rtp_recv *r, const struct rtp_clock *c, uint64_t ts64,
 		    uint64_t *out);
 
-/* ---- retransmission store: each packet once per source ---- */
+/* ---- retransmission store: each packet once per source ----------------------------- */
 
 enum { STORE_VIDEO = 1024, STORE_AUDIO = 128, STORE_AGE_MS = 1500 };
 struct rtp_store {
@@ -203,7 +202,7 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,
 		 uint64_t now_us, uint64_t now_wall_us, uint64_t *ntp, uint32_t *rtp_ts);
 
-/* ---- key-frame requests, per source ---- */
+/* ---- key-frame requests, per source ------------------------------------------------ */
 
 /* keyreq_got: a key frame came, or nobody wants one any more. All zero is a fresh one.
  * At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is

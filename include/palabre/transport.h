@@ -22,10 +22,11 @@
 
 enum {
 	CHECK_TRIES = 3,
-	PATHS_MAX = 6,	 /* addresses remembered per connection */
-	SSRCS_MAX = 16,	 /* incoming SSRCs of a connection */
+	PATHS_MAX = 6,	/* addresses remembered per connection */
+	SSRCS_MAX = 16, /* incoming SSRCs of a connection */
 	AMPLIFY_MAX = 3,
-	DTLS_QUEUE_MAX = 1024, /* packets of all connections waiting for a handshake step */
+	DTLS_QUEUE_MAX =
+		1024, /* packets of all connections waiting for a handshake step */
 	DTLS_TURN_US = 2000
 };
 
@@ -33,11 +34,11 @@ struct transport;
 struct conn; /* mem_* reference-counted; owned by its leg */
 
 enum conn_state {
-	CONN_NEW,	/* no valid check yet */
-	CONN_CHECKED,	/* a valid check came, DTLS under way */
-	CONN_UP,	/* keys in place, address proven */
+	CONN_NEW,     /* no valid check yet */
+	CONN_CHECKED, /* a valid check came, DTLS under way */
+	CONN_UP,      /* keys in place, address proven */
 	CONN_SUSPENDED, /* consent lost (RFC 7675): nothing is sent but answers and checks */
-	CONN_FAILED	/* DTLS failed, or suspended or unconnected too long; the owner lets go */
+	CONN_FAILED /* DTLS failed, or suspended or unconnected too long; the owner lets go */
 };
 struct conn_ops {
 	/* After any change of state; the conn may be destroyed from inside. */
@@ -55,22 +56,28 @@ struct conn_params {
 };
 
 /* Timeouts, all on the caller's clock. */
-#define CONN_CONNECT_US (30 * 1000000ULL)  /* CONN_NEW or CHECKED → FAILED */
-#define CONN_CONSENT_US (8 * 1000000ULL)   /* nothing authenticated from the peer → SUSPENDED */
-#define CONN_GONE_US (30 * 1000000ULL)	   /* suspended → FAILED */
-#define CONN_OWN_CHECK_US (10 * 1000000ULL) /* our own check on the path in use: RTT, and proof that it still receives
+#define CONN_CONNECT_US (30 * 1000000ULL) /* CONN_NEW or CHECKED → FAILED */
+#define CONN_CONSENT_US \
+	(8 * 1000000ULL) /* nothing authenticated from the peer → SUSPENDED */
+#define CONN_GONE_US (30 * 1000000ULL) /* suspended → FAILED */
+#define CONN_OWN_CHECK_US \
+	(10 * \
+	 1000000ULL) /* our own check on the path in use: RTT, and proof that it still receives
 					       (RFC 7675: unanswered for 30 s → SUSPENDED) */
 #define PATH_FORGET_US (30 * 1000000ULL)
 
-struct transport *transport_create(const struct cert *cert, struct tx *tx, struct wheel *wheel,
-				   struct pkt_pool *pool) MUST_CHECK;
+struct transport *transport_create(const struct cert *cert, struct tx *tx,
+				   struct wheel *wheel, struct pkt_pool *pool) MUST_CHECK;
 void transport_destroy(struct transport *t);
-struct conn *conn_create(struct transport *t, const struct conn_params *p, uint64_t now_us) MUST_CHECK;
-void conn_close(struct conn *c, uint64_t now_us); /* DTLS close_notify; no more callbacks; then mem_unref */
+struct conn *conn_create(struct transport *t, const struct conn_params *p,
+			 uint64_t now_us) MUST_CHECK;
+void conn_close(
+	struct conn *c,
+	uint64_t now_us); /* DTLS close_notify; no more callbacks; then mem_unref */
 /* ICE restart: both sides' new credentials. Old local ones stay valid until the first check with new ones. The path in
  * use stays in use until a new one is proven. */
-void conn_restart(struct conn *c, const char *local_ufrag, const char *local_pwd, const char *remote_ufrag,
-		  const char *remote_pwd, uint64_t now_us);
+void conn_restart(struct conn *c, const char *local_ufrag, const char *local_pwd,
+		  const char *remote_ufrag, const char *remote_pwd, uint64_t now_us);
 
 /* Hot path. transport_on_stun and transport_on_dtls take over the reference. */
 void transport_on_stun(struct transport *t, struct pkt *p, uint64_t now_us);
@@ -88,8 +95,10 @@ void transport_tcp_closed(struct transport *t, uint32_t tcp, uint64_t now_us);
 enum { SEAL_TAGS = 512 };
 struct seal_stream {
 	uint64_t highest; /* packet index of the last new packet, 0 = none */
-	uint64_t roc_base; /* upper bits of the first index: the receiver's rollover counter starts at 0 */
-	uint64_t *tags;	  /* SEAL_TAGS or fewer first 8 bytes of tags, by index; grown once on first use */
+	uint64_t
+		roc_base; /* upper bits of the first index: the receiver's rollover counter starts at 0 */
+	uint64_t *
+		tags; /* SEAL_TAGS or fewer first 8 bytes of tags, by index; grown once on first use */
 	uint32_t mask;
 	uint32_t ssrc;
 };
@@ -103,7 +112,8 @@ void seal_stream_fini(struct seal_stream *s);
  * `len` bytes whose header is `header_len` long; index64 is its extended sequence number (its low 16 bits are in the
  * header). 0, or -EPROTO (not up, suspended), -EEXIST (an index again with other content; nothing sent), -EINVAL. On any error the
  * reserved place is given back. */
-int conn_send_rtp(struct conn *c, struct seal_stream *s, uint8_t *buf, size_t len, size_t header_len, uint64_t index64);
+int conn_send_rtp(struct conn *c, struct seal_stream *s, uint8_t *buf, size_t len,
+		  size_t header_len, uint64_t index64);
 /* Plain RTCP compound in a tx_reserve() buffer. */
 int conn_send_rtcp(struct conn *c, uint8_t *buf, size_t len);
 enum { SEAL_OVERHEAD_MAX = 24 };
@@ -111,7 +121,8 @@ enum { SEAL_OVERHEAD_MAX = 24 };
 enum conn_state conn_get_state(const struct conn *c);
 /* Round trip from our own checks, 0 = unknown yet. */
 uint64_t conn_rtt_us(const struct conn *c);
-const struct flow *conn_flow(const struct conn *c); /* in use; family 0 before there is one */
+const struct flow *
+conn_flow(const struct conn *c); /* in use; family 0 before there is one */
 bool conn_is_tcp(const struct conn *c);
 /* Bytes on the wire, both directions, IP and UDP headers counted. */
 void conn_bytes(const struct conn *c, uint64_t *rx, uint64_t *tx);

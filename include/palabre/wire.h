@@ -11,7 +11,7 @@
 
 #include <palabre/base.h>
 
-/* ---- bounded cursors ----------------------------------------------------------------- */
+/* ---- bounded cursors --------------------------------------------------------------- */
 
 /* Reader with a sticky error: past the end every read gives 0 and sets `bad`. */
 struct rd {
@@ -38,7 +38,7 @@ void wr_be24(struct wr *w, uint32_t v);
 void wr_be32(struct wr *w, uint32_t v);
 void wr_bytes(struct wr *w, const void *data, size_t n);
 
-/* ---- demultiplexing one port (RFC 7983 §7, RFC 9443) ------------------------------------ */
+/* ---- demultiplexing one port (RFC 7983 §7, RFC 9443) ------------------------------- */
 
 enum demux { DEMUX_STUN, DEMUX_DTLS, DEMUX_RTP, DEMUX_RTCP, DEMUX_OTHER };
 /* By the first bytes; RTP and RTCP are told apart by RFC 5761 §4 (type 192-223). A length
@@ -47,9 +47,10 @@ enum demux wire_demux(const uint8_t *data, size_t len);
 
 /* USERNAME's first part (up to ':') of a STUN Binding request, for finding its owner before
  * anything is verified. 0 and a pointer into data, or -EBADMSG. */
-int stun_peek_ufrag(const uint8_t *data, size_t len, const char **ufrag, size_t *ufrag_len);
+int stun_peek_ufrag(const uint8_t *data, size_t len, const char **ufrag,
+		    size_t *ufrag_len);
 
-/* ---- RTP (RFC 3550 §5.1, RFC 8285 one- and two-byte extensions) ------------------------- */
+/* ---- RTP (RFC 3550 §5.1, RFC 8285 one- and two-byte extensions) -------------------- */
 
 /* map[id] = enum ext_id for ids 1..14 (one byte) and up to 15 for the two-byte form. */
 struct ext_map {
@@ -58,8 +59,8 @@ struct ext_map {
 /* Fills every field of `v` that comes from the header; leaves codec, seq64, ts64, frame zero.
  * Checks version, lengths (extension elements too), padding; at most UINT16_MAX bytes. An
  * element that overruns the extension is -EBADMSG. Hot. */
-int rtp_parse(const uint8_t *data, size_t len, const struct ext_map *map, struct rtp_view *v)
-	MUST_CHECK;
+int rtp_parse(const uint8_t *data, size_t len, const struct ext_map *map,
+	      struct rtp_view *v) MUST_CHECK;
 
 /* What a header to be sent holds. CSRCs and extensions are optional. */
 struct rtp_header {
@@ -90,27 +91,31 @@ unsigned opus_packet_samples(const uint8_t *payload, size_t len);
 /* 20 ms of digital silence, mono. */
 extern const uint8_t opus_silence[3];
 
-/* ---- video payloads: fill struct frame_view from the first bytes of a payload ------------ */
+/* ---- video payloads: fill struct frame_view from the first bytes of a payload ------ */
 
 /* A payload without any codec data is -EBADMSG; so is an empty one, which padding-only packets
  * have: don't ask for those. */
 
 /* RFC 7741. start: S = 1 and PID = 0. key: known in a frame's first packet only (P = 0), false
  * in the later ones even of a key frame. */
-int vp8_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+int vp8_parse(const uint8_t *payload, size_t len, bool marker,
+	      struct frame_view *f) MUST_CHECK;
 /* RFC 9628, flexible and non-flexible mode. start: B on the base spatial layer; end: E (of the
  * layer frame). key: a packet of a frame not inter-picture predicted (P = 0) on the base
  * spatial layer. */
-int vp9_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+int vp9_parse(const uint8_t *payload, size_t len, bool marker,
+	      struct frame_view *f) MUST_CHECK;
 /* RFC 6184 single NAL, STAP-A, FU-A. start: SPS, PPS, AUD, SEI or first slice (the caller sees
  * a new timestamp anyhow), of a STAP-A its first NAL unit; key: SPS or IDR, any NAL unit of a
  * STAP-A, every fragment of an FU-A. */
-int h264_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+int h264_parse(const uint8_t *payload, size_t len, bool marker,
+	       struct frame_view *f) MUST_CHECK;
 /* AV1 RTP specification v1.0 §4.4: aggregation header. key = N bit: set in a sequence's first
  * packet only. start: begins with a new OBU (Z = 0), which a frame's later packets may do too,
  * so where a dependency descriptor is there call dd_parse() after this: its start and end are
  * exact. sid and tid stay 0. */
-int av1_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view *f) MUST_CHECK;
+int av1_parse(const uint8_t *payload, size_t len, bool marker,
+	      struct frame_view *f) MUST_CHECK;
 /* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
  * sets has_dd, dd_*, start, end and leaves the rest of `f`. For any codec that carries it. */
 int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
@@ -128,7 +133,7 @@ void frame_put_tl0(uint8_t *payload, const struct frame_view *f, uint8_t tl0);
 void dd_rewrite(uint8_t *dd, size_t len, const struct frame_view *f, uint16_t frame,
 		uint8_t template_shift);
 
-/* ---- RTCP (RFC 3550 §6, RFC 4585, RFC 5104) ------------------------------------------------ */
+/* ---- RTCP (RFC 3550 §6, RFC 4585, RFC 5104) ---------------------------------------- */
 
 enum {
 	RTCP_SR = 200,
@@ -157,14 +162,15 @@ struct rtcp_pkt {
 	uint8_t type;
 	uint8_t count; /* RC, SC or FMT */
 	uint32_t ssrc; /* sender */
-	const uint8_t *body; /* after the sender's SSRC (SDES: after the header, `ssrc` is the
+	const uint8_t
+		*body;	 /* after the sender's SSRC (SDES: after the header, `ssrc` is the
 			      * first chunk's; a BYE for nobody: ssrc 0) */
-	size_t body_len;     /* without padding */
-	struct {	     /* SR only */
+	size_t body_len; /* without padding */
+	struct {	 /* SR only */
 		uint64_t ntp;
 		uint32_t rtp_ts, packets, bytes;
 	} sr;
-	unsigned blocks; /* SR, RR: rtcp_block_get() */
+	unsigned blocks;     /* SR, RR: rtcp_block_get() */
 	uint32_t media_ssrc; /* RTPFB, PSFB: after it body points at the FCI */
 };
 struct rtcp_iter {
@@ -191,9 +197,11 @@ bool rtcp_remb_get(const struct rtcp_pkt *p, uint64_t *bps);
 /* Builders append to a writer, a whole packet or nothing; on overflow, more than
  * RTCP_BLOCKS_MAX blocks or a CNAME over 255 bytes w->bad is set and the caller drops the
  * compound. Block losses saturate at 24 bits. */
-void rtcp_put_sr(struct wr *w, uint32_t ssrc, uint64_t ntp, uint32_t rtp_ts, uint32_t packets,
-		 uint32_t bytes, const struct rtcp_block *blocks, unsigned count);
-void rtcp_put_rr(struct wr *w, uint32_t ssrc, const struct rtcp_block *blocks, unsigned count);
+void rtcp_put_sr(struct wr *w, uint32_t ssrc, uint64_t ntp, uint32_t rtp_ts,
+		 uint32_t packets, uint32_t bytes, const struct rtcp_block *blocks,
+		 unsigned count);
+void rtcp_put_rr(struct wr *w, uint32_t ssrc, const struct rtcp_block *blocks,
+		 unsigned count);
 void rtcp_put_sdes_cname(struct wr *w, uint32_t ssrc, const char *cname);
 void rtcp_put_bye(struct wr *w, uint32_t ssrc);
 /* `seqs` ascending (wrapping); packs into PID+BLP pairs. None: writes nothing. */
@@ -203,7 +211,7 @@ void rtcp_put_pli(struct wr *w, uint32_t ssrc, uint32_t media_ssrc);
 /* media_ssrc goes into the entry; the header's is 0 (RFC 5104 §4.3.1.2). */
 void rtcp_put_fir(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, uint8_t seq);
 
-/* ---- SDP (RFC 8866, RFC 8829, RFC 8843, RFC 8839) ------------------------------------------- */
+/* ---- SDP (RFC 8866, RFC 8829, RFC 8843, RFC 8839) ---------------------------------- */
 
 enum {
 	SDP_BYTES_MAX = 128 * 1024,
@@ -234,7 +242,7 @@ struct sdp_codec {
 	bool fb_nack, fb_pli, fb_fir, fb_twcc, fb_remb;
 };
 struct sdp_ext {
-	uint16_t id; /* 1..255 */
+	uint16_t id;	  /* 1..255 */
 	enum sdp_dir dir; /* RFC 8285 §5: SDP_SENDRECV unless the line says otherwise */
 	const char *uri;
 };
@@ -243,7 +251,7 @@ struct sdp_ssrc {
 	uint32_t rtx; /* a=ssrc-group:FID, 0 */
 };
 struct sdp_ice {
-	const char *ufrag, *pwd; /* NULL if absent at this level */
+	const char *ufrag, *pwd;	/* NULL if absent at this level */
 	const char *fp_hash, *fp_value; /* "sha-256", "AA:BB…" */
 	enum sdp_setup setup;
 };
@@ -252,7 +260,7 @@ struct sdp_media {
 	const char *kind_text; /* as written */
 	unsigned port;
 	const char *proto;
-	const char *mid; /* "" if absent */
+	const char *mid;  /* "" if absent */
 	const char *msid; /* "" or "stream track" */
 	enum sdp_dir dir;
 	bool rtcp_mux, rtcp_rsize, bundle_only;
@@ -265,7 +273,8 @@ struct sdp_media {
 	struct sdp_ssrc *ssrcs;
 	unsigned rid_count; /* a=simulcast's send list, in order */
 	const char **rids;
-	const char *fmt; /* m-line's formats as written (application sections are echoed) */
+	const char
+		*fmt; /* m-line's formats as written (application sections are echoed) */
 };
 struct sdp {
 	struct sdp_ice ice;
@@ -277,8 +286,8 @@ struct sdp {
 };
 /* Everything in the result lives in the arena. On -EBADMSG or -ENOBUFS *why says in plain
  * words what and in which line ("line 12: more than 64 codecs"); it lives in the arena too. */
-int sdp_parse(struct arena *a, const char *text, size_t len, struct sdp **out, const char **why)
-	MUST_CHECK;
+int sdp_parse(struct arena *a, const char *text, size_t len, struct sdp **out,
+	      const char **why) MUST_CHECK;
 /* ice-char only (RFC 8839 §5.4) and min..SDP_TEXT_MAX of them; a ufrag has at least
  * SDP_UFRAG_MIN, a password SDP_PWD_MIN. */
 enum { SDP_UFRAG_MIN = 4, SDP_PWD_MIN = 22 };
@@ -287,9 +296,10 @@ bool sdp_ice_text_valid(const char *s, size_t len, size_t min);
  * it; false if it isn't there. */
 bool sdp_fmtp_get(const char *fmtp, const char *key, const char **value, size_t *len);
 /* The same as a number 0..max, else `fallback`. */
-unsigned sdp_fmtp_get_uint(const char *fmtp, const char *key, unsigned max, unsigned fallback);
+unsigned sdp_fmtp_get_uint(const char *fmtp, const char *key, unsigned max,
+			   unsigned fallback);
 
-/* ---- text that grows (SDP answers, JSON, pages) -------------------------------------------- */
+/* ---- text that grows (SDP answers, JSON, pages) ------------------------------------ */
 
 struct text {
 	char *s; /* always terminated; NULL before the first add */
@@ -300,7 +310,7 @@ void text_add(struct text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void text_add_bytes(struct text *t, const void *data, size_t n);
 void text_free(struct text *t);
 
-/* ---- JSON for control code (jansson) -------------------------------------------------------- */
+/* ---- JSON for control code (jansson) ----------------------------------------------- */
 
 struct json_t;
 enum { JSON_BYTES_MAX = 256 * 1024, JSON_DEPTH_MAX = 16 };

@@ -40,8 +40,7 @@ static int fail(const char *what)
 	return -EINVAL;
 }
 
-/* ---- where the secret lives
- * --------------------------------------------------------------------- */
+/* ---- where the secret lives -------------------------------------------------------- */
 
 static bool usable_dir(const char *path)
 {

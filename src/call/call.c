@@ -26,8 +26,7 @@ void refuse(struct refusal *why, int status, const char *code, const char *fmt, 
 	va_end(ap);
 }
 
-/* ---- the room's observer: seats follow people
- * ------------------------------------------------ */
+/* ---- the room's observer: seats follow people -------------------------------------- */
 
 static void on_joined(void *arg, struct person *p)
 {
@@ -199,8 +198,7 @@ unsigned calls_workers(const struct calls *cs)
 	return cs->worker_count;
 }
 
-/* ---- events from the workers
- * ------------------------------------------------------------------------ */
+/* ---- events from the workers ------------------------------------------------------- */
 
 static void on_link(struct calls *cs, struct seat *s, enum leg_link link)
 {

@@ -103,8 +103,7 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 	}
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------- */
 
 /* As in the answer's a=ssrc lines. Says nothing about anybody. */
 static void cname_put(struct wr *w, const struct leg_slot *slot)

@@ -144,8 +144,7 @@ static void linger(struct http_conn *c)
 	evbuffer_drain(bufferevent_get_input(c->bev), SIZE_MAX);
 }
 
-/* ---- requests
- * ----------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------- */
 
 static void request_destroy(void *obj)
 {
@@ -361,8 +360,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		conn_end(c);
 }
 
-/* ---- from and to others
- * ---------------------------------------------------------------------------- */
+/* ---- from and to others ------------------------------------------------------------ */
 
 void http_adopt(struct http_server *s, struct bufferevent *bev, const struct addr *peer,
 		bool tls, void *ticket)

@@ -40,8 +40,7 @@ struct http_request {
 	char path[HTTP_PATH_MAX + 1];
 };
 
-/* ---- http_route.c
- * ------------------------------------------------------------------------ */
+/* ---- http_route.c ------------------------------------------------------------------ */
 
 /* Appends to the list; NULL when out of memory or the pattern is malformed. */
 struct http_route *http_route_add(struct http_route **list, const char *method,
@@ -54,16 +53,14 @@ const struct http_route *http_route_find(const struct http_route *list,
 					 const char *method, const char *path,
 					 struct http_match *m, struct text *allow);
 
-/* ---- http_reply.c
- * --------------------------------------------------------------------------- */
+/* ---- http_reply.c ------------------------------------------------------------------ */
 
 bool http_field_value_valid(const char *value);
 /* The head of an answer, up to and with the empty line. `len` < 0: no Content-Length. */
 void http_reply_head(struct text *t, const struct http_request *rq, int status,
 		     const char *type, int64_t len, bool keep_alive);
 
-/* ---- http.c
- * ------------------------------------------------------------------------------------ */
+/* ---- http.c ------------------------------------------------------------------------ */
 
 /* A connection from now on the server's: `bev`, and `ticket`, which is mem_unref'ed when
  * it ends. */

@@ -93,8 +93,7 @@ static void to_ending(struct ws *w)
 		http_bev_half_close(w->bev);
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------ */
 
 static void on_text(void *arg, const char *text, size_t len)
 {
@@ -175,8 +174,7 @@ static void on_server_destroy(struct http_child *c)
 	finish(w);
 }
 
-/* ---- handshake (RFC 6455 §4.2)
- * --------------------------------------------------------------- */
+/* ---- handshake (RFC 6455 §4.2) ----------------------------------------------------- */
 
 static bool key_valid(const char *key)
 {
@@ -285,8 +283,7 @@ struct ws *ws_accept(struct http_request *rq, const char *subprotocol,
 	return w;
 }
 
-/* ---- from the owner
- * ------------------------------------------------------------------------- */
+/* ---- from the owner ---------------------------------------------------------------- */
 
 static void begin_close(struct ws *w, unsigned code, const char *reason)
 {

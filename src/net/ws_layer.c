@@ -63,8 +63,7 @@ void ws_layer_fini(struct ws_layer *l)
 	l->msg = NULL;
 }
 
-/* ---- out
- * ---------------------------------------------------------------------------------- */
+/* ---- out --------------------------------------------------------------------------- */
 
 static int send_frame(struct ws_layer *l, uint8_t opcode, const void *data, size_t len)
 {
@@ -112,8 +111,7 @@ int ws_layer_close(struct ws_layer *l, unsigned code, const char *reason)
 	return err;
 }
 
-/* ---- in
- * ------------------------------------------------------------------------------------ */
+/* ---- in ---------------------------------------------------------------------------- */
 
 /* The peer broke a rule; our close frame says which. */
 static void fail(struct ws_layer *l, uint16_t code)

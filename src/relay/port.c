@@ -18,7 +18,7 @@ static unsigned slot_count(const struct relay_port *p)
 	return p->audio + p->video;
 }
 
-/* ---- one slot ---- */
+/* ---- one slot ---------------------------------------------------------------------- */
 
 static void cur_clear(struct slot *s, uint64_t now_us)
 {
@@ -138,7 +138,7 @@ void slot_renew(struct slot *s, uint64_t now_us)
 		await(s, st, now_us);
 }
 
-/* ---- all slots ---- */
+/* ---- all slots --------------------------------------------------------------------- */
 
 static bool accepts(const struct slot *s, const struct relay_stream *st)
 {
@@ -252,7 +252,7 @@ bool port_views(const struct relay_port *p, uint32_t stream)
 	return false;
 }
 
-/* ---- the port ---- */
+/* ---- the port ---------------------------------------------------------------------- */
 
 struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio,
 				     unsigned video, void *owner)

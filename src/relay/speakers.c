@@ -24,7 +24,7 @@ static bool is_silent(const struct relay_stream *st, uint64_t now_us)
 	return !st->voice.voice_us || now_us >= st->voice.voice_us + limit;
 }
 
-/* ---- levels ---- */
+/* ---- levels ------------------------------------------------------------------------ */
 
 static int packet_ms(const struct relay_stream *st, const struct pkt *p)
 {
@@ -92,7 +92,7 @@ static bool level_update(struct relay_stream *st, const struct pkt *p, uint64_t 
 	return voice;
 }
 
-/* ---- lanes ---- */
+/* ---- lanes ------------------------------------------------------------------------- */
 
 static void lane_set(struct relay_room *room, unsigned i, struct relay_stream *st)
 {
@@ -241,7 +241,7 @@ void speakers_leave(struct relay_stream *st, uint64_t now_us)
 		room_update_audio(room, now_us);
 }
 
-/* ---- from time to time ---- */
+/* ---- from time to time ------------------------------------------------------------- */
 
 static bool drop_dead(struct relay_room *room, uint64_t now_us)
 {

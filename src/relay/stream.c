@@ -36,7 +36,7 @@ void stream_want_key(struct relay_stream *st, uint64_t now_us)
 	st->room->relay->stream_ops->want_key(st->owner, st, now_us);
 }
 
-/* ---- hot ---- */
+/* ---- hot --------------------------------------------------------------------------- */
 
 /* The source has begun new numbers (see rtp_recv_packet): every mapping onto the old ones
  * ends. */
@@ -111,7 +111,7 @@ void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us
 	r->forwarding = false;
 }
 
-/* ---- coming and going ---- */
+/* ---- coming and going -------------------------------------------------------------- */
 
 /* Active, or decodable by others than before: the ports that may now want it. */
 static void offer(struct relay_stream *st, uint64_t now_us)

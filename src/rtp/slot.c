@@ -35,7 +35,7 @@ enum {
 	TICKS_MAX_DIV = 5
 };
 
-/* ---- dependency descriptor ---- */
+/* ---- dependency descriptor --------------------------------------------------------- */
 
 /* Template ids of the structure in a descriptor: [*offset, *offset + count). After the
  * mandatory fields and five flags come template_id_offset (6), dt_cnt_minus_one (5), and
@@ -80,7 +80,7 @@ static bool has_tl0(const struct pkt *p)
 	return is_vpx(p) && p->rtp.frame.tl0_off < p->rtp.payload_len;
 }
 
-/* ---- segments ---- */
+/* ---- segments ---------------------------------------------------------------------- */
 
 void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc,
 		   uint32_t clock_rate, bool audio)
@@ -263,7 +263,7 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, b
 	return 0;
 }
 
-/* ---- writing ---- */
+/* ---- writing ----------------------------------------------------------------------- */
 
 /* Header with the descriptor, then `prefix` bytes left free, then the payload as this
  * segment has it. Only `ssrc`, `pt`, `seq` and the prefix tell a resend by RTX from the
@@ -385,7 +385,7 @@ int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, si
 	return n + (int)sizeof opus_silence;
 }
 
-/* ---- resends and reports ---- */
+/* ---- resends and reports ----------------------------------------------------------- */
 
 static bool resend_allowed(struct rtp_slot *s, uint64_t now_us)
 {

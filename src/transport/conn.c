@@ -17,8 +17,7 @@
 
 static void on_timer(struct timer *timer, uint64_t now_us);
 
-/* ---- credentials
- * ----------------------------------------------------------------------------------- */
+/* ---- credentials ------------------------------------------------------------------- */
 
 static void on_cred_destroy(void *obj)
 {
@@ -64,8 +63,7 @@ static struct cred *cred_drop(struct cred *k)
 	return mem_unref(k);
 }
 
-/* ---- birth and death
- * --------------------------------------------------------------------------------- */
+/* ---- birth and death --------------------------------------------------------------- */
 
 /* Out of every table; no callback comes any more. */
 static void detach(struct conn *c)
@@ -351,8 +349,7 @@ out:
 	mem_unref(c);
 }
 
-/* ---- sending and asking
- * -------------------------------------------------------------------------------- */
+/* ---- sending and asking ------------------------------------------------------------ */
 
 /* What the commit calls may close a TCP connection, and with it the path in use. */
 static int send_sealed(struct conn *c, int sealed)

@@ -196,8 +196,7 @@ void dtls_on_timer(struct timer *timer, uint64_t now_us)
 	run_add(c);
 }
 
-/* ---- the handshake's end
- * --------------------------------------------------------------------------- */
+/* ---- the handshake's end ----------------------------------------------------------- */
 
 static bool certificate_matches(struct conn *c)
 {

@@ -208,8 +208,7 @@ static void on_request(struct transport *t, struct pkt *p, bool fingerprint,
 			      stun_usage_ice_conncheck_use_candidate(&msg), now_us);
 }
 
-/* ---- our own checks
- * ---------------------------------------------------------------------------- */
+/* ---- our own checks ---------------------------------------------------------------- */
 
 bool ice_send_check(struct path *p, struct check *check, uint64_t now_us)
 {

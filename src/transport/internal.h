@@ -126,7 +126,7 @@ struct transport {
 	struct conn *run_head, **run_tail;
 };
 
-/* ---- transport.c ---- */
+/* ---- transport.c ------------------------------------------------------------------- */
 enum flow_use { FLOW_FOR_DTLS, FLOW_FOR_SRTP };
 /* Several connections may claim a flow (a port used again, a forged source): the one that
  * has proved it, or needs it for its handshake. NULL if nobody. */
@@ -139,7 +139,7 @@ void run_remove(struct conn *c);
 size_t wire_bytes(const struct flow *flow,
 		  size_t len); /* with IP and UDP or TCP headers */
 
-/* ---- conn.c ---- */
+/* ---- conn.c ------------------------------------------------------------------------ */
 void conn_set_state(struct conn *c, enum conn_state state,
 		    uint64_t now_us); /* calls the owner */
 void conn_on_check(struct conn *c, struct path *p, struct cred *cred, bool nominated,
@@ -149,7 +149,7 @@ void conn_wake(struct conn *c,
 	       uint64_t at_us); /* runs its timer at `at_us` if not before */
 void conn_notify_moved(struct conn *c, uint64_t now_us);
 
-/* ---- paths.c ---- */
+/* ---- paths.c ----------------------------------------------------------------------- */
 struct path *path_find(struct conn *c, const struct flow *flow);
 /* Finds or makes room; NULL: the table is full of better ones (path_limit). */
 struct path *path_take(struct conn *c, const struct flow *flow, uint64_t now_us);
@@ -166,13 +166,13 @@ void path_consider(struct path *p, uint64_t now_us);
 uint64_t paths_run(struct conn *c, uint64_t now_us);
 void paths_restart(struct conn *c);
 
-/* ---- ice_lite.c ---- */
+/* ---- ice_lite.c -------------------------------------------------------------------- */
 void ice_init(struct transport *t);
 void ice_on_packet(struct transport *t, struct pkt *p, uint64_t now_us);
 /* Sends a Binding request of our own and remembers it in `check`. False: not sent. */
 bool ice_send_check(struct path *p, struct check *check, uint64_t now_us);
 
-/* ---- dtls.c ---- */
+/* ---- dtls.c ------------------------------------------------------------------------ */
 int dtls_init(struct transport *t) MUST_CHECK;
 int dtls_open(struct conn *c) MUST_CHECK;
 void dtls_close(struct conn *c); /* frees; sends nothing */
@@ -184,7 +184,7 @@ void dtls_send_close(struct conn *c, uint64_t now_us);
 /* Bytes of the TLS exporter: client key, server key, client salt, server salt. */
 enum { EXPORT_MAX = 2 * (SRTP_KEY_BYTES + SRTP_SALT_MAX) };
 
-/* ---- srtp.c ---- */
+/* ---- srtp.c ------------------------------------------------------------------------ */
 int srtp_open_init(void) MUST_CHECK;
 /* Both directions from the exported keys. 0 or -ENOMEM. */
 int srtp_keys(struct conn *c, enum srtp_profile profile,

@@ -118,8 +118,7 @@ bool path_may_send(struct path *p, size_t len, uint64_t now_us)
 	return true;
 }
 
-/* ---- our own checks
- * ---------------------------------------------------------------------------- */
+/* ---- our own checks ---------------------------------------------------------------- */
 
 void path_probe(struct path *p, uint64_t now_us)
 {
@@ -221,8 +220,7 @@ void path_answered(struct path *p, struct check *check, uint64_t now_us)
 	mem_unref(c);
 }
 
-/* ---- which one is in use
- * ------------------------------------------------------------------------- */
+/* ---- which one is in use ----------------------------------------------------------- */
 
 static bool wished(const struct path *p, uint64_t now_us)
 {

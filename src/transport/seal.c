@@ -192,8 +192,7 @@ static int run_cm(EVP_CIPHER_CTX *ctx, const uint8_t *iv, uint8_t *data, size_t 
 	return 0;
 }
 
-/* ---- what has been sent
- * --------------------------------------------------------------------- */
+/* ---- what has been sent ------------------------------------------------------------ */
 
 void seal_stream_init(struct seal_stream *s, uint32_t ssrc)
 {
@@ -274,8 +273,7 @@ static int stream_note(struct seal_stream *s, uint64_t index64, uint64_t tag)
 	return 0;
 }
 
-/* ---- sealing
- * ---------------------------------------------------------------------------------- */
+/* ---- sealing ----------------------------------------------------------------------- */
 
 int seal_rtp(struct seal *s, struct seal_stream *st, uint8_t *buf, size_t len, size_t cap,
 	     size_t header_len, uint64_t index64)

@@ -129,8 +129,7 @@ struct path *flow_find(const struct transport *t, const struct flow *flow,
 	return best;
 }
 
-/* ---- who waits for a handshake step
- * ------------------------------------------------------------------- */
+/* ---- who waits for a handshake step ------------------------------------------------ */
 
 void run_add(struct conn *c)
 {

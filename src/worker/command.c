@@ -166,8 +166,7 @@ void command_run(struct worker *w, const struct command *c, uint64_t now_us)
 	free(c->data);
 }
 
-/* ---- control thread's side
- * ------------------------------------------------------------------ */
+/* ---- control thread's side --------------------------------------------------------- */
 
 static int send_command(struct worker *w, const struct command *c)
 {

@@ -6,7 +6,7 @@ import { launchChromium } from './lib/chromium.mjs';
 import { nameOf, NAME_PATTERN, Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
 
-const SMALL = { width: 160, height: 120, fps: 8, tone: false, viewport: { width: 800, height: 600 } };
+const SMALL = { width: 160, height: 120, fps: 8, tone: false, viewport: { width: 560, height: 420 } };
 // A picture of 8 a second stays 125 ms; a name may lag behind by less than one.
 const LIE_MS = 120;
 
@@ -30,9 +30,9 @@ await scenario('twelve', async () => {
 	for (const speakers of [[2], [9], [3, 7], [4, 8, 10], [1, 12], [5, 6, 11], [2]]) {
 		await Promise.all(before.filter((i) => !speakers.includes(i)).map((i) => all[i - 1].tone(false)));
 		await Promise.all(speakers.map((i) => all[i - 1].tone(true)));
-		delays.push(await timed('the first of the watchers hears them', async () =>
-			speakers.every((i) => i === 1) ||
-			(await all[0].heard()).join() === speakers.filter((i) => i !== 1).join(), 5000));
+		const begin = Date.now();
+		await all[0].hears(speakers.filter((i) => i !== 1), 5000);
+		delays.push(Date.now() - begin);
 		for (const person of all)
 			await person.hears(speakers.filter((i) => i !== person.index), 5000);
 		for (const w of watchers)

@@ -74,7 +74,8 @@ static void set_up(void)
 	tx = tx_create(NULL, NULL);
 	check(cert && pool && tx);
 	tx_set_tcp(tx, on_sent, NULL);
-	t = transport_create(cert, tx, NULL, pool); /* costly, and keeps nothing of an input */
+	t = transport_create(cert, tx, NULL,
+			     pool); /* costly, and keeps nothing of an input */
 	check(t != NULL);
 	log_set_level(LOG_ERROR);
 	for (i = 0; i < FLOWS; i++) {

@@ -148,7 +148,7 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 		CHECK(room_port(r, ids[i]));
 }
 
-/* ---- what must hold ---- */
+/* ---- what must hold ---------------------------------------------------------------- */
 
 static bool on_list(const struct link *l, const struct link *node)
 {
@@ -316,7 +316,7 @@ static void check_room(unsigned k)
 	CHECK(!r->calming || r->live);
 }
 
-/* ---- what happens ---- */
+/* ---- what happens ------------------------------------------------------------------ */
 
 static void join(struct person *w, unsigned k)
 {

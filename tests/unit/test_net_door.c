@@ -70,9 +70,11 @@ static void make_certificate(void)
 	EVP_PKEY_free(pair);
 }
 
+static unsigned first_bytes_ms;
+
 static void open_door(unsigned total, unsigned per_address, bool with_tls)
 {
-	struct door_limits limits = { total, per_address, 100 };
+	struct door_limits limits = { total, per_address, first_bytes_ms };
 	struct addr at;
 
 	assert_int_equal(addr_parse(&at, "127.0.0.1:0"), 0);
@@ -101,6 +103,7 @@ static int setup(void **state)
 	stats_here = &rig_stats;
 	log_set_level(LOG_ERROR);
 	framed_fd = -1;
+	first_bytes_ms = 100;
 	base = event_base_new();
 	server = http_server_create(base, 1000, 1000);
 	http_route(server, "GET", "/", on_page, NULL);
@@ -156,6 +159,7 @@ static void test_framed(void **state)
 	size_t i, n = binding(f, "UFRAG:peer");
 
 	(void)state;
+	first_bytes_ms = 600; /* a byte a turn, on a loaded machine */
 	open_door(10, 10, false);
 	dial_in();
 	for (i = 0; i < n; i++) {
@@ -167,7 +171,7 @@ static void test_framed(void **state)
 	assert_int_equal(framed_len, n);
 	assert_memory_equal(framed_early, f, n);
 	send(client.fd, "more", 4, 0); /* the callee's from now on */
-	rig_pump(&client, 150);	       /* also past the deadline */
+	rig_pump(&client, 700);	       /* also past the deadline */
 	assert_int_equal(recv(framed_fd, f, sizeof f, MSG_DONTWAIT), 4);
 	assert_false(client.eof);
 }

@@ -294,8 +294,7 @@ static void test_continue(void **state)
 	assert_int_equal(rig_times(&client, "100 Continue"), 1);
 }
 
-/* ---- compressed bodies
- * ----------------------------------------------------------------------- */
+/* ---- compressed bodies ------------------------------------------------------------- */
 
 static size_t deflate_to(uint8_t *out, size_t cap, int bits, const void *in, size_t len)
 {
@@ -389,8 +388,7 @@ static void test_inflate_bad(void **state)
 	free(zeros);
 }
 
-/* ---- refusals
- * ----------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------- */
 
 /* The answer begins with `line`, and the connection ends. */
 static void refused(const char *request, const char *line)
@@ -526,8 +524,7 @@ static void test_full_body(void **state)
 	free(s);
 }
 
-/* ---- deadlines
- * ------------------------------------------------------------------------------------ */
+/* ---- deadlines --------------------------------------------------------------------- */
 
 static void test_slow_request(void **state)
 {

@@ -465,8 +465,7 @@ static void test_server_destroyed(void **state)
 	assert_int_equal(close_code, 1001);
 }
 
-/* ---- timers and queues
- * --------------------------------------------------------------------------- */
+/* ---- timers and queues ------------------------------------------------------------- */
 
 static void test_ping(void **state)
 {

@@ -497,8 +497,7 @@ static void test_video_codecs(void **state)
 	assert_int_equal(s.segment_count, 60);
 }
 
-/* ---- the property
- * ------------------------------------------------------------------------------ */
+/* ---- the property ------------------------------------------------------------------ */
 
 enum { SOURCES = 4, PER_SOURCE = 9000, OUT_SPAN = 65536, SWITCHES = 150 };
 

@@ -137,8 +137,7 @@ static void test_rfc7714(void **state)
 	seal_fini(&s);
 }
 
-/* ---- against libsrtp2
- * ------------------------------------------------------------------------ */
+/* ---- against libsrtp2 -------------------------------------------------------------- */
 
 struct pair {
 	struct seal s;
@@ -290,8 +289,7 @@ static void test_rtcp(void **state)
 	}
 }
 
-/* ---- the ring of tags
- * ------------------------------------------------------------------------- */
+/* ---- the ring of tags -------------------------------------------------------------- */
 
 static int put(struct pair *p, struct seal_stream *st, uint64_t index, uint8_t fill)
 {

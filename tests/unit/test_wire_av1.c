@@ -55,7 +55,7 @@ static void test_aggregation_header(void **state)
 	assert_int_equal(parse(NULL, 0, false, &f), -EBADMSG);
 }
 
-/* ---- a writer of descriptors, by the syntax tables ---- */
+/* ---- a writer of descriptors, by the syntax tables --------------------------------- */
 
 struct bits {
 	uint8_t data[64];

@@ -66,7 +66,7 @@ static void rewrite(enum codec_id codec, const uint8_t *data, size_t len,
 	free(copy);
 }
 
-/* ---- VP8 ---- */
+/* ---- VP8 --------------------------------------------------------------------------- */
 
 /* After the examples of RFC 7741 §4.6: a key frame and an interframe in one packet each,
  * a frame's second packet, a later partition's first, the long picture id 4711. */
@@ -169,7 +169,7 @@ static void test_vp8_every_descriptor(void **state)
 	}
 }
 
-/* ---- VP9 ---- */
+/* ---- VP9 --------------------------------------------------------------------------- */
 
 /* All combinations of I (7, 15), P, L, F, V with a structure of 3 layers and 2 pictures.
  */
@@ -270,7 +270,7 @@ static void test_vp9_structure_alone(void **state)
 	refuse(CODEC_VP9, data, 2);
 }
 
-/* ---- H.264 ---- */
+/* ---- H.264 ------------------------------------------------------------------------- */
 
 static void test_h264_single(void **state)
 {
@@ -370,7 +370,7 @@ static void test_h264_fu(void **state)
 	}
 }
 
-/* ---- the rest ---- */
+/* ---- the rest ---------------------------------------------------------------------- */
 
 static void test_no_video(void **state)
 {

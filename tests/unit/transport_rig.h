@@ -119,8 +119,7 @@ RIG void server_input(struct rig *r, struct pkt *p)
 	pkt_unref(p);
 }
 
-/* ---- a TCP flow: no sockets at all
- * ------------------------------------------------------------ */
+/* ---- a TCP flow: no sockets at all ------------------------------------------------- */
 
 RIG void tcp_flow(struct flow *f)
 {
@@ -160,8 +159,7 @@ RIG void server_to_client(void *arg, uint32_t tcp, const uint8_t *data, size_t l
 	client_input(r->client, copy, len, r->now);
 }
 
-/* ---- the rig
- * ------------------------------------------------------------------------------------ */
+/* ---- the rig ----------------------------------------------------------------------- */
 
 struct options {
 	bool server_connects, prefer_sha1, sha1_only, big_hello, tcp, wrong_pwd,

@@ -115,6 +115,7 @@ async function tellAll() {
 export async function scenario(name, run, seconds = 120) {
 	for (const signal of ['SIGINT', 'SIGTERM'])
 		process.once(signal, () => cleanUp().finally(() => process.exit(3)));
+	process.stdout.on('error', () => cleanUp().finally(() => process.exit(3))); // a reader gone
 	let code = 0;
 	try {
 		await limit(run(), seconds * 1000, `${name} as a whole`);

@@ -92,6 +92,7 @@ export async function launchFirefox() {
 	const port = await freePort();
 	const child = spawn('firefox-esr', ['--headless', '--no-remote', '--profile', profile,
 		'--remote-debugging-port', String(port)], { stdio: 'ignore' });
+	process.once('exit', () => child.kill('SIGKILL')); // whatever happens to us
 	let bidi;
 	const close = async () => {
 		bidi?.ws.close();

@@ -128,7 +128,10 @@ export function pageInit(o) {
 		return track;
 	}
 
-	/* ---- the sound: a tone of the person, on and off by __test.tone(bool) */
+	/* ---- the sound: a tone of the person, on and off by __test.tone(bool). In syllables: who
+	   hums without a pause is noise to a voice detector, and rightly so. */
+
+	const LOUD = 0.25, BETWEEN = 0.002, SYLLABLE_MS = 400, PAUSE_MS = 90, RAMP_S = 0.012;
 
 	function sound() {
 		if (t.audio)
@@ -137,11 +140,21 @@ export function pageInit(o) {
 		const gain = context.createGain();
 		const tone = context.createOscillator();
 		tone.frequency.value = TONE_HZ(o.index);
-		gain.gain.value = (o.tone ?? true) ? 0.25 : 0;
+		gain.gain.value = 0;
 		tone.connect(gain);
 		tone.start();
-		if (o.flash)
+		t.speaking = o.tone ?? true;
+		const to = (level) => gain.gain.setTargetAtTime(level, context.currentTime, RAMP_S);
+		if (o.flash) {
 			startFlashes(context, gain);
+		} else {
+			setInterval(() => {
+				if (!t.speaking)
+					return;
+				to(LOUD);
+				setTimeout(() => to(t.speaking ? BETWEEN : 0), SYLLABLE_MS - PAUSE_MS);
+			}, SYLLABLE_MS);
+		}
 		t.audio = { context, gain };
 		return t.audio;
 	}
@@ -170,12 +183,18 @@ export function pageInit(o) {
 
 	t.tone = (on) => {
 		const { context, gain } = sound();
-		gain.gain.setTargetAtTime(on ? 0.25 : 0, context.currentTime, 0.01);
+		t.speaking = on;
+		gain.gain.setTargetAtTime(on ? LOUD : 0, context.currentTime, RAMP_S);
 		return context.state;
 	};
 
 	if (navigator.mediaDevices) {
 		const devices = navigator.mediaDevices;
+		// Firefox gathers addresses other than the default route's only for pages that capture;
+		// Chromium asks the permission, which is granted.
+		if (navigator.userAgent.includes('Firefox'))
+			devices.getUserMedia({ audio: true }).then((held) => { t.held = held; },
+				(error) => t.errors.push(`held: ${error}`));
 		devices.getUserMedia = async (want = {}) => {
 			const tracks = [];
 			if (want.audio)
@@ -326,7 +345,8 @@ export function pageInit(o) {
 		.find((x) => x.receiver.track.id === track.id)?.mid ?? null;
 
 	const isVisible = (e) => {
-		if (!e.isConnected)
+		// The page parks what nobody is to see.
+		if (!e.isConnected || e.closest('.parked'))
 			return false;
 		const r = e.getBoundingClientRect();
 		const style = getComputedStyle(e);

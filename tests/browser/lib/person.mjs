@@ -149,7 +149,8 @@ export class Person {
 
 	/** Waits until the pictures on the stage move on. */
 	async moving(indices, ms = 5000) {
-		const counts = async () => new Map((await this.pictures()).filter((x) => x.picture)
+		const counts = async () => new Map((await this.pictures())
+			.filter((x) => x.visible && x.p && x.picture && x.picture.kind === x.k)
 			.map((x) => [x.picture.index, x.picture.count]));
 		const before = await counts();
 		await until(`${this.name}: pictures ${indices} move`, async () => {

@@ -53,6 +53,7 @@ export class Server {
 		this.ending = false;
 		this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 		const { child } = this;
+		process.once('exit', () => child.kill('SIGKILL')); // whatever happens to us
 		this.ended = new Promise((done) => child.once('exit', (code, signal) => {
 			this.lines.push(`(ended: ${signal ?? code})`);
 			if (!this.ending)

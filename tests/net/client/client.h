@@ -90,7 +90,7 @@ void client_restart(struct client *c);
 uint32_t client_slot_ssrc(const struct client *c, unsigned section);
 const char *client_slot_mid(const struct client *c, unsigned section, char buf[8]);
 
-/* ---- running ---- */
+/* ---- running ----------------------------------------------------------------------- */
 /* Reads its socket (not the hub's) and does what is due. */
 void client_poll(struct client *c, uint64_t now_us);
 uint64_t client_next_us(const struct client *c,
@@ -113,7 +113,7 @@ int client_send_rtcp(struct client *c, uint8_t *buf, size_t len);
 /* Only seals; the length or -errno. */
 int client_seal(struct client *c, uint8_t *buf, size_t len, bool rtcp);
 
-/* ---- trouble ---- */
+/* ---- trouble ----------------------------------------------------------------------- */
 /* From now on a new socket (own socket only) with another port, or for a hub's client
  * another source address; the old one is closed. */
 int client_move(struct client *c, uint64_t now_us) MUST_CHECK;
@@ -139,7 +139,7 @@ size_t client_write_answer(struct client *c, const uint8_t *check, size_t len,
 /* True for a Binding request that the server has signed with this client's password. */
 bool client_is_check(const struct client *c, const uint8_t *data, size_t len);
 
-/* ---- hub ---- */
+/* ---- hub --------------------------------------------------------------------------- */
 /* One socket for many clients on loopback: 127.(64+group).x.y, the same port for all;
  * `group` < 64 keeps several hubs apart. */
 struct client_hub *client_hub_create(unsigned group) MUST_CHECK;

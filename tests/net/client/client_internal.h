@@ -46,21 +46,21 @@ struct client {
 	srtp_t tx, rx;
 };
 
-/* ---- client.c ---- */
+/* ---- client.c ---------------------------------------------------------------------- */
 void client_out(struct client *c, const uint8_t *data, size_t len);
 
-/* ---- client_stun.c ---- */
+/* ---- client_stun.c ----------------------------------------------------------------- */
 void stun_input(struct client *c, uint8_t *data, size_t len, uint64_t now_us);
 void stun_run(struct client *c, uint64_t now_us);
 
-/* ---- client_dtls.c ---- */
+/* ---- client_dtls.c ----------------------------------------------------------------- */
 int dtls_setup(struct client *c) MUST_CHECK;
 void dtls_teardown(struct client *c);
 /* data NULL: start or timer. */
 void dtls_input(struct client *c, const uint8_t *data, size_t len, uint64_t now_us);
 void dtls_timer(struct client *c, uint64_t now_us);
 
-/* ---- client_hub.c ---- */
+/* ---- client_hub.c ------------------------------------------------------------------ */
 int hub_join(struct client_hub *h, struct client *c) MUST_CHECK;
 void hub_leave(struct client_hub *h, struct client *c);
 void hub_send(struct client_hub *h, const struct client *c, const uint8_t *data,
