@@ -93,9 +93,7 @@ static int secret_get(struct app *a)
 	return secret_load(&a->secret, path, why, sizeof why) ? fail(why) : 0;
 }
 
-/* ---- links
- * ------------------------------------------------------------------------------------------
- */
+/* ---- links ------------------------------------------------------------------------- */
 
 static void origin(const struct conf *c, char *out, size_t len)
 {
@@ -122,9 +120,7 @@ static int print_link(const struct app *a, const char *label, enum role role)
 	return 0;
 }
 
-/* ---- listening
- * -----------------------------------------------------------------------------------------
- */
+/* ---- listening --------------------------------------------------------------------- */
 
 static unsigned bind_list(const struct conf *c, struct addr out[2])
 {
@@ -197,9 +193,7 @@ static int doors_open(struct app *a, const struct addr *bind, unsigned count)
 	return 0;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------------------- */
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)
 {

@@ -68,9 +68,7 @@ static const struct room_observer observer = { .joined = on_joined,
 					       .leaving = on_leaving,
 					       .updated = on_updated };
 
-/* ---- calls
- * --------------------------------------------------------------------------------------
- */
+/* ---- calls ------------------------------------------------------------------------- */
 
 struct call *call_find(struct calls *cs, const char *name)
 {
@@ -285,9 +283,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	hash_each(cs->by_name, tick_call, NULL);
 }
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------------------- */
 
 struct calls *calls_create(struct event_base *base, const struct conf *conf,
 			   const struct cert *cert, const struct call_ops *ops, void *arg)

@@ -111,9 +111,7 @@ static void end(struct framed *c, bool tell)
 	mem_unref(c);
 }
 
-/* ---- in
- * ---------------------------------------------------------------------------------------
- */
+/* ---- in ---------------------------------------------------------------------------- */
 
 struct reading {
 	struct framed *c;
@@ -205,9 +203,7 @@ static void on_read(evutil_socket_t fd, short what, void *arg)
 	mem_unref(c);
 }
 
-/* ---- out
- * ----------------------------------------------------------------------------------------
- */
+/* ---- out --------------------------------------------------------------------------- */
 
 /* Takes n written bytes off the queue. */
 static void queue_advance(struct queue *q, size_t n)
@@ -329,9 +325,7 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* ---- the set
- * --------------------------------------------------------------------------------------
- */
+/* ---- the set ----------------------------------------------------------------------- */
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {

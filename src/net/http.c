@@ -64,9 +64,7 @@ struct http_server {
 
 static void process(struct http_conn *c);
 
-/* ---- ends
- * -------------------------------------------------------------------------------------
- */
+/* ---- ends -------------------------------------------------------------------------- */
 
 static void say_end(SSL *ssl)
 {
@@ -290,9 +288,7 @@ void http_conn_send(struct http_conn *c, const struct text *head, const void *bo
 	arm(c, c->server->idle_ms); /* on_write goes on when it is out */
 }
 
-/* ---- events
- * --------------------------------------------------------------------------------------
- */
+/* ---- events ------------------------------------------------------------------------ */
 
 static void on_read(struct bufferevent *bev, void *arg)
 {

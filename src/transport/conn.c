@@ -150,9 +150,7 @@ void conn_restart(struct conn *c, const char *local_ufrag, const char *local_pwd
 	paths_restart(c);
 }
 
-/* ---- states
- * --------------------------------------------------------------------------------------------
- */
+/* ---- states ------------------------------------------------------------------------ */
 
 void conn_set_state(struct conn *c, enum conn_state state, uint64_t now_us)
 {

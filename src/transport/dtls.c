@@ -130,9 +130,7 @@ void dtls_drop_queue(struct conn *c)
 	c->dtls_tail = &c->dtls_head;
 }
 
-/* ---- out
- * -------------------------------------------------------------------------------------------
- */
+/* ---- out --------------------------------------------------------------------------- */
 
 static void send_datagram(struct conn *c, struct path *path, const uint8_t *data,
 			  size_t len, uint64_t now_us)
@@ -254,9 +252,7 @@ static void finish(struct conn *c, uint64_t now_us)
 	}
 }
 
-/* ---- steps
- * -------------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------- */
 
 static void handshake(struct conn *c, uint64_t now_us)
 {

@@ -172,9 +172,7 @@ bool transport_run(struct transport *t, uint64_t now_us)
 	return t->run_head != NULL;
 }
 
-/* ---- entrances
- * ------------------------------------------------------------------------------------------
- */
+/* ---- entrances --------------------------------------------------------------------- */
 
 void transport_on_stun(struct transport *t, struct pkt *p, uint64_t now_us)
 {

@@ -320,9 +320,7 @@ static void test_create_errors(void **state)
 	client.fd = -1;
 }
 
-/* ---- TLS
- * ----------------------------------------------------------------------------------------
- */
+/* ---- TLS --------------------------------------------------------------------------- */
 
 /* A step of a non-blocking SSL call: true when done. */
 static bool done(SSL *ssl, int r)

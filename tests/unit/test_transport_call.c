@@ -2,9 +2,7 @@
 /* Calls from end to end: handshake, media, and what is refused. */
 #include "transport_rig.h"
 
-/* ---- calls
- * --------------------------------------------------------------------------------------------
- */
+/* ---- calls ------------------------------------------------------------------------- */
 
 static void one_call(struct options o, enum srtp_profile profile)
 {
@@ -150,9 +148,7 @@ static void test_closed_in_callback(void **state)
 	rig_close(&r);
 }
 
-/* ---- STUN
- * ---------------------------------------------------------------------------------------------
- */
+/* ---- STUN -------------------------------------------------------------------------- */
 
 static void check_with(struct rig *r, unsigned flags)
 {
@@ -340,9 +336,7 @@ static void test_dtls_freed(void **state)
 	rig_close(&r);
 }
 
-/* ---- SRTP
- * ----------------------------------------------------------------------------------------------
- */
+/* ---- SRTP -------------------------------------------------------------------------- */
 
 static void test_forged_srtp(void **state)
 {
