@@ -299,6 +299,12 @@ void wheel_disarm(struct wheel *w, struct timer *t);
 void wheel_run(struct wheel *w, uint64_t now_us);
 /* When the next timer is due (a lower bound, at most 1 s away), UINT64_MAX if none is armed. */
 uint64_t wheel_next_us(const struct wheel *w, uint64_t now_us);
+/* For what may come late: the end of the 131 ms that due_us lies in, so that the timers of
+ * many wake the thread once. */
+static inline uint64_t wheel_coarse_us(uint64_t due_us)
+{
+	return (due_us | 0x1ffff) + 1;
+}
 /* Timers armed now. */
 unsigned wheel_count(const struct wheel *w);
 

@@ -183,7 +183,7 @@ static void on_report(struct timer *t, uint64_t now_us)
 
 	stores_expire(leg, now_us);
 	if (leg->link != LEG_UP) {
-		wheel_arm(leg->all->wheel, t, now_us + REPORT_IDLE_US);
+		wheel_arm(leg->all->wheel, t, wheel_coarse_us(now_us + REPORT_IDLE_US));
 		return;
 	}
 	compound_begin(leg, &w);
@@ -192,7 +192,9 @@ static void on_report(struct timer *t, uint64_t now_us)
 		sr_put(leg, i, &w, now_us);
 	busy |= wr_len(&w) > 0;
 	compound_send(leg, &w);
-	wheel_arm(leg->all->wheel, t, now_us + (busy ? REPORT_US : REPORT_IDLE_US));
+	/* Who has something to report does so at its own moment. */
+	wheel_arm(leg->all->wheel, t,
+		  busy ? now_us + REPORT_US : wheel_coarse_us(now_us + REPORT_IDLE_US));
 }
 
 void leg_report_soon(struct leg *leg, uint64_t now_us)

@@ -54,6 +54,16 @@ static void arm(struct ws *w, unsigned ms)
 	event_add(&w->timer, &tv);
 }
 
+/* At the end of a sixteenth of the time between pings, so that the pings of many wake the
+ * thread once. */
+static void arm_ping(struct ws *w)
+{
+	unsigned grid_ms = ws_timing.ping_ms / 16 + 1;
+	unsigned past_ms = (unsigned)(clock_now_us() / 1000 % grid_ms);
+
+	arm(w, ws_timing.ping_ms + grid_ms - past_ms);
+}
+
 static size_t unsent(const struct ws *w)
 {
 	return evbuffer_get_length(bufferevent_get_output(w->bev));
@@ -118,7 +128,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 	w->pinged = false;
 	if (w->step == OPEN)
-		arm(w, ws_timing.ping_ms);
+		arm_ping(w);
 	while (w->step < ENDING && evbuffer_peek(in, -1, NULL, &piece, 1) > 0) {
 		bool goes_on = ws_layer_feed(&w->layer, piece.iov_base, piece.iov_len);
 
@@ -276,7 +286,7 @@ struct ws *ws_accept(struct http_request *rq, const char *subprotocol,
 	if (bufferevent_write(w->bev, head.s, head.len))
 		die(w, 1006); /* the owner learns it from the loop */
 	else
-		arm(w, ws_timing.ping_ms);
+		arm_ping(w);
 	text_free(&head);
 	/* frames that came right behind the handshake */
 	bufferevent_trigger(w->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);

@@ -279,12 +279,16 @@ static uint64_t consent_end_us(const struct conn *c)
 		       : end_us;
 }
 
+/* When OpenSSL's 45 kB can go. Until the peer has sent SRTP our last flight may have been
+ * lost; but who only listens to silence never sends any. */
 static uint64_t linger_end_us(const struct conn *c)
 {
 	uint64_t from_us =
 		c->first_srtp_us > c->keyed_us ? c->first_srtp_us : c->keyed_us;
 
-	return c->ssl && c->first_srtp_us ? from_us + DTLS_LINGER_US : UINT64_MAX;
+	if (!c->ssl || !c->keyed)
+		return UINT64_MAX;
+	return from_us + (c->first_srtp_us ? DTLS_LINGER_US : DTLS_LINGER_SILENT_US);
 }
 
 static uint64_t deadline_us(const struct conn *c)
@@ -294,12 +298,32 @@ static uint64_t deadline_us(const struct conn *c)
 	case CONN_CHECKED:
 		return c->created_us + CONN_CONNECT_US;
 	case CONN_UP:
-		return consent_end_us(c);
+		return wheel_coarse_us(consent_end_us(c));
 	case CONN_SUSPENDED:
 		return c->suspended_us + CONN_GONE_US;
 	default:
 		return UINT64_MAX;
 	}
+}
+
+static uint64_t next_due_us(const struct conn *c)
+{
+	uint64_t due_us[] = { paths_next_us(c), deadline_us(c), linger_end_us(c) };
+	uint64_t next_us = UINT64_MAX;
+
+	for (size_t i = 0; i < ARRAY_LEN(due_us); i++)
+		if (due_us[i] < next_us)
+			next_us = due_us[i];
+	return next_us;
+}
+
+void conn_calm(struct conn *c, uint64_t now_us)
+{
+	uint64_t next_us = next_due_us(c);
+
+	/* What is due now stays due: the hot path may have noted something. */
+	if (!c->closed && c->timer.due_us > now_us && next_us != UINT64_MAX)
+		wheel_arm(c->t->wheel, &c->timer, next_us);
 }
 
 /* What the hot path has noted since: SRTP from another path, or while suspended. */
@@ -323,7 +347,7 @@ static void take_notes(struct conn *c, uint64_t now_us)
 static void on_timer(struct timer *timer, uint64_t now_us)
 {
 	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
-	uint64_t next_us, at_us;
+	uint64_t next_us;
 
 	mem_ref(c);
 	take_notes(c, now_us);
@@ -334,13 +358,8 @@ static void on_timer(struct timer *timer, uint64_t now_us)
 		goto out;
 	if (linger_end_us(c) <= now_us)
 		dtls_close(c);
-	next_us = paths_run(c, now_us);
-	at_us = deadline_us(c);
-	if (at_us < next_us)
-		next_us = at_us;
-	at_us = linger_end_us(c);
-	if (at_us < next_us)
-		next_us = at_us;
+	paths_run(c, now_us);
+	next_us = next_due_us(c);
 	if (next_us != UINT64_MAX)
 		conn_wake(c, next_us);
 out:

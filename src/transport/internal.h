@@ -43,6 +43,9 @@ enum {
 #define CONN_UNANSWERED_US (30 * 1000000ULL)
 /* The browser may repeat its Finished until it has ours. */
 #define DTLS_LINGER_US (10 * 1000000ULL)
+/* A page gives up on a connection in 12 s (session.js), browsers repeat a flight for less
+ * than 40. */
+#define DTLS_LINGER_SILENT_US (40 * 1000000ULL)
 
 /* One generation of ICE credentials, in one block. */
 struct cred {
@@ -147,6 +150,8 @@ void conn_on_check(struct conn *c, struct path *p, struct cred *cred, bool nomin
 void conn_on_handshake(struct conn *c, uint64_t now_us);
 void conn_wake(struct conn *c,
 	       uint64_t at_us); /* runs its timer at `at_us` if not before */
+/* Deadlines have moved away: its timer runs when the first of them is. */
+void conn_calm(struct conn *c, uint64_t now_us);
 void conn_notify_moved(struct conn *c, uint64_t now_us);
 
 /* ---- paths.c ----------------------------------------------------------------------- */
@@ -162,8 +167,9 @@ void path_probe(struct path *p, uint64_t now_us);
 void path_answered(struct path *p, struct check *check, uint64_t now_us);
 /* The path's wish to be the one in use may be due. */
 void path_consider(struct path *p, uint64_t now_us);
-/* Own checks; returns when to come again, UINT64_MAX never. */
-uint64_t paths_run(struct conn *c, uint64_t now_us);
+/* Own checks that are due; when the next one is, UINT64_MAX never. */
+void paths_run(struct conn *c, uint64_t now_us);
+uint64_t paths_next_us(const struct conn *c);
 void paths_restart(struct conn *c);
 
 /* ---- ice_lite.c -------------------------------------------------------------------- */

@@ -132,8 +132,8 @@ void path_probe(struct path *p, uint64_t now_us)
 static uint64_t next_periodic(uint64_t now_us)
 {
 	/* Jitter of ±1/8, so that 500 people don't meet. */
-	return now_us + CONN_OWN_CHECK_US * 7 / 8 +
-	       random_u32() % (CONN_OWN_CHECK_US / 4);
+	return wheel_coarse_us(now_us + CONN_OWN_CHECK_US * 7 / 8 +
+			       random_u32() % (CONN_OWN_CHECK_US / 4));
 }
 
 static void path_run(struct path *p, uint64_t now_us)
@@ -162,19 +162,24 @@ static void path_run(struct path *p, uint64_t now_us)
 	}
 }
 
-uint64_t paths_run(struct conn *c, uint64_t now_us)
+void paths_run(struct conn *c, uint64_t now_us)
 {
-	uint64_t next_us = UINT64_MAX;
-	unsigned i;
-
-	for (i = 0; i < PATHS_MAX; i++) {
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
 		struct path *p = &c->paths[i];
 
-		if (!p->used || !p->check_due_us)
-			continue;
-		if (p->check_due_us <= now_us)
+		if (p->used && p->check_due_us && p->check_due_us <= now_us)
 			path_run(p, now_us);
-		if (p->check_due_us && p->check_due_us < next_us)
+	}
+}
+
+uint64_t paths_next_us(const struct conn *c)
+{
+	uint64_t next_us = UINT64_MAX;
+
+	for (unsigned i = 0; i < PATHS_MAX; i++) {
+		const struct path *p = &c->paths[i];
+
+		if (p->used && p->check_due_us && p->check_due_us < next_us)
 			next_us = p->check_due_us;
 	}
 	return next_us;
@@ -206,7 +211,7 @@ void path_answered(struct path *p, struct check *check, uint64_t now_us)
 	if (p == c->cur) {
 		note_rtt(c, took_us);
 		p->check_due_us = next_periodic(now_us);
-		conn_wake(c, p->check_due_us);
+		conn_calm(c, now_us);
 		if (c->state == CONN_SUSPENDED)
 			conn_set_state(c, CONN_UP, now_us);
 		return;

@@ -2,6 +2,8 @@
 /* See crowd.h. */
 #include "crowd.h"
 
+#include <palabre/wire.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -10,7 +12,13 @@
 
 #include "limit.h"
 
-enum { AUDIO_PT = 111, VIDEO_PT = 96, KEY_EVERY = 25, SECTIONS = 8 };
+enum {
+	AUDIO_PT = 111,
+	VIDEO_PT = 96,
+	KEY_EVERY = 25,
+	SECTIONS = 8,
+	REPORT_TICKS = 1000000 / MIX_TICK_US
+};
 
 static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
@@ -155,6 +163,25 @@ static void media(struct crowd *c, unsigned tick)
 	}
 }
 
+/* What a browser reports while it receives: once a second. */
+static void send_report(struct crowd_person *p)
+{
+	uint8_t buf[256];
+	struct rtcp_block block = { .ssrc = client_slot_ssrc(p->client,
+							     p->sends ? 2 : 0) };
+	struct wr w;
+
+	wr_init(&w, buf, sizeof buf - 64);
+	rtcp_put_rr(&w, p->audio_ssrc, &block, 1);
+	(void)client_send_rtcp(p->client, buf, wr_len(&w));
+}
+
+static void reports(struct crowd *c, unsigned tick)
+{
+	for (unsigned i = tick % REPORT_TICKS; i < c->count; i += REPORT_TICKS)
+		send_report(&c->people[i]);
+}
+
 static void poll_all(struct crowd *c, uint64_t now_us)
 {
 	while (client_hub_poll(c->hub, 256, now_us) == 256)
@@ -178,8 +205,10 @@ void crowd_run(struct crowd *c, uint64_t us, bool with_media)
 		struct pollfd fd = { client_hub_fd(c->hub), POLLIN, 0 };
 
 		if (now_us >= tick_us) {
-			if (with_media)
+			if (with_media) {
 				media(c, tick);
+				reports(c, tick);
+			}
 			if (tick++ % 50 == 0)
 				drain_events(c);
 			tick_us += MIX_TICK_US;
