@@ -23,8 +23,40 @@ static void switch_slot(struct leg *leg, struct leg_slot *slot, struct leg_sourc
 	slot->epoch = src->epoch;
 	slot->report_now = true;
 	slot->silence_left = 0;
-	STAT_INC(slot_switch);
 	(void)leg;
+}
+
+/* False when the slot's segment does not take the packet. */
+static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_out *out)
+{
+	struct legs *l = leg->all;
+	struct out_item *item;
+
+	if (l->out_count == OUT_QUEUE)
+		legs_drain(l);
+	if (rtp_slot_map(&leg->slots[index].rtp, p, out, false))
+		return false;
+	item = &l->out[l->out_count++];
+	item->leg = leg;
+	item->slot = (uint8_t)index;
+	item->pkt = pkt_ref(p);
+	item->out = *out;
+	return true;
+}
+
+/* The slot began with a packet that came late: what has passed since follows at once, or
+ * the receiver would see a gap and have to ask for all of it. */
+static void catch_up(struct leg *leg, unsigned index, const struct leg_source *src,
+		     uint64_t first)
+{
+	struct rtp_out out;
+
+	for (uint64_t seq = first + 1; seq <= src->recv.highest; seq++) {
+		struct pkt *p = rtp_store_get(&src->store, seq);
+
+		if (p)
+			(void)enqueue(leg, index, p, &out);
+	}
 }
 
 static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
@@ -34,26 +66,19 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 	struct legs *l = leg->all;
 	struct leg_slot *slot = &leg->slots[index];
 	struct leg_source *src = relay_stream_owner(st);
-	struct out_item *item;
+	struct rtp_out out;
 
-	if (l->out_count == OUT_QUEUE)
-		legs_drain(l);
 	if (first || slot->epoch != src->epoch) {
 		switch_slot(leg, slot, src, relay_stream_id(st), p);
 		leg_feedback_at(leg, now_us);
 	}
-	item = &l->out[l->out_count];
-	if (!slot->rtp.segment_count || rtp_slot_map(&slot->rtp, p, &item->out, false))
+	if (!slot->rtp.segment_count || !enqueue(leg, index, p, &out) || !first)
 		return;
-	if (first) {
-		slot->state.stream = relay_stream_id(st);
-		slot->state.ts = (uint32_t)item->out.ts64;
-		l->ops->changed(l->arg, leg);
-	}
-	item->leg = leg;
-	item->slot = (uint8_t)index;
-	item->pkt = pkt_ref(p);
-	l->out_count++;
+	slot->state.stream = relay_stream_id(st);
+	slot->state.ts = (uint32_t)out.ts64;
+	l->ops->changed(l->arg, leg);
+	if (!slot->plan->sec.audio)
+		catch_up(leg, index, src, p->rtp.seq64);
 }
 
 static bool accepts(void *owner, unsigned index, const struct relay_stream *st)

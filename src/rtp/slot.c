@@ -343,7 +343,6 @@ int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp
 		return n;
 	put_be16(buf + *header_len, (uint16_t)out->seq64);
 	*index64 = s->rtx_seq++;
-	STAT_INC(rtx_tx);
 	return n;
 }
 
@@ -435,7 +434,6 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 	if (!found || !found->stream)
 		return -ENOENT;
 	if (!resend_allowed(s, now_us)) {
-		STAT_INC(nack_limit);
 		return -EAGAIN;
 	}
 	*seg = found;

@@ -9,7 +9,9 @@ import { Server } from './lib/server.mjs';
 
 const SWITCHES = 100;
 const GAP_MS = 250; // below the limit of 50 messages in 10 s
-const SMALL = { width: 320, height: 240, fps: 15, tone: false, viewport: { width: 700, height: 500 } };
+// The rate of a camera: a loss is found out by the next packet, and at half the rate two lost in a row
+// are a freeze before anybody can know.
+const SMALL = { width: 160, height: 120, fps: 30, tone: false, viewport: { width: 560, height: 420 } };
 
 await scenario('switches', async () => {
 	const net = new Net();

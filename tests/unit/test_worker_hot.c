@@ -7,27 +7,16 @@
  * not (libsrtp2's NSS does allocate for each packet it *opens*; that is printed, per
  * packet received).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "worker_rig.h"
 
 #include <dlfcn.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 
-#include <client.h>
-#include <palabre/crypto.h>
-#include <palabre/worker.h>
-
-enum { RECEIVERS = 100, FORWARDED = 1000000, PORT = 18090, BURST = 64 };
+enum { RECEIVERS = 100, FORWARDED = 1000000, BURST = 64, SSRC = 4242 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -137,104 +126,6 @@ void __wrap_log_write(enum log_level level, const char *event, const char *fmt, 
 		atomic_fetch_add(&own_log, 1);
 }
 
-struct scene {
-	struct worker *worker;
-	struct cert *cert;
-	struct client_hub *hub;
-	struct client *people[RECEIVERS + 1];
-	uint32_t ssrc;
-};
-
-static void await_created(struct worker *w)
-{
-	struct worker_event ev;
-
-	for (unsigned i = 0; i < 2000; i++) {
-		worker_event_clear(w);
-		while (worker_event_next(w, &ev)) {
-			if (ev.type == WORKER_CREATED) {
-				assert_int_equal(ev.error, 0);
-				return;
-			}
-		}
-		poll(NULL, 0, 1);
-	}
-	fail_msg("the worker did not answer");
-}
-
-static void join(struct scene *s, unsigned i)
-{
-	static char offer[32 * 1024];
-	struct client_section sections[4];
-	unsigned n = 0;
-	char ufrag[WORKER_UFRAG_BYTES + 1], pwd[WORKER_PWD_BYTES + 1], why[200] = "";
-	struct nego_candidate candidate = {
-		.addr = { .ip = { 127, 0, 0, 1 }, .port = PORT, .family = 4 }
-	};
-	struct nego_policy policy = { .audio_slots_max = 3,
-				      .local_ufrag = ufrag,
-				      .local_pwd = pwd,
-				      .fingerprint = s->cert->fingerprint,
-				      .candidate_count = 1,
-				      .candidates = &candidate };
-	struct nego_plan *plan = calloc(1, sizeof *plan);
-	struct arena *arena = arena_create(SDP_BYTES_MAX * 4);
-	struct text answer = { 0 };
-	struct sdp *sdp;
-	const char *bad;
-	int len;
-
-	if (i == 0)
-		sections[n++] = (struct client_section) { .send = true, .ssrc = s->ssrc };
-	for (unsigned k = 0; k < 3; k++)
-		sections[n++] = (struct client_section) { 0 };
-	struct client_params params = {
-		.cert = s->cert, .hub = s->hub, .section_count = n, .sections = sections
-	};
-
-	s->people[i] = client_create(&params, clock_now_us());
-	assert_non_null(s->people[i]);
-	len = client_offer(s->people[i], offer, sizeof offer);
-	assert_true(len > 0);
-	worker_credentials(s->worker, ufrag, pwd);
-	policy.may_send[STREAM_MIC] = i == 0;
-	assert_int_equal(sdp_parse(arena, offer, (size_t)len, &sdp, &bad), 0);
-	assert_int_equal(nego_answer(sdp, &policy, plan, &answer, why, sizeof why), 0);
-	assert_int_equal(worker_leg_create(s->worker, i + 1, 7, i + 1, plan), 0);
-	await_created(s->worker);
-	if (i == 0)
-		assert_int_equal(worker_leg_media(s->worker, 1, STREAM_MIC, true), 0);
-	assert_int_equal(client_answer(s->people[i], answer.s, clock_now_us()), 0);
-	text_free(&answer);
-	arena_destroy(arena);
-	free(plan);
-}
-
-static void poll_people(struct scene *s)
-{
-	uint64_t now_us = clock_now_us();
-
-	while (client_hub_poll(s->hub, 256, now_us) == 256)
-		;
-	for (unsigned i = 0; i <= RECEIVERS; i++)
-		client_poll(s->people[i], now_us);
-}
-
-static void connect_people(struct scene *s)
-{
-	for (unsigned turn = 0; turn < 5000; turn++) {
-		unsigned up = 0;
-
-		poll_people(s);
-		for (unsigned i = 0; i <= RECEIVERS; i++)
-			up += client_up(s->people[i]);
-		if (up == RECEIVERS + 1)
-			return;
-		poll(NULL, 0, 2);
-	}
-	fail_msg("not everybody connected");
-}
-
 static void send_burst(struct scene *s, uint16_t *seq)
 {
 	for (unsigned i = 0; i < BURST; i++) {
@@ -242,7 +133,7 @@ static void send_burst(struct scene *s, uint16_t *seq)
 
 		put_be16(buf + 2, *seq);
 		put_be32(buf + 4, (uint32_t)*seq * 960);
-		put_be32(buf + 8, s->ssrc);
+		put_be32(buf + 8, SSRC);
 		buf[12] = 0x78;
 		(*seq)++;
 		assert_int_equal(client_send_rtp(s->people[0], buf, 92), 0);
@@ -257,25 +148,20 @@ static unsigned long forwarded(struct scene *s)
 
 static void a_million_packets(void **state)
 {
-	struct worker_config config = { .pool_pkts = 4096,
-					.tcp_queue_ms = 500,
-					.bind_count = 1 };
-	struct scene s = { .cert = cert_create(),
-			   .hub = client_hub_create(2),
-			   .ssrc = 4242 };
+	static const struct client_section sections[] = {
+		{ .send = true, .ssrc = SSRC }, { 0 }, { 0 }, { 0 }
+	};
+	struct scene s;
 	unsigned long before, want = SANITIZED ? 20000 : FORWARDED, rx;
 	uint64_t end_us;
-	char why[200] = "";
 	uint16_t seq = 1;
 
 	(void)state;
-	config.cert = s.cert;
-	config.bind[0] =
-		(struct addr) { .ip = { 127, 0, 0, 1 }, .port = PORT, .family = 4 };
-	assert_int_equal(worker_start(&s.worker, &config, why, sizeof why), 0);
-	for (unsigned i = 0; i <= RECEIVERS; i++)
-		join(&s, i);
-	connect_people(&s);
+	scene_open(&s, 2);
+	scene_join(&s, sections, 4, NULL);
+	for (unsigned i = 0; i < RECEIVERS; i++)
+		scene_join(&s, sections + 1, 3, NULL);
+	scene_connect(&s);
 	/* The first packets make the streams known; then count. */
 	send_burst(&s, &seq);
 	poll(NULL, 0, 300);
@@ -289,7 +175,7 @@ static void a_million_packets(void **state)
 		send_burst(&s, &seq);
 		poll(NULL, 0, 1);
 		if (i % 64 == 0)
-			poll_people(&s);
+			scene_poll(&s);
 	}
 	rx = received;
 	print_message("forwarded %lu, received %lu in %lu batches; own: alloc %lu lock "
@@ -308,11 +194,7 @@ static void a_million_packets(void **state)
 	/* Whatever libsrtp2 does when it opens a packet, nothing of it is done per packet
 	 * forwarded. */
 	assert_true(lib_alloc < 40 * rx);
-	worker_stop(s.worker);
-	for (unsigned i = 0; i <= RECEIVERS; i++)
-		client_destroy(s.people[i]);
-	client_hub_destroy(s.hub);
-	mem_unref(s.cert);
+	scene_close(&s);
 }
 
 int main(void)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A picture slot that changes to another camera, on real sockets. */
+#include "worker_rig.h"
+
+enum { FIRST = 1000, SECOND = 2000, VIDEO_PT = 96, MARK = 17, SEEN_MAX = 64 };
+
+/* What the viewer has got, in the order of arrival. */
+static struct {
+	unsigned count;
+	uint16_t seq[SEEN_MAX];
+	uint8_t mark[SEEN_MAX];
+} seen;
+
+static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
+{
+	(void)arg;
+	(void)now_us;
+	if (len <= 12 + 5 || seen.count == SEEN_MAX)
+		return;
+	seen.seq[seen.count] = get_be16(data + 2);
+	seen.mark[seen.count++] = data[MARK];
+}
+
+/* One VP8 packet: first of its frame or not, of a key frame or not, with a mark to know it
+ * by. */
+static void send_video(struct client *c, uint32_t ssrc, uint16_t seq, uint16_t frame,
+		       bool start, bool key, uint8_t mark)
+{
+	uint8_t buf[200] = { 0x80, VIDEO_PT };
+
+	put_be16(buf + 2, seq);
+	put_be32(buf + 4, frame * 3000u);
+	put_be32(buf + 8, ssrc);
+	buf[12] = start ? 0x90 : 0x80; /* X, S */
+	buf[13] = 0x80;		       /* I */
+	put_be16(buf + 14, (uint16_t)(0x8000 | frame));
+	buf[16] = start && key ? 0 : 1; /* P */
+	buf[MARK] = mark;
+	assert_int_equal(client_send_rtp(c, buf, 120), 0);
+}
+
+static void run(struct scene *s, unsigned ms)
+{
+	for (unsigned i = 0; i < ms; i++) {
+		scene_poll(s);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void await_seen(struct scene *s, unsigned count)
+{
+	for (unsigned i = 0; i < 2000 && seen.count < count; i++)
+		run(s, 1);
+	assert_int_equal(seen.count, count);
+}
+
+/* The first packet of the key frame comes after the rest of it and the frame behind: the
+ * slot begins with it, and the rest follows without having been asked for. */
+static void late_key_frame(void **state)
+{
+	static const struct client_section
+		first[] = { { .send = true, .video = true, .ssrc = FIRST } },
+		second[] = { { .send = true, .video = true, .ssrc = SECOND } },
+		viewer[] = { { .video = true } };
+	struct client_params params = { .on_rtp = on_rtp };
+	struct relay_view view = { .stream = leg_stream_id(1, STREAM_CAMERA),
+				   .width = 640,
+				   .height = 480 };
+	static const uint8_t want[] = { 1, 2, 20, 21, 22, 23, 24 };
+	struct client *a, *b;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 3);
+	a = scene_join(&s, first, 1, NULL);
+	b = scene_join(&s, second, 1, NULL);
+	scene_join(&s, viewer, 1, &params);
+	scene_connect(&s);
+	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
+	run(&s, 20);
+	send_video(b, SECOND, 70, 1, true, true, 0); /* nobody watches yet */
+	send_video(a, FIRST, 7, 1, true, true, 1);
+	await_seen(&s, 1);
+	view.stream = leg_stream_id(2, STREAM_CAMERA);
+	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
+	run(&s, 20);
+	send_video(a, FIRST, 8, 2, true, false, 2); /* goes on until then */
+	await_seen(&s, 2);
+	send_video(b, SECOND, 71, 2, true, false, 9); /* no place to begin */
+	send_video(b, SECOND, 73, 3, false, true, 21);
+	send_video(b, SECOND, 74, 3, false, true, 22);
+	send_video(b, SECOND, 75, 4, true, false, 23);
+	run(&s, 20);
+	assert_int_equal(seen.count, 2);
+	send_video(b, SECOND, 72, 3, true, true, 20);
+	await_seen(&s, 6);
+	send_video(b, SECOND, 76, 5, true, false, 24);
+	await_seen(&s, 7);
+	assert_memory_equal(seen.mark, want, sizeof want);
+	for (unsigned i = 1; i < seen.count; i++)
+		assert_int_equal((uint16_t)(seen.seq[i] - seen.seq[i - 1]), 1);
+	scene_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(late_key_frame) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
