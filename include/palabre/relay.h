@@ -60,10 +60,10 @@ struct relay_stream_ops {
 	/* A slot waits for a key frame of this stream. The owner throttles and repeats
 	 * until relay_stream_packet brings one. */
 	void (*want_key)(void *owner, struct relay_stream *st, uint64_t now_us);
-	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. A
-	 * microphone must go on sending all the same, or it can't be noticed. Not told
-	 * when the stream is destroyed (told from relay_tick after a calm of 2 s when it
-	 * becomes false; at once when true). */
+	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. Sound is
+	 * wanted for good from the first taking on: who isn't heard could not be noticed. Not
+	 * told when the stream is destroyed (told from relay_tick after a calm of 2 s when
+	 * it becomes false; at once when true). */
 	void (*wanted)(void *owner, struct relay_stream *st, bool wanted,
 		       uint64_t now_us);
 };

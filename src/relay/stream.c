@@ -24,7 +24,7 @@ void stream_take(struct relay_stream *st, uint64_t now_us)
 
 void stream_release(struct relay_stream *st, uint64_t now_us)
 {
-	if (!st->wanted || st->carriers || st->waiters || st->calm_link.at)
+	if (st->audio || !st->wanted || st->carriers || st->waiters || st->calm_link.at)
 		return;
 	st->calm_us = now_us + CALM_US;
 	link_add(&st->room->calming, &st->calm_link);

@@ -225,6 +225,25 @@ static void test_small_room(void **state)
 	assert_int_equal(who[1].firsts, 4);
 }
 
+/* Who has lost their lane is not told to stop sending: they could never win one again. */
+static void test_sound_goes_on(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		join(i, 3, 0, true, false);
+	for (unsigned i = 1; i < 6; i++) {
+		talk(who[i].mic, 2500);
+		assert_true(hears(0, 10 + i));
+	}
+	assert_false(hears(0, 11));
+	now += 3000000;
+	relay_tick(R, now);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(src[10 + i].unwants, 0);
+	talk(who[1].mic, 400);
+	assert_true(hears(0, 11));
+}
+
 static void test_fewer_slots(void **state)
 {
 	(void)state;
@@ -639,6 +658,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_small_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sound_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fewer_slots, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_video_waits_for_key, setup,
 						teardown),

@@ -129,9 +129,25 @@ export function pageInit(o) {
 	}
 
 	/* ---- the sound: a tone of the person, on and off by __test.tone(bool). In syllables: who
-	   hums without a pause is noise to a voice detector, and rightly so. */
+	   hums without a pause is noise to a voice detector, and rightly so. The audio thread makes
+	   them: with a dozen pages on two cores, a timer of the page may be late by seconds. */
 
-	const LOUD = 0.25, BETWEEN = 0.002, SYLLABLE_MS = 400, PAUSE_MS = 90, RAMP_S = 0.012;
+	const LOUD = 0.25, BETWEEN = 0.002, SYLLABLE_S = 0.4, PAUSE_S = 0.09, RAMP_S = 0.012;
+
+	function syllables(context) {
+		const rate = context.sampleRate;
+		const shape = context.createBuffer(1, Math.round(SYLLABLE_S * rate), rate);
+		const data = shape.getChannelData(0);
+		const smooth = (s) => Math.min(1, Math.max(0, s / RAMP_S)); // 0 … 1 in RAMP_S
+		for (let i = 0; i < data.length; i++)
+			data[i] = BETWEEN + (LOUD - BETWEEN) *
+				Math.min(smooth(i / rate), smooth(SYLLABLE_S - PAUSE_S - i / rate));
+		const source = context.createBufferSource();
+		source.buffer = shape;
+		source.loop = true;
+		source.start();
+		return source;
+	}
 
 	function sound() {
 		if (t.audio)
@@ -140,20 +156,16 @@ export function pageInit(o) {
 		const gain = context.createGain();
 		const tone = context.createOscillator();
 		tone.frequency.value = TONE_HZ(o.index);
-		gain.gain.value = 0;
-		tone.connect(gain);
 		tone.start();
-		t.speaking = o.tone ?? true;
-		const to = (level) => gain.gain.setTargetAtTime(level, context.currentTime, RAMP_S);
 		if (o.flash) {
+			tone.connect(gain);
 			startFlashes(context, gain);
 		} else {
-			setInterval(() => {
-				if (!t.speaking)
-					return;
-				to(LOUD);
-				setTimeout(() => to(t.speaking ? BETWEEN : 0), SYLLABLE_MS - PAUSE_MS);
-			}, SYLLABLE_MS);
+			const voice = context.createGain();
+			voice.gain.value = 0;
+			syllables(context).connect(voice.gain);
+			tone.connect(voice).connect(gain);
+			gain.gain.value = (o.tone ?? true) ? 1 : 0;
 		}
 		t.audio = { context, gain };
 		return t.audio;
@@ -183,8 +195,7 @@ export function pageInit(o) {
 
 	t.tone = (on) => {
 		const { context, gain } = sound();
-		t.speaking = on;
-		gain.gain.setTargetAtTime(on ? LOUD : 0, context.currentTime, RAMP_S);
+		gain.gain.setTargetAtTime(on ? 1 : 0, context.currentTime, RAMP_S);
 		return context.state;
 	};
 
