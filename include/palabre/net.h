@@ -131,6 +131,11 @@ void http_route(struct http_server *s, const char *method, const char *pattern,
 const char *http_method(const struct http_request *rq);
 const char *http_path(const struct http_request *rq); /* decoded, without query */
 const char *http_segment(const struct http_request *rq, unsigned i); /* "" if none */
+/* The first value of `name` in the query, decoded as forms are ('+' is a space). -ENOENT absent;
+ * -EBADMSG malformed, control characters, not UTF-8; -ENOBUFS longer than cap - 1. `out` is
+ * then undefined. */
+int http_query(const struct http_request *rq, const char *name, char *out,
+	       size_t cap) MUST_CHECK;
 /* Case-insensitive; NULL if absent. */
 const char *http_header(const struct http_request *rq, const char *name);
 /* Body, inflated if it came with Content-Encoding: gzip or deflate (bounded). */

@@ -193,6 +193,24 @@ static void put_accepted(struct text *t, const struct nego_policy *policy,
 		put_slot(t, &plan->slots[v->index]);
 }
 
+/* RFC 8840 §4.4; RFC 9725 §4.3.3 wants the section that stands for the bundle. */
+void nego_write_fragment(const struct nego_plan *plan, const struct nego_policy *policy,
+			 struct text *t)
+{
+	const struct nego_section *sec = &plan->sources[0].sec;
+	unsigned i;
+
+	text_add(t, "a=ice-lite\r\na=group:BUNDLE");
+	for (i = 0; i < plan->source_count; i++)
+		text_add(t, " %s", plan->sources[i].sec.mid);
+	text_add(t,
+		 "\r\nm=%s 9 UDP/TLS/RTP/SAVPF %u\r\na=mid:%s\r\n"
+		 "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n",
+		 sec->audio ? "audio" : "video", sec->codecs[0].pt, sec->mid,
+		 plan->local_ufrag, plan->local_pwd);
+	put_candidates(t, policy);
+}
+
 void nego_write(const struct sdp *offer, const struct nego_policy *policy,
 		const struct nego_plan *plan, const struct verdict *verdicts,
 		unsigned version, struct text *t)

@@ -183,6 +183,31 @@ static void test_fragment(void **state)
 	assert_string_equal(pwd, "cSAnf/mQjMqiRm0Xgc+WX08B1zb6wfGW");
 }
 
+static void test_write_fragment(void **state)
+{
+	char ufrag[SDP_TEXT_MAX + 1], pwd[SDP_TEXT_MAX + 1];
+	struct text t = { 0 };
+	struct fixture f;
+
+	(void)state;
+	load_offer(&f, "whip-gstreamer");
+	f.policy.whip = true;
+	answer_ok(&f);
+	f.policy.candidate_count = 1;
+	nego_write_fragment(&f.plan, &f.policy, &t);
+	assert_string_equal(t.s,
+			    "a=ice-lite\r\na=group:BUNDLE video0 audio1\r\n"
+			    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:video0\r\n"
+			    "a=ice-ufrag:srvufrag\r\n"
+			    "a=ice-pwd:srvpassword0123456789abc\r\n"
+			    "a=candidate:1 1 udp 2130706431 192.0.2.1 4433 typ host\r\n"
+			    "a=end-of-candidates\r\n");
+	assert_int_equal(nego_read_fragment(t.s, t.len, ufrag, pwd), 0);
+	assert_string_equal(ufrag, "srvufrag");
+	text_free(&t);
+	unload(&f);
+}
+
 static void test_match(void **state)
 {
 	struct nego_section sec = {
@@ -236,6 +261,7 @@ int main(void)
 		cmocka_unit_test(test_restart_refused),
 		cmocka_unit_test(test_restart_sections),
 		cmocka_unit_test(test_fragment),
+		cmocka_unit_test(test_write_fragment),
 		cmocka_unit_test(test_match),
 	};
 

@@ -452,6 +452,45 @@ static void test_bad_paths(void **state)
 	}
 }
 
+static void test_query(void **state)
+{
+	static const struct {
+		const char *target;
+		int err;
+		const char *value;
+	} cases[] = {
+		{ "/?name=Asya", 0, "Asya" },
+		{ "/?name=Person%2009", 0, "Person 09" },
+		{ "/?a=1&name=J+%C3%A9+%2b&name=no#name=no", 0, "J é +" },
+		{ "/?name=", 0, "" },
+		{ "/?name=12345678901", 0, "12345678901" },
+		{ "/?name=123456789012", -ENOBUFS, NULL },
+		{ "/", -ENOENT, NULL },
+		{ "/name=a", -ENOENT, NULL },
+		{ "/?name", -ENOENT, NULL },
+		{ "/?names=a&nam=b&&=c", -ENOENT, NULL },
+		{ "/#?name=a", -ENOENT, NULL },
+		{ "/?x#&name=a", -ENOENT, NULL },
+		{ "/?name=%", -EBADMSG, NULL },
+		{ "/?name=%4&b", -EBADMSG, NULL },
+		{ "/?name=a%00b", -EBADMSG, NULL },
+		{ "/?name=%0a", -EBADMSG, NULL },
+		{ "/?name=%ff", -EBADMSG, NULL },
+	};
+	char value[12];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		int err = http_query_decode(cases[i].target, "name", value, sizeof value);
+
+		if (err != cases[i].err)
+			fail_msg("%s: %d", cases[i].target, err);
+		if (!err)
+			assert_string_equal(value, cases[i].value);
+	}
+}
+
 static char *repeat(const char *before, const char *what, size_t times, const char *after)
 {
 	char *s = malloc(strlen(before) + strlen(what) * times + strlen(after) + 1);
@@ -677,6 +716,7 @@ int main(void)
 		TEST(test_inflate_bad),
 		TEST(test_malformed),
 		TEST(test_bad_paths),
+		cmocka_unit_test(test_query),
 		TEST(test_limits),
 		TEST(test_full_body),
 		TEST(test_slow_request),
