@@ -144,6 +144,8 @@ const struct addr *http_peer(const struct http_request *rq);
 bool http_is_tls(const struct http_request *rq);
 /* Response headers; values must be free of CR and LF (checked). */
 void http_set_header(struct http_request *rq, const char *name, const char *value);
+/* The connection ends with the answer: the client's next request opens a new one. */
+void http_set_close(struct http_request *rq);
 /* Sends and finishes; body copied. Later calls do nothing. A client that has gone away is fine. */
 void http_reply(struct http_request *rq, int status, const char *type, const void *body,
 		size_t len);
