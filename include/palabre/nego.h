@@ -71,6 +71,7 @@ struct nego_plan {
 	char remote_ufrag[SDP_TEXT_MAX + 1], remote_pwd[SDP_TEXT_MAX + 1];
 	uint8_t remote_fingerprint[32]; /* SHA-256 */
 	bool dtls_client;		/* we connect (a=setup:active in the answer) */
+	unsigned restarts;		/* of ICE so far */
 	unsigned source_count, slot_count;
 	struct nego_source sources[NEGO_SOURCES_MAX];
 	struct nego_slot slots[NEGO_SLOTS_MAX]; /* audio first, in the offer's order */

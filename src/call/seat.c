@@ -213,6 +213,7 @@ int call_restart_fragment(struct seat *s, const char *fragment, size_t len, bool
 	memcpy(plan->local_pwd, f.pwd, sizeof f.pwd);
 	memcpy(plan->remote_ufrag, ufrag, sizeof ufrag);
 	memcpy(plan->remote_pwd, pwd, sizeof pwd);
+	plan->restarts++;
 	nego_write_fragment(plan, &f.policy, answer);
 	return restart(s, why);
 }

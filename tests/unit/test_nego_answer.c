@@ -177,9 +177,9 @@ static void test_candidates(void **state)
 	load_offer(&f, "chromium-audio");
 	answer_ok(&f);
 	assert_non_null(strstr(
-		f.answer.s, "a=candidate:1 1 udp 2130706431 192.0.2.1 4433 typ host\r\n"
-			    "a=candidate:2 1 udp 2130706175 2001:db8::1 4433 typ host\r\n"
-			    "a=candidate:3 1 tcp 1520434687 192.0.2.1 4433 typ host "
+		f.answer.s, "a=candidate:1 1 udp 855638015 192.0.2.1 4433 typ host\r\n"
+			    "a=candidate:2 1 udp 855637759 2001:db8::1 4433 typ host\r\n"
+			    "a=candidate:3 1 tcp 178257407 192.0.2.1 4433 typ host "
 			    "tcptype passive\r\na=end-of-candidates\r\n"));
 	first = strstr(f.answer.s, "m=audio");
 	second = strstr(first + 1, "m=audio");
