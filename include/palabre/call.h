@@ -92,10 +92,10 @@ void call_join_forget(struct calls *cs, void *arg);
 /* ICE restart of the present leg: 0 and the answer (caller frees), or a refusal. */
 int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
 		 char **answer, struct refusal *why) MUST_CHECK;
-/* The same from a WHIP fragment; `ufrag`/`pwd` are filled with ours. */
-int call_restart_fragment(struct seat *s, const char *text, size_t len,
-			  char ufrag[WORKER_UFRAG_BYTES + 1],
-			  char pwd[WORKER_PWD_BYTES + 1], struct refusal *why) MUST_CHECK;
+/* The same from a WHIP fragment. One that only brings candidates is read over (an ICE-lite server
+ * needs none): 0, and no answer. */
+int call_restart_fragment(struct seat *s, const char *fragment, size_t len, bool loopback,
+			  struct text *answer, struct refusal *why) MUST_CHECK;
 void call_leave(struct seat *s, enum leave_reason reason);
 void call_media(struct seat *s, enum stream_kind kind, bool on);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,

@@ -71,6 +71,7 @@ struct nego_plan {
 	char remote_ufrag[SDP_TEXT_MAX + 1], remote_pwd[SDP_TEXT_MAX + 1];
 	uint8_t remote_fingerprint[32]; /* SHA-256 */
 	bool dtls_client;		/* we connect (a=setup:active in the answer) */
+	unsigned restarts;		/* of ICE so far */
 	unsigned source_count, slot_count;
 	struct nego_source sources[NEGO_SOURCES_MAX];
 	struct nego_slot slots[NEGO_SLOTS_MAX]; /* audio first, in the offer's order */
@@ -90,7 +91,7 @@ struct nego_policy {
 	/* Which section carries what, by mid, from the page's JSON; NULL: by order (first audio
 	 * = mic, first video = camera, second video = screen, second audio = screen's sound). */
 	const char *kind_mids[STREAM_KINDS];
-	bool whip; /* RFC 9725: no receiving sections expected */
+	bool whip; /* RFC 9725: every section must become a source */
 };
 
 /* Answers. On failure -EBADMSG (offer unusable: no ICE credentials, no SHA-256 fingerprint, no
@@ -117,6 +118,10 @@ int nego_restart(const struct sdp *offer, const struct nego_policy *policy,
 /* WHIP PATCH (RFC 8840 fragment): reads ufrag and pwd. -EBADMSG. */
 int nego_read_fragment(const char *text, size_t len, char ufrag[SDP_TEXT_MAX + 1],
 		       char pwd[SDP_TEXT_MAX + 1]) MUST_CHECK;
+
+/* And our answer to one that restarts ICE: the plan's local credentials, the policy's candidates. */
+void nego_write_fragment(const struct nego_plan *plan, const struct nego_policy *policy,
+			 struct text *t);
 
 /* The codec of `sec` that can carry a stream coded as `c` by another leg (H264: same profile and
  * packetization mode; VP9: same profile). NULL if this leg can't decode it. */

@@ -131,6 +131,11 @@ void http_route(struct http_server *s, const char *method, const char *pattern,
 const char *http_method(const struct http_request *rq);
 const char *http_path(const struct http_request *rq); /* decoded, without query */
 const char *http_segment(const struct http_request *rq, unsigned i); /* "" if none */
+/* The first value of `name` in the query, decoded as forms are ('+' is a space). -ENOENT absent;
+ * -EBADMSG malformed, control characters, not UTF-8; -ENOBUFS longer than cap - 1. `out` is
+ * then undefined. */
+int http_query(const struct http_request *rq, const char *name, char *out,
+	       size_t cap) MUST_CHECK;
 /* Case-insensitive; NULL if absent. */
 const char *http_header(const struct http_request *rq, const char *name);
 /* Body, inflated if it came with Content-Encoding: gzip or deflate (bounded). */
@@ -139,6 +144,8 @@ const struct addr *http_peer(const struct http_request *rq);
 bool http_is_tls(const struct http_request *rq);
 /* Response headers; values must be free of CR and LF (checked). */
 void http_set_header(struct http_request *rq, const char *name, const char *value);
+/* The connection ends with the answer: the client's next request opens a new one. */
+void http_set_close(struct http_request *rq);
 /* Sends and finishes; body copied. Later calls do nothing. A client that has gone away is fine. */
 void http_reply(struct http_request *rq, int status, const char *type, const void *body,
 		size_t len);

@@ -51,6 +51,9 @@ static json_t *read_body(struct http_request *rq)
 	const uint8_t *body = http_body(rq, &len);
 	json_t *j = json_read((const char *)body, len, err);
 
+	/* The page's next request may be that its way to us has changed. On a connection
+	 * kept from before it would go the dead way. */
+	http_set_close(rq);
 	if (!j)
 		http_reply_error(rq, 400, "bad-json", err);
 	return j;

@@ -223,6 +223,8 @@ static void on_message(struct session *s, const json_t *m)
 		on_hello(s, m);
 	else if (!s->seat)
 		bad_message(s, "Say hello first.");
+	else if (!strcmp(t, "ping"))
+		session_event(s, json_pack("{ss}", "t", "pong"));
 	else if (!strcmp(t, "media"))
 		on_media(s, m);
 	else if (!strcmp(t, "view"))

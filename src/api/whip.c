@@ -5,6 +5,7 @@
  */
 #include "api_private.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,10 @@ static void cors(struct http_request *rq)
 static bool has_type(const struct http_request *rq, const char *type)
 {
 	const char *given = http_header(rq, "Content-Type");
+	size_t len = strlen(type);
 
-	return given && !strncasecmp(given, type, strlen(type));
+	/* strchr() finds the end, too. */
+	return given && !strncasecmp(given, type, len) && strchr("; \t", given[len]);
 }
 
 static int identify(struct api *a, struct http_request *rq, struct identity *who)
@@ -41,44 +44,52 @@ static int identify(struct api *a, struct http_request *rq, struct identity *who
 					 "This token is for another room." };
 		err = -1;
 	}
+	if (err && why.status == 401)
+		http_set_header(rq, "WWW-Authenticate", "Bearer");
 	if (err)
 		reply_refusal(rq, &why);
 	return err;
 }
 
-struct publishing {
-	struct api *api;
-	struct http_request *rq;
-};
-
-static void etag_set(struct http_request *rq, const struct seat *s)
+static int name_take(struct http_request *rq, char out[PERSON_NAME_MAX + 1])
 {
-	char etag[NEGO_UFRAG_MAX + 3];
+	char name[PERSON_NAME_MAX + 1] = "WHIP";
+	int err = http_query(rq, "name", name, sizeof name);
 
-	snprintf(etag, sizeof etag, "\"%s\"",
-		 s->plan->remote_ufrag[0] ? s->plan->local_ufrag : "");
-	http_set_header(rq, "ETag", etag);
+	if ((!err || err == -ENOENT) && !person_name_check(name, out))
+		return 0;
+	http_reply_error(rq, 400, "bad-name",
+			 "A name (the query ?name=) has 1 to 64 characters, none of them "
+			 "control characters.");
+	return -EINVAL;
+}
+
+/* One for each ICE session, as our half of its credentials is. */
+enum { ETAG_MAX = NEGO_UFRAG_MAX + 3 };
+
+static const char *etag_of(const struct seat *s, char out[ETAG_MAX])
+{
+	snprintf(out, ETAG_MAX, "\"%s\"", s->plan->local_ufrag);
+	return out;
 }
 
 static void on_joined(void *arg, struct seat *s, const char *answer,
 		      const struct refusal *why)
 {
-	struct publishing *p = arg;
-	char location[ROOM_NAME_MAX + 48];
+	struct http_request *rq = arg;
+	char location[ROOM_NAME_MAX + 48], etag[ETAG_MAX];
 
-	cors(p->rq);
 	if (s) {
 		snprintf(location, sizeof location, "/whip/%s/%llx",
 			 room_name(call_room(s->call)), (unsigned long long)s->leg);
-		http_set_header(p->rq, "Location", location);
-		http_set_header(p->rq, "Accept-Patch", "application/trickle-ice-sdpfrag");
-		etag_set(p->rq, s);
-		http_reply(p->rq, 201, "application/sdp", answer, strlen(answer));
+		http_set_header(rq, "Location", location);
+		http_set_header(rq, "Accept-Patch", "application/trickle-ice-sdpfrag");
+		http_set_header(rq, "ETag", etag_of(s, etag));
+		http_reply(rq, 201, "application/sdp", answer, strlen(answer));
 	} else {
-		reply_refusal(p->rq, why);
+		reply_refusal(rq, why);
 	}
-	mem_unref(p->rq);
-	free(p);
+	mem_unref(rq);
 }
 
 static void publish(struct http_request *rq, void *arg)
@@ -86,38 +97,37 @@ static void publish(struct http_request *rq, void *arg)
 	struct api *a = arg;
 	struct identity who;
 	struct join_request jr = { 0 };
-	struct publishing *p;
 	size_t len;
 
+	cors(rq);
 	if (!join_allowed(a, rq))
 		return;
-	cors(rq);
 	if (!has_type(rq, "application/sdp")) {
 		http_reply_error(rq, 415, "not-supported",
 				 "WHIP wants Content-Type: application/sdp.");
 		return;
 	}
-	if (identify(a, rq, &who))
+	if (identify(a, rq, &who) || name_take(rq, who.name))
 		return;
-	p = calloc(1, sizeof *p);
-	if (a->closing || !p) {
-		free(p);
+	if (!role_may_send(who.role, STREAM_MIC)) {
+		http_reply_error(rq, 403, "not-allowed",
+				 "This link is for listening only. Ask the host for one "
+				 "to speak with.");
+		return;
+	}
+	if (a->closing) {
 		http_reply_error(rq, 503, "server-full",
 				 "The server is restarting; try again in a moment.");
 		return;
 	}
-	p->api = a;
-	p->rq = mem_ref(rq);
 	jr.room = who.room;
-	jr.name = "WHIP";
+	jr.name = who.name;
 	jr.role = who.role;
 	jr.offer = (const char *)http_body(rq, &len);
 	jr.offer_len = len;
 	jr.whip = true;
 	jr.loopback = peer_is_local(rq);
-	jr.media_given = true;
-	jr.media[STREAM_MIC] = jr.media[STREAM_CAMERA] = true;
-	call_join(a->calls, &jr, on_joined, p);
+	call_join(a->calls, &jr, on_joined, mem_ref(rq));
 }
 
 /* The publisher's seat: the leg's id in the path is a secret only its owner was told (and
@@ -137,16 +147,42 @@ static struct seat *seat_of(struct api *a, struct http_request *rq)
 	return NULL;
 }
 
+/* RFC 9725 §4.3.1: If-Match names the ICE session that the client believes in, or "*" (drafts
+ * wrote the quotes, too). */
+static bool match_allows(struct http_request *rq, const struct seat *s)
+{
+	const char *p = http_header(rq, "If-Match");
+	char etag[ETAG_MAX];
+	size_t len;
+
+	if (!p) {
+		http_reply_error(
+			rq, 428, "mismatch",
+			"PATCH wants If-Match: the ETag of the ICE session, or * "
+			"to restart it.");
+		return false;
+	}
+	etag_of(s, etag);
+	for (; *p; p += len) {
+		p += strspn(p, ", \t");
+		len = strcspn(p, ", \t");
+		if ((len == 1 && *p == '*') || (len == 3 && !strncmp(p, "\"*\"", 3)) ||
+		    (len == strlen(etag) && !strncmp(p, etag, len)))
+			return true;
+	}
+	http_reply_error(rq, 412, "mismatch",
+			 "ICE has been restarted meanwhile: that is no longer its ETag.");
+	return false;
+}
+
 static void patch(struct http_request *rq, void *arg)
 {
-	struct api *a = arg;
-	struct seat *s = seat_of(a, rq);
-	char ufrag[WORKER_UFRAG_BYTES + 1], pwd[WORKER_PWD_BYTES + 1];
-	struct text text = { 0 };
+	struct seat *s = seat_of(arg, rq);
+	struct text answer = { 0 };
+	char etag[ETAG_MAX];
 	struct refusal why;
 	size_t len;
 	const uint8_t *body = http_body(rq, &len);
-	int err;
 
 	if (!s)
 		return;
@@ -155,18 +191,19 @@ static void patch(struct http_request *rq, void *arg)
 				 "PATCH wants application/trickle-ice-sdpfrag.");
 		return;
 	}
-	err = call_restart_fragment(s, (const char *)body, len, ufrag, pwd, &why);
-	if (err < 0) {
+	if (!match_allows(rq, s))
+		return;
+	if (call_restart_fragment(s, (const char *)body, len, peer_is_local(rq), &answer,
+				  &why)) {
 		reply_refusal(rq, &why);
-	} else if (err > 0) {
+	} else if (!answer.len) {
 		http_reply(rq, 204, NULL, NULL, 0);
 	} else {
-		text_add(&text, "a=ice-lite\r\na=ice-ufrag:%s\r\na=ice-pwd:%s\r\n", ufrag,
-			 pwd);
-		http_reply(rq, 200, "application/trickle-ice-sdpfrag",
-			   text.s ? text.s : "", text.len);
-		text_free(&text);
+		http_set_header(rq, "ETag", etag_of(s, etag));
+		http_reply(rq, 200, "application/trickle-ice-sdpfrag", answer.s,
+			   answer.len);
 	}
+	text_free(&answer);
 }
 
 static void end(struct http_request *rq, void *arg)
@@ -184,7 +221,7 @@ static void options(struct http_request *rq, void *arg)
 	(void)arg;
 	cors(rq);
 	http_set_header(rq, "Accept-Post", "application/sdp");
-	http_reply(rq, 204, NULL, NULL, 0);
+	http_reply(rq, 200, NULL, NULL, 0);
 }
 
 void api_routes_whip(struct api *a, struct http_server *http)

@@ -27,8 +27,8 @@ static int negotiate(struct call *c, const struct join_request *rq,
 	};
 	struct arena *arena = arena_create(SDP_BYTES_MAX * 4);
 	const char *bad = "not enough memory";
+	int err = -ENOMEM, status = 400;
 	struct sdp *sdp;
-	int err = -ENOMEM;
 
 	worker_credentials(c->worker, ufrag, pwd);
 	policy.candidate_count = candidates_list(
@@ -42,9 +42,11 @@ static int negotiate(struct call *c, const struct join_request *rq,
 	if (!err) {
 		err = nego_answer(sdp, &policy, plan, answer, words, sizeof words);
 		bad = words;
+		if (rq->whip) /* RFC 9725 §4.4.3 */
+			status = 422;
 	}
 	if (err)
-		refuse(why, 400, "bad-offer", "The offer cannot be used: %s.", bad);
+		refuse(why, status, "bad-offer", "The offer cannot be used: %s.", bad);
 	if (arena)
 		arena_destroy(arena);
 	return err;
@@ -93,10 +95,21 @@ static int pending_add(struct calls *cs, uint64_t leg, char *answer, join_done_f
 	return 0;
 }
 
+/* Random, since who knows it may end the connection (whip.c) or restart its ICE. */
+static uint64_t new_leg_id(struct calls *cs)
+{
+	uint64_t leg;
+
+	do {
+		random_bytes(&leg, sizeof leg);
+	} while (!leg || call_seat_by_leg(cs, leg));
+	return leg;
+}
+
 static int leg_start(struct call *c, struct seat *s, const struct nego_plan *plan,
 		     struct refusal *why)
 {
-	uint64_t leg = ++c->all->last_id;
+	uint64_t leg = new_leg_id(c->all);
 	int err;
 
 	seat_leg_close(s);
@@ -110,6 +123,13 @@ static int leg_start(struct call *c, struct seat *s, const struct nego_plan *pla
 		refuse(why, 503, "internal",
 		       "The server is busy; try again in a moment.");
 	return err;
+}
+
+/* A publisher has switched on what it offers: there is nobody to say otherwise later. */
+static void media_apply_whip(struct seat *s)
+{
+	for (unsigned i = 0; i < s->plan->source_count; i++)
+		call_media(s, s->plan->sources[i].kind, true);
 }
 
 static void media_apply(struct seat *s, const struct join_request *rq)
@@ -147,7 +167,9 @@ void call_join(struct calls *cs, const struct join_request *rq, join_done_fn fn,
 		if (err)
 			seat_leg_close(s);
 	}
-	if (!err)
+	if (!err && rq->whip)
+		media_apply_whip(s);
+	else if (!err)
 		media_apply(s, rq);
 out:
 	if (err) {

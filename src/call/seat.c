@@ -129,11 +129,33 @@ void call_rename(struct seat *s, const char *name)
 	room_set_name(s->call->room, s->person, name);
 }
 
-static int restart(struct seat *s, const char *ufrag, const char *pwd,
-		   const char *remote_ufrag, const char *remote_pwd, struct refusal *why)
+/* What we bring to an ICE restart. */
+struct fresh {
+	char ufrag[WORKER_UFRAG_BYTES + 1], pwd[WORKER_PWD_BYTES + 1];
+	struct nego_candidate candidates[NEGO_CANDIDATES_MAX];
+	struct nego_policy policy;
+};
+
+static void fresh_init(struct fresh *f, const struct seat *s, bool loopback)
 {
-	if (!worker_leg_restart(s->call->worker, s->leg, ufrag, pwd, remote_ufrag,
-				remote_pwd))
+	const struct calls *cs = s->call->all;
+
+	worker_credentials(s->call->worker, f->ufrag, f->pwd);
+	f->policy = (struct nego_policy) { .fingerprint = cs->cert->fingerprint,
+					   .local_ufrag = f->ufrag,
+					   .local_pwd = f->pwd,
+					   .candidates = f->candidates };
+	f->policy.candidate_count = candidates_list(
+		cs, (unsigned)worker_of_ufrag(f->ufrag, 1), loopback, f->candidates);
+}
+
+/* The plan holds both sides' new credentials. */
+static int restart(struct seat *s, struct refusal *why)
+{
+	const struct nego_plan *plan = s->plan;
+
+	if (!worker_leg_restart(s->call->worker, s->leg, plan->local_ufrag,
+				plan->local_pwd, plan->remote_ufrag, plan->remote_pwd))
 		return 0;
 	refuse(why, 503, "internal", "The server is busy; try again in a moment.");
 	return -ENOBUFS;
@@ -142,36 +164,26 @@ static int restart(struct seat *s, const char *ufrag, const char *pwd,
 int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
 		 char **answer, struct refusal *why)
 {
-	char ufrag[WORKER_UFRAG_BYTES + 1], pwd[WORKER_PWD_BYTES + 1], words[160] = "";
-	struct nego_candidate candidates[NEGO_CANDIDATES_MAX];
-	struct nego_policy policy = { .fingerprint = s->call->all->cert->fingerprint,
-				      .local_ufrag = ufrag,
-				      .local_pwd = pwd };
 	struct arena *arena = arena_create(SDP_BYTES_MAX * 4);
-	struct text text = { 0 };
 	const char *bad = "not enough memory";
+	struct text text = { 0 };
+	char words[160] = "";
+	struct fresh f;
 	struct sdp *sdp;
 	int err = -ENOMEM;
 
-	worker_credentials(s->call->worker, ufrag, pwd);
-	for (unsigned k = 0; k < STREAM_KINDS; k++)
-		policy.may_send[k] = role_may_send(s->person->role, k);
-	policy.candidate_count = candidates_list(
-		s->call->all, (unsigned)worker_of_ufrag(ufrag, 1), loopback, candidates);
-	policy.candidates = candidates;
+	fresh_init(&f, s, loopback);
 	if (arena)
 		err = sdp_parse(arena, offer, len, &sdp, &bad);
+	if (!err) {
+		err = nego_restart(sdp, &f.policy, s->plan, &text, words, sizeof words);
+		bad = words;
+	}
 	if (err)
 		refuse(why, 400, "bad-offer", "The offer cannot be used: %s.", bad);
-	if (!err) {
-		err = nego_restart(sdp, &policy, s->plan, &text, words, sizeof words);
-		if (err)
-			refuse(why, 400, "bad-offer", "The offer cannot be used: %s.",
-			       words);
-	}
-	if (!err)
-		err = restart(s, ufrag, pwd, s->plan->remote_ufrag, s->plan->remote_pwd,
-			      why);
+	/* An offer that comes again (its answer was lost) is no second restart. */
+	else if (!strcmp(s->plan->local_ufrag, f.ufrag))
+		err = restart(s, why);
 	if (!err)
 		*answer = text.s;
 	else
@@ -181,26 +193,27 @@ int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
 	return err;
 }
 
-int call_restart_fragment(struct seat *s, const char *text, size_t len,
-			  char ufrag[WORKER_UFRAG_BYTES + 1],
-			  char pwd[WORKER_PWD_BYTES + 1], struct refusal *why)
+int call_restart_fragment(struct seat *s, const char *fragment, size_t len, bool loopback,
+			  struct text *answer, struct refusal *why)
 {
-	char remote_ufrag[SDP_TEXT_MAX + 1], remote_pwd[SDP_TEXT_MAX + 1];
-	int err = nego_read_fragment(text, len, remote_ufrag, remote_pwd);
+	char ufrag[SDP_TEXT_MAX + 1], pwd[SDP_TEXT_MAX + 1];
+	struct nego_plan *plan = s->plan;
+	struct fresh f;
+	int err = nego_read_fragment(fragment, len, ufrag, pwd);
 
 	if (err) {
 		refuse(why, 400, "bad-offer",
 		       "The fragment has no a=ice-ufrag and a=ice-pwd.");
 		return err;
 	}
-	if (!strcmp(remote_ufrag,
-		    s->plan->remote_ufrag)) /* trickled candidates: not needed */
-		return 1;
-	worker_credentials(s->call->worker, ufrag, pwd);
-	err = restart(s, ufrag, pwd, remote_ufrag, remote_pwd, why);
-	if (!err) {
-		memcpy(s->plan->remote_ufrag, remote_ufrag, sizeof s->plan->remote_ufrag);
-		memcpy(s->plan->remote_pwd, remote_pwd, sizeof s->plan->remote_pwd);
-	}
-	return err;
+	if (!strcmp(ufrag, plan->remote_ufrag))
+		return 0;
+	fresh_init(&f, s, loopback);
+	memcpy(plan->local_ufrag, f.ufrag, sizeof f.ufrag);
+	memcpy(plan->local_pwd, f.pwd, sizeof f.pwd);
+	memcpy(plan->remote_ufrag, ufrag, sizeof ufrag);
+	memcpy(plan->remote_pwd, pwd, sizeof pwd);
+	plan->restarts++;
+	nego_write_fragment(plan, &f.policy, answer);
+	return restart(s, why);
 }

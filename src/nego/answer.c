@@ -11,10 +11,18 @@
 
 #include <string.h>
 
-/* Type preferences (RFC 8445 §5.1.2.2): host UDP 126; TCP below every kind of UDP. */
+/*
+ * Type preferences. RFC 8445 §5.1.2.2 recommends 126 for hosts; ours are lower than any of
+ * the browser's, so that they decide about a pair's priority (§6.1.2.3), and rise with each
+ * ICE restart: Chromium stays for 3.5 s on the path in use, though nothing comes over it,
+ * but moves at once to a new one of higher priority (measured: sound is back 1.8 s after a
+ * silent death, 3.7 s without). TCP is below every UDP. IPv4 comes before IPv6 then, where
+ * the browser has both: 20 bytes less a packet.
+ */
 enum {
-	PREF_UDP = 126,
-	PREF_TCP = 90,
+	PREF_UDP = 50,
+	PREF_TCP = 10,
+	PREF_RESTARTS_MAX = 39,
 	PREF_LOCAL_MAX = 65535,
 	PREF_TCP_PASSIVE = 4 << 13, /* RFC 6544 §4.2 */
 	PREF_TCP_OTHER_MAX = 8191
@@ -27,14 +35,16 @@ static const char *const codec_names[CODEC_COUNT] = {
 	[CODEC_H264] = "H264/90000",
 };
 
-static void put_candidates(struct text *t, const struct nego_policy *policy)
+static void put_candidates(struct text *t, const struct nego_policy *policy,
+			   unsigned restarts)
 {
+	unsigned more = restarts < PREF_RESTARTS_MAX ? restarts : PREF_RESTARTS_MAX;
 	char ip[ADDR_TEXT_MAX];
 	unsigned i;
 
 	for (i = 0; i < policy->candidate_count && i < NEGO_CANDIDATES_MAX; i++) {
 		const struct nego_candidate *c = &policy->candidates[i];
-		uint32_t type = c->tcp ? PREF_TCP : PREF_UDP;
+		uint32_t type = (c->tcp ? PREF_TCP : PREF_UDP) + more;
 		uint32_t local = c->tcp ? PREF_TCP_PASSIVE + PREF_TCP_OTHER_MAX - i
 					: PREF_LOCAL_MAX - i;
 
@@ -186,11 +196,29 @@ static void put_accepted(struct text *t, const struct nego_policy *policy,
 	if (m->rtcp_rsize)
 		text_add(t, "a=rtcp-rsize\r\n");
 	if (first)
-		put_candidates(t, policy);
+		put_candidates(t, policy, plan->restarts);
 	put_exts(t, m, &v->sec);
 	put_codecs(t, m, v);
 	if (v->use == USE_SLOT)
 		put_slot(t, &plan->slots[v->index]);
+}
+
+/* RFC 8840 §4.4; RFC 9725 §4.3.3 wants the section that stands for the bundle. */
+void nego_write_fragment(const struct nego_plan *plan, const struct nego_policy *policy,
+			 struct text *t)
+{
+	const struct nego_section *sec = &plan->sources[0].sec;
+	unsigned i;
+
+	text_add(t, "a=ice-lite\r\na=group:BUNDLE");
+	for (i = 0; i < plan->source_count; i++)
+		text_add(t, " %s", plan->sources[i].sec.mid);
+	text_add(t,
+		 "\r\nm=%s 9 UDP/TLS/RTP/SAVPF %u\r\na=mid:%s\r\n"
+		 "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\n",
+		 sec->audio ? "audio" : "video", sec->codecs[0].pt, sec->mid,
+		 plan->local_ufrag, plan->local_pwd);
+	put_candidates(t, policy, plan->restarts);
 }
 
 void nego_write(const struct sdp *offer, const struct nego_policy *policy,

@@ -123,6 +123,8 @@ int nego_restart(const struct sdp *offer, const struct nego_policy *policy,
 	    strcmp(remote.pwd, plan->remote_pwd) == 0) {
 		with.local_ufrag = plan->local_ufrag;
 		with.local_pwd = plan->local_pwd;
+	} else {
+		p.restarts++;
 	}
 	plan_put_transport(&p, &with, &remote);
 	r = finish(offer, &with, &p, verdicts, 2, answer, why, why_len);

@@ -211,6 +211,25 @@ static int check_accepted(const struct sdp *offer, const struct verdict *verdict
 	return 0;
 }
 
+/* RFC 9725 §4.4.3: a publisher is taken whole, or its people would believe that they are
+ * seen. */
+static int check_whole(const struct sdp *offer, const struct verdict *verdicts, char *why,
+		       size_t why_len)
+{
+	unsigned i;
+
+	for (i = 0; i < offer->media_count; i++) {
+		if (verdicts[i].use == USE_SOURCE)
+			continue;
+		snprintf(why, why_len,
+			 "section %u (%s) is not one that this server takes: one audio "
+			 "and two videos at most, sendonly, with a codec it knows",
+			 i + 1, offer->media[i].kind_text);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
 int nego_judge(const struct sdp *offer, const struct nego_policy *policy,
 	       struct nego_plan *plan, struct verdict *verdicts, char *why,
 	       size_t why_len)
@@ -218,9 +237,8 @@ int nego_judge(const struct sdp *offer, const struct nego_policy *policy,
 	unsigned audio_max = at_most(policy->audio_slots_max, NEGO_AUDIO_SLOTS_MAX);
 	unsigned video_max = at_most(policy->video_slots_max, NEGO_VIDEO_SLOTS_MAX);
 	unsigned i, taken = 0;
+	int r;
 
-	if (policy->whip)
-		audio_max = video_max = 0;
 	for (i = 0; i < offer->media_count; i++) {
 		const struct sdp_media *m = &offer->media[i];
 		struct verdict *v = &verdicts[i];
@@ -237,7 +255,8 @@ int nego_judge(const struct sdp *offer, const struct nego_policy *policy,
 	}
 	judge_slots(offer, audio_max, true, plan, verdicts);
 	judge_slots(offer, video_max, false, plan, verdicts);
-	return check_accepted(offer, verdicts, why, why_len);
+	r = check_accepted(offer, verdicts, why, why_len);
+	return r == 0 && policy->whip ? check_whole(offer, verdicts, why, why_len) : r;
 }
 
 /* Everything `was` agreed on is still offered, under the same numbers. */

@@ -477,6 +477,11 @@ const char *http_segment(const struct http_request *rq, unsigned i)
 	return i < rq->match.count ? rq->match.buf + rq->match.at[i] : "";
 }
 
+int http_query(const struct http_request *rq, const char *name, char *out, size_t cap)
+{
+	return http_query_decode(http_msg_target(&rq->msg), name, out, cap);
+}
+
 const char *http_header(const struct http_request *rq, const char *name)
 {
 	return http_msg_field(&rq->msg, name);

@@ -60,5 +60,8 @@ int http_inflate(enum http_coding coding, const uint8_t *in, size_t len, size_t 
  * no %2F (it would not be what the route saw), no "." or ".." segments, valid UTF-8. 0,
  * -EBADMSG, -ENOBUFS longer than HTTP_PATH_MAX. */
 int http_path_decode(const char *target, char out[HTTP_PATH_MAX + 1]) MUST_CHECK;
+/* http_query of include/palabre/net.h. */
+int http_query_decode(const char *target, const char *name, char *out,
+		      size_t cap) MUST_CHECK;
 
 #endif

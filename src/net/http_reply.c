@@ -77,6 +77,11 @@ void http_set_header(struct http_request *rq, const char *name, const char *valu
 	text_add(t, "%s: %s\r\n", name, value);
 }
 
+void http_set_close(struct http_request *rq)
+{
+	rq->close = true;
+}
+
 void http_reply_head(struct text *t, const struct http_request *rq, int status,
 		     const char *type, int64_t len, bool keep_alive)
 {

@@ -43,6 +43,27 @@ static bool has_dots(const char *path)
 	return false;
 }
 
+/* The byte at *p, which moves past it; "%41" is one. -1: malformed. */
+static int unescape(const char **p)
+{
+	const char *s = *p;
+	int high, low;
+
+	*p = s + 1;
+	if (*s != '%')
+		return (unsigned char)*s;
+	high = hex(s[1]);
+	low = high < 0 ? -1 : hex(s[2]);
+	*p = s + 3;
+	return low < 0 ? -1 : high << 4 | low;
+}
+
+/* Or nothing at all, from unescape(). */
+static bool control(int c)
+{
+	return c < 0x20 || c == 0x7f;
+}
+
 int http_path_decode(const char *target, char out[HTTP_PATH_MAX + 1])
 {
 	size_t len = 0;
@@ -57,21 +78,11 @@ int http_path_decode(const char *target, char out[HTTP_PATH_MAX + 1])
 	}
 	if (*target != '/')
 		return -EBADMSG;
-	for (; *target && *target != '?' && *target != '#'; target++) {
-		unsigned char c = (unsigned char)*target;
+	while (*target && *target != '?' && *target != '#') {
+		bool escaped = *target == '%';
+		int c = unescape(&target);
 
-		if (c == '%') {
-			int high = hex(target[1]);
-			int low = high < 0 ? -1 : hex(target[2]);
-
-			if (low < 0)
-				return -EBADMSG;
-			c = (unsigned char)(high << 4 | low);
-			target += 2;
-			if (c == '/')
-				return -EBADMSG;
-		}
-		if (c < 0x20 || c == 0x7f || c == '\\')
+		if (control(c) || c == '\\' || (escaped && c == '/'))
 			return -EBADMSG;
 		if (len == HTTP_PATH_MAX)
 			return -ENOBUFS;
@@ -81,6 +92,40 @@ int http_path_decode(const char *target, char out[HTTP_PATH_MAX + 1])
 	if (has_dots(out) || !utf8_valid((const uint8_t *)out, len))
 		return -EBADMSG;
 	return 0;
+}
+
+/* The value of one "name=value"; `end` is where the part ends. */
+static int query_value(const char *p, const char *end, char *out, size_t cap)
+{
+	size_t len = 0;
+
+	while (p < end) {
+		bool space = *p == '+';
+		int c = unescape(&p);
+
+		if (control(c))
+			return -EBADMSG;
+		if (len + 1 >= cap)
+			return -ENOBUFS;
+		out[len++] = space ? ' ' : (char)c;
+	}
+	out[len] = 0;
+	return utf8_valid((const uint8_t *)out, len) ? 0 : -EBADMSG;
+}
+
+int http_query_decode(const char *target, const char *name, char *out, size_t cap)
+{
+	const char *p = target + strcspn(target, "?#"), *end;
+	size_t n = strlen(name);
+
+	while (*p && *p != '#') {
+		p++;
+		end = p + strcspn(p, "&#");
+		if (strncmp(p, name, n) == 0 && p[n] == '=')
+			return query_value(p + n + 1, end, out, cap);
+		p = end;
+	}
+	return -ENOENT;
 }
 
 static void capture(struct http_match *m, const char *s, size_t n, size_t *used)

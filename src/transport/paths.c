@@ -297,16 +297,9 @@ void paths_restart(struct conn *c)
 {
 	unsigned i;
 
-	for (i = 0; i < PATHS_MAX; i++) {
-		struct path *p = &c->paths[i];
-
-		if (!p->used || p == c->cur)
-			continue;
-		/* The peer has asked anew, over an authenticated way: its paths get new
-		 * tries. */
-		p->deaf_until_us = 0;
-		p->tries = 0;
-		p->check_due_us = 0;
-		p->nominated_since_us = 0;
-	}
+	/* No new tries for a deaf one: a guest could restart all day long, and aim those at
+	 * a victim. Browsers come from new ports, anyway. */
+	for (i = 0; i < PATHS_MAX; i++)
+		if (&c->paths[i] != c->cur)
+			c->paths[i].nominated_since_us = 0;
 }

@@ -3,6 +3,8 @@
 // nothing of rooms or media.
 import { retryDelay } from './layout.js';
 
+const CHECK_MS = 4000; // a thin link has pauses of two seconds
+
 /** An answer that says no. Code 'network': there was no answer. */
 export class ApiError extends Error {
 	/** @param {string} code @param {number} status @param {string} message */
@@ -122,10 +124,10 @@ export class Events {
 			} catch {
 				return;
 			}
+			clearTimeout(this.limit);
 			if (!this.up) {
 				this.up = true;
 				this.patience.tries = 0;
-				clearTimeout(this.limit);
 				this.ops.onUp(true);
 			}
 			for (const event of Array.isArray(list) ? list : [list])
@@ -172,6 +174,16 @@ export class Events {
 			this.patience.hurry();
 		else
 			this.#open();
+	}
+
+	/** The way may have died: is anybody there? A browser would not find out, perhaps ever. */
+	check() {
+		const { socket } = this;
+		if (!this.up)
+			return;
+		this.send({ t: 'ping' });
+		clearTimeout(this.limit);
+		this.limit = setTimeout(() => socket === this.socket && this.reopen(), CHECK_MS);
 	}
 
 	hurry() {

@@ -154,3 +154,60 @@ export class Weakness {
 		return this.weak;
 	}
 }
+
+/**
+ * A number that grows with whatever comes in on the path in use, STUN included; null: there is none.
+ * @param {RTCPeerConnection} pc @returns {Promise<number|null>}
+ */
+export async function arrivals(pc) {
+	const stats = /** @type {Map<string, any>} */ (/** @type {unknown} */ (await pc.getStats()));
+	let pair = null;
+	for (const s of stats.values()) {
+		if (s.type === 'transport' && s.selectedCandidatePairId)
+			pair = stats.get(s.selectedCandidatePairId);
+		else if (s.type === 'candidate-pair' && s.selected) // Firefox
+			pair = s;
+	}
+	return pair && (pair.bytesReceived || 0) + (pair.responsesReceived || 0) + (pair.requestsReceived || 0);
+}
+
+const SILENT_MS = 1500; // the server reports every second
+const UNUSUAL_MS = 600;
+const USUAL_MAX_MS = 3000; // beyond, the browser is as fast
+const REGULAR = 3;
+
+/**
+ * Has the path in use died? Browsers say so after 3 to 5 s. On a thin link pauses are part of life, so what counts is a
+ * silence longer than those of the last minute, after regular arrivals.
+ */
+export class Silence {
+	constructor() {
+		/** @type {number|null} */ this.seen = null;
+		this.since = 0;
+		this.usual = 0;
+		this.regular = 0;
+		/** It has died, and nothing has come since. */
+		this.dead = false;
+	}
+
+	/** True once for each silence. @param {number|null} seen arrivals(), null: none to be expected @param {number} now ms */
+	tick(seen, now) {
+		const lasted = now - this.since;
+		if (seen !== null && seen === this.seen) {
+			const long = lasted >= Math.max(SILENT_MS, this.usual + UNUSUAL_MS);
+			const news = long && !this.dead && this.regular >= REGULAR;
+			this.dead ||= news;
+			return news;
+		}
+		if (seen === null || this.seen === null) {
+			this.regular = 0;
+		} else {
+			this.regular = lasted <= SILENT_MS ? this.regular + 1 : 0;
+			this.usual = Math.max(Math.min(USUAL_MAX_MS, lasted), this.usual * 0.99);
+		}
+		this.seen = seen;
+		this.since = now;
+		this.dead = false;
+		return false;
+	}
+}

@@ -11,7 +11,7 @@
 import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
-import { makePeer, readStats, setActive, Weakness } from './peer.js';
+import { arrivals, makePeer, readStats, setActive, Silence, Weakness } from './peer.js';
 import { adoptSlots, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 
@@ -26,6 +26,7 @@ const RESTART_GAP_MS = 2000;
 const RESTART_HOLDS_MS = 4000; // a restart that works takes 20 ms to 3 s
 const RESTARTS_MAX = 3;
 const STATS_MS = 1000;
+const LISTEN_MS = 300;
 const BACK_MS = 4000;
 
 /** @type {Peer|null} */ let peer = null;
@@ -36,10 +37,12 @@ let restartedAt = 0;
 let restarts = 0;
 /** @type {ReturnType<typeof setTimeout>|undefined} */ let mediaTimer = undefined;
 /** @type {ReturnType<typeof setInterval>|undefined} */ let statsTimer = undefined;
+/** @type {ReturnType<typeof setInterval>|undefined} */ let listenTimer = undefined;
 const patience = new Patience();
 let bytesBefore = 0;
 let sync = new LipSync();
 let weakness = new Weakness();
+let silence = new Silence();
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
@@ -83,6 +86,8 @@ export async function enter() {
 	view = null;
 	clearInterval(statsTimer);
 	statsTimer = setInterval(readings, STATS_MS);
+	clearInterval(listenTimer);
+	listenTimer = setInterval(listen, LISTEN_MS);
 	changed();
 	await join();
 }
@@ -194,6 +199,7 @@ function watchPeer(p) {
 		const up = pc.connectionState === 'connected';
 		if (up && !state.net.media) {
 			state.net.media = true;
+			silence = new Silence();
 			restarts = 0;
 			clearTimeout(mediaTimer);
 		} else if (!up && state.net.media) {
@@ -220,14 +226,38 @@ function arm(ms, then) {
 	}, ms);
 }
 
-/** Media is lost or its path has changed: ask for new candidates, keep the leg. */
+/** As far as we know; the browser believes longer in what it has. */
+const lost = () => !state.net.media || silence.dead;
+
+/** Whoever sends or is sent something gets the server's reports. A weak link loses too many of them to judge by. */
+function expectant() {
+	const sends = Object.entries(switchedOn()).some(([k, on]) => on && !paused.has(/** @type {Kind} */ (k)));
+	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
+}
+
+/** A few times a second. */
+async function listen() {
+	const p = peer;
+	if (!p || !state.net.media)
+		return;
+	const seen = expectant() ? await arrivals(p.pc).catch(() => null) : null;
+	if (p === peer && silence.tick(seen, Date.now())) {
+		events?.check();
+		restartIce();
+	}
+}
+
+/**
+ * Media is lost or its path has changed: ask for new candidates, keep the leg. Does no harm if it was not so: media
+ * stays where it is until there is something better.
+ */
 async function restartIce() {
 	const p = peer;
 	if (!p || joining || restarting || !inCall())
 		return;
 	const early = restartedAt + RESTART_GAP_MS - Date.now();
 	if (early > 0) {
-		arm(early, () => p.pc.connectionState !== 'connected' && restartIce());
+		arm(early, () => lost() && restartIce());
 		return;
 	}
 	if (++restarts > RESTARTS_MAX) {
@@ -245,15 +275,15 @@ async function restartIce() {
 			await p.pc.setRemoteDescription({ type: 'answer', sdp: answer });
 		restarting = false;
 		if (peer === p)
-			arm(RESTART_HOLDS_MS, () => p.pc.connectionState !== 'connected' && restartIce());
+			arm(RESTART_HOLDS_MS, () => lost() ? restartIce() : restarts = 0);
 	} catch (e) {
 		restarting = false;
 		if (peer !== p)
 			return;
 		// No answer is no verdict on the leg; any other no is.
-		if (e instanceof ApiError && e.code === 'network') {
+		if (e instanceof ApiError && (e.code === 'network' || e.code === 'too-many')) {
 			restarts--;
-			arm(RESTART_GAP_MS, restartIce);
+			arm(RESTART_GAP_MS, () => lost() && restartIce());
 		} else {
 			rejoin();
 		}
@@ -633,6 +663,7 @@ function stop() {
 	peer = null;
 	clearTimeout(mediaTimer);
 	clearInterval(statsTimer);
+	clearInterval(listenTimer);
 	releaseSlots();
 	closeAll();
 	state.net.media = state.net.events = false;

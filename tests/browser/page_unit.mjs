@@ -7,7 +7,7 @@ const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.met
 const { choose, grid, gridSize, hue, initials, readLink, retryDelay, rtpReached, spotlight, stripSize,
 	viewList } = await import(at('layout.js'));
 const { steer, LipSync } = await import(at('sync.js'));
-const { Weakness } = await import(at('peer.js'));
+const { Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
 const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
@@ -202,4 +202,49 @@ test('Weakness: slow to cry, slower to forget', () => {
 		assert.equal(second(false), true);
 	assert.equal(second(false), false);
 	assert.equal([1, 2, 3].map(() => w.tick({ rtt: 1.2, lostBack: 0, received, lost })).pop(), true);
+});
+
+/** When Silence tells, ms, for arrivals at these times; looked at every 300 ms until `end`. */
+function told(silence, arrivals, end, expected = () => true) {
+	const times = [];
+	for (let now = 0; now <= end; now += 300)
+		if (silence.tick(expected(now) ? arrivals.filter((t) => t <= now).length : null, now))
+			times.push(now);
+	return times;
+}
+const each = (ms, from, to) => Array.from({ length: Math.ceil((to - from) / ms) }, (_, i) => from + i * ms);
+
+test('Silence: a voice that stops, a report a second that stops', () => {
+	const voice = each(20, 0, 10000);
+	assert.deepEqual(told(new Silence(), voice, 20000), [11700]); // once
+	const reports = told(new Silence(), each(1000, 0, 10000), 20000);
+	assert.equal(reports.length, 1);
+	assert.ok(reports[0] - 9000 <= 2400, `after ${reports[0] - 9000} ms`);
+	// A voice ends, the reports go on: nothing has died.
+	assert.deepEqual(told(new Silence(), [...voice, ...each(1000, 10050, 20000)], 20000), []);
+});
+
+test('Silence: only where there was something regular, and something to expect', () => {
+	assert.deepEqual(told(new Silence(), [0, 200], 10000), []);
+	assert.deepEqual(told(new Silence(), each(2500, 0, 60000), 60000), []); // an idle browser's pings
+	assert.deepEqual(told(new Silence(), each(5000, 0, 60000), 60000), []); // an idle leg's reports
+	assert.deepEqual(told(new Silence(), [], 60000), []);
+	const voice = each(20, 0, 10000);
+	assert.deepEqual(told(new Silence(), voice, 30000, (now) => now < 9900), []); // muted
+	assert.deepEqual(told(new Silence(), voice, 30000, (now) => now < 9900 || now > 12000), []);
+});
+
+test('Silence: pauses of a thin link are learned', () => {
+	// Bursts: 1.8 s of nothing every 4 s.
+	const bursts = each(20, 0, 60000).filter((t) => t % 4000 < 2200);
+	assert.ok(told(new Silence(), bursts, 60000).length <= 1);
+	// Every fifth report lost, by chance (a fixed one).
+	let x = 1;
+	const lossy = each(1000, 0, 120000).filter(() => (x = x * 16807 % 2147483647) % 5);
+	const s = new Silence();
+	const times = told(s, lossy, 120000);
+	assert.ok(times.length <= 4, `${times}`);
+	// And a death is still noticed after a quiet minute.
+	const voice = [...lossy, ...each(20, 120000, 180000)];
+	assert.deepEqual(told(new Silence(), voice, 190000).filter((t) => t > 180000), [181500]);
 });

@@ -11,6 +11,7 @@ static void check(const struct http_msg *m)
 	static char path[HTTP_PATH_MAX + 1];
 	static struct http_match match;
 	struct http_route *routes = NULL;
+	char value[16];
 	struct text allow = { 0 };
 
 	if (m->body_len > HTTP_BODY_MAX || m->field_count > HTTP_HEADERS_MAX)
@@ -20,6 +21,9 @@ static void check(const struct http_msg *m)
 	if (!http_msg_field(m, "Host") && m->parser.http_minor)
 		abort();
 	http_msg_has_token(m, "Connection", "upgrade");
+	if (http_query_decode(http_msg_target(m), "a", value, sizeof value) == 0 &&
+	    strlen(value) >= sizeof value)
+		abort();
 	if (http_path_decode(http_msg_target(m), path))
 		return;
 	if (strlen(path) > HTTP_PATH_MAX || strstr(path, "/../"))

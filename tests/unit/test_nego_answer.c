@@ -177,9 +177,9 @@ static void test_candidates(void **state)
 	load_offer(&f, "chromium-audio");
 	answer_ok(&f);
 	assert_non_null(strstr(
-		f.answer.s, "a=candidate:1 1 udp 2130706431 192.0.2.1 4433 typ host\r\n"
-			    "a=candidate:2 1 udp 2130706175 2001:db8::1 4433 typ host\r\n"
-			    "a=candidate:3 1 tcp 1520434687 192.0.2.1 4433 typ host "
+		f.answer.s, "a=candidate:1 1 udp 855638015 192.0.2.1 4433 typ host\r\n"
+			    "a=candidate:2 1 udp 855637759 2001:db8::1 4433 typ host\r\n"
+			    "a=candidate:3 1 tcp 178257407 192.0.2.1 4433 typ host "
 			    "tcptype passive\r\na=end-of-candidates\r\n"));
 	first = strstr(f.answer.s, "m=audio");
 	second = strstr(first + 1, "m=audio");
@@ -287,10 +287,39 @@ static void test_whip(void **state)
 	assert_false(f.plan.sources[0].sec.codecs[0].nack); /* not offered */
 	assert_true(f.plan.sources[0].sec.codecs[0].pli);
 	unload(&f);
-	load_offer(&f, "chromium-audio");
+}
+
+/* A publisher is taken whole or not at all. */
+static void test_whip_in_part(void **state)
+{
+	static const char *const changes[][2] = {
+		{ "OPUS/48000", "G7221/16000" }, /* no codec in common */
+		{ "BUNDLE video0 audio1", "BUNDLE video0" },
+		{ "a=mid:audio1\r\n", "a=mid:audio1\r\na=recvonly\r\n" },
+		{ "a=mid:audio1\r\n", "a=mid:audio1\r\na=inactive\r\n" },
+		{ "m=audio", "m=application" },
+	};
+	struct fixture f;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(changes); i++) {
+		load_changed(&f, "whip-gstreamer", changes[i][0], changes[i][1]);
+		answer_ok(&f); /* a page would get that */
+		text_free(&f.answer);
+		f.policy.whip = true;
+		assert_int_equal(answer(&f), -EBADMSG);
+		assert_non_null(strstr(f.why, "section 2"));
+		unload(&f);
+	}
+	load_offer(&f, "chromium-audio"); /* with slots to receive */
 	f.policy.whip = true;
-	answer_ok(&f);
-	assert_directions(f.sdp, "riii");
+	assert_int_equal(answer(&f), -EBADMSG);
+	unload(&f);
+	load_offer(&f, "whip-gstreamer");
+	f.policy.whip = true;
+	f.policy.may_send[STREAM_MIC] = false;
+	assert_int_equal(answer(&f), -EBADMSG);
 	unload(&f);
 }
 
@@ -477,6 +506,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_kinds_by_mid),
 		cmocka_unit_test(test_many_sections),
 		cmocka_unit_test(test_whip),
+		cmocka_unit_test(test_whip_in_part),
 		cmocka_unit_test(test_rejected_sections),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_own_fault),

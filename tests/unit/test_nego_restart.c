@@ -51,6 +51,53 @@ static void test_restart(void **state)
 	unload(&f);
 }
 
+/* The lowest priority of a candidate of that protocol, or the highest. */
+static unsigned priority(const char *sdp, const char *proto, bool highest)
+{
+	unsigned found = highest ? 0 : UINT32_MAX, value;
+	char got[4];
+
+	for (; (sdp = strstr(sdp, "a=candidate:")); sdp++) {
+		assert_int_equal(sscanf(sdp, "a=candidate:%*u 1 %3s %u ", got, &value),
+				 2);
+		if (!strcmp(got, proto) && (value > found) == highest)
+			found = value;
+	}
+	return found;
+}
+
+/* Each restart's candidates win over those before it, but TCP never over UDP, nor any over
+ * the browser's own (TCP host 90 << 24, Chromium), since the lower of a pair's two
+ * decides. */
+static void test_restart_priority(void **state)
+{
+	unsigned udp = 0, tcp = 0, udp_first = 0, i;
+	struct nego_plan plan = { 0 };
+	char ufrag[32], remote[32];
+	struct fixture f;
+
+	(void)state;
+	for (i = 0; i <= 40; i++) {
+		snprintf(remote, sizeof remote, "a=ice-ufrag:New%u", i);
+		snprintf(ufrag, sizeof ufrag, "srv%u", i);
+		load_changed(&f, "chromium-audio", "a=ice-ufrag:", remote);
+		f.policy.local_ufrag = ufrag;
+		f.plan = plan;
+		assert_int_equal(i ? restart(&f) : answer(&f), 0);
+		plan = f.plan;
+		if (i == 0)
+			udp_first = priority(f.answer.s, "udp", false);
+		if (i < 40) { /* the last one cannot rise any more */
+			assert_true(priority(f.answer.s, "udp", false) > udp);
+			assert_true(priority(f.answer.s, "tcp", false) > tcp);
+		}
+		udp = priority(f.answer.s, "udp", true);
+		tcp = priority(f.answer.s, "tcp", true);
+		assert_true(tcp < udp_first && udp < 90U << 24);
+		unload(&f);
+	}
+}
+
 static void test_restart_paused(void **state)
 {
 	struct fixture f;
@@ -183,6 +230,31 @@ static void test_fragment(void **state)
 	assert_string_equal(pwd, "cSAnf/mQjMqiRm0Xgc+WX08B1zb6wfGW");
 }
 
+static void test_write_fragment(void **state)
+{
+	char ufrag[SDP_TEXT_MAX + 1], pwd[SDP_TEXT_MAX + 1];
+	struct text t = { 0 };
+	struct fixture f;
+
+	(void)state;
+	load_offer(&f, "whip-gstreamer");
+	f.policy.whip = true;
+	answer_ok(&f);
+	f.policy.candidate_count = 1;
+	nego_write_fragment(&f.plan, &f.policy, &t);
+	assert_string_equal(t.s,
+			    "a=ice-lite\r\na=group:BUNDLE video0 audio1\r\n"
+			    "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:video0\r\n"
+			    "a=ice-ufrag:srvufrag\r\n"
+			    "a=ice-pwd:srvpassword0123456789abc\r\n"
+			    "a=candidate:1 1 udp 855638015 192.0.2.1 4433 typ host\r\n"
+			    "a=end-of-candidates\r\n");
+	assert_int_equal(nego_read_fragment(t.s, t.len, ufrag, pwd), 0);
+	assert_string_equal(ufrag, "srvufrag");
+	text_free(&t);
+	unload(&f);
+}
+
 static void test_match(void **state)
 {
 	struct nego_section sec = {
@@ -232,10 +304,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_priority),
 		cmocka_unit_test(test_restart_paused),
 		cmocka_unit_test(test_restart_refused),
 		cmocka_unit_test(test_restart_sections),
 		cmocka_unit_test(test_fragment),
+		cmocka_unit_test(test_write_fragment),
 		cmocka_unit_test(test_match),
 	};
 

@@ -65,6 +65,13 @@ static void on_bare(struct http_request *rq, void *arg)
 	http_reply(rq, arg ? 304 : 204, NULL, NULL, 0);
 }
 
+static void on_last(struct http_request *rq, void *arg)
+{
+	(void)arg;
+	http_set_close(rq);
+	http_reply(rq, 200, "text/plain", "last", 4);
+}
+
 static void on_big(struct http_request *rq, void *arg)
 {
 	size_t len = 1 << 20;
@@ -100,6 +107,7 @@ static int setup(void **state)
 	http_route(server, "GET", "/bare", on_bare, NULL);
 	http_route(server, "GET", "/same", on_bare, &calls);
 	http_route(server, "GET", "/big", on_big, NULL);
+	http_route(server, "GET", "/last", on_last, NULL);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	evutil_make_socket_nonblocking(fd[0]);
 	http_adopt(server, bufferevent_socket_new(base, fd[0], BEV_OPT_CLOSE_ON_FREE),
@@ -254,6 +262,17 @@ static void test_head_and_bare(void **state)
 		   "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\n\r\n");
 	rig_expect(&client, "[GET /|||]");
 	assert_int_equal(rig_times(&client, "Connection: close\r\n"), 1);
+}
+
+static void test_close_wished(void **state)
+{
+	(void)state;
+	rig_say(&client, "GET /last HTTP/1.1\r\n" HOST "\r\n"
+			 "GET /r/a HTTP/1.1\r\n" HOST "\r\n");
+	rig_expect(&client, "\r\n\r\nlast");
+	rig_expect_eof(&client);
+	assert_int_equal(rig_times(&client, "Connection: close\r\n"), 1);
+	assert_int_equal(rig_times(&client, "HTTP/1.1 200 OK"), 1);
 }
 
 static void test_http10(void **state)
@@ -449,6 +468,45 @@ static void test_bad_paths(void **state)
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		sprintf(text, "GET %s HTTP/1.1\r\n" HOST "\r\n", bad[i]);
 		refused(text, "HTTP/1.1 400 ");
+	}
+}
+
+static void test_query(void **state)
+{
+	static const struct {
+		const char *target;
+		int err;
+		const char *value;
+	} cases[] = {
+		{ "/?name=Asya", 0, "Asya" },
+		{ "/?name=Person%2009", 0, "Person 09" },
+		{ "/?a=1&name=J+%C3%A9+%2b&name=no#name=no", 0, "J é +" },
+		{ "/?name=", 0, "" },
+		{ "/?name=12345678901", 0, "12345678901" },
+		{ "/?name=123456789012", -ENOBUFS, NULL },
+		{ "/", -ENOENT, NULL },
+		{ "/name=a", -ENOENT, NULL },
+		{ "/?name", -ENOENT, NULL },
+		{ "/?names=a&nam=b&&=c", -ENOENT, NULL },
+		{ "/#?name=a", -ENOENT, NULL },
+		{ "/?x#&name=a", -ENOENT, NULL },
+		{ "/?name=%", -EBADMSG, NULL },
+		{ "/?name=%4&b", -EBADMSG, NULL },
+		{ "/?name=a%00b", -EBADMSG, NULL },
+		{ "/?name=%0a", -EBADMSG, NULL },
+		{ "/?name=%ff", -EBADMSG, NULL },
+	};
+	char value[12];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		int err = http_query_decode(cases[i].target, "name", value, sizeof value);
+
+		if (err != cases[i].err)
+			fail_msg("%s: %d", cases[i].target, err);
+		if (!err)
+			assert_string_equal(value, cases[i].value);
 	}
 }
 
@@ -670,6 +728,7 @@ int main(void)
 		TEST(test_forgotten_answer),
 		TEST(test_routes),
 		TEST(test_head_and_bare),
+		TEST(test_close_wished),
 		TEST(test_http10),
 		TEST(test_chunked),
 		TEST(test_continue),
@@ -677,6 +736,7 @@ int main(void)
 		TEST(test_inflate_bad),
 		TEST(test_malformed),
 		TEST(test_bad_paths),
+		cmocka_unit_test(test_query),
 		TEST(test_limits),
 		TEST(test_full_body),
 		TEST(test_slow_request),

@@ -42,6 +42,117 @@ static void test_spoofed_check(void **state)
 	rig_close(&r);
 }
 
+/* A guest who restarts ICE every second buys the victim nothing more. */
+static void test_spoofed_restarts(void **state)
+{
+	uint8_t print[FINGERPRINT_BYTES];
+	const struct addr same = { 0 };
+	char ufrag[9], pwd[25];
+	struct seal_stream s;
+	uint64_t index = 1;
+	struct stranger v;
+	struct rig r;
+	unsigned i;
+
+	(void)state;
+	open_up(&r, (struct options) { 0 });
+	assert_int_equal(cert_digest(server_cert->x509, print), 0);
+	seal_stream_init(&s, 7);
+	stranger_open(&v);
+	for (i = 0; i < 250; i++) { /* 25 s: one round of tries and its deafness */
+		if (i % 10 == 5) {
+			random_text(ufrag, 8);
+			random_text(pwd, 24);
+			client_restart(r.client);
+			conn_restart(r.conn, ufrag, pwd, client_ufrag(r.client),
+				     client_pwd(r.client), r.now);
+			client_set_remote(r.client, ufrag, pwd, print, &same, r.now);
+		}
+		stranger_check(&v, &r, CHECK_NOMINATE);
+		assert_int_equal(server_says(&r, &s, index++), 0);
+		run(&r, 100 * MS);
+		stranger_read(&v, &r);
+	}
+	assert_int_equal(v.checks, CHECK_TRIES);
+	assert_int_equal(v.media + v.other, 0);
+	assert_int_equal(r.client_rtp, 250);
+	assert_int_equal(r.moves, 0);
+	close(v.fd);
+	rig_close(&r);
+}
+
+/* The same with authentic SRTP behind the check, and nothing from the old address: that
+ * would be a wish to move there, but for the proof. */
+static void test_spoofed_srtp(void **state)
+{
+	uint16_t seq = 1;
+	struct seal_stream s;
+	struct stranger v;
+	uint8_t buf[256];
+	struct rig r;
+	unsigned i;
+
+	(void)state;
+	open_up(&r, (struct options) { 0 });
+	seal_stream_init(&s, 7);
+	stranger_open(&v);
+	stranger_check(&v, &r, 0);
+	run(&r, 20 * MS);
+	client_manners(r.client)->silent = true;
+	for (i = 0; i < 200; i++) { /* 20 s */
+		int n = client_seal(r.client, buf, rtp_plain(buf, 1111, seq++), false);
+
+		stranger_send(&v, &r, buf, (size_t)n);
+		/* To the old one until its consent ends, then to nobody. */
+		assert_int_equal(server_says(&r, &s, i + 1), suspended(&r) ? -EPROTO : 0);
+		run(&r, 100 * MS);
+		stranger_read(&v, &r);
+	}
+	assert_int_equal(r.rtp, 200); /* authentic they were */
+	assert_true(suspended(&r));
+	assert_true(r.client_rtp >= 60);
+	assert_int_equal(v.checks, CHECK_TRIES);
+	assert_int_equal(v.media + v.other, 0);
+	assert_int_equal(r.moves, 0);
+	close(v.fd);
+	rig_close(&r);
+}
+
+/* A packet that somebody has caught and sends again is no wish at all. */
+static void test_replayed_srtp(void **state)
+{
+	struct seal_stream s;
+	struct stranger v;
+	uint8_t buf[256];
+	struct rig r;
+	unsigned i;
+	int n;
+
+	(void)state;
+	open_up(&r, (struct options) { 0 });
+	seal_stream_init(&s, 7);
+	stranger_open(&v);
+	stranger_check(&v, &r, 0);
+	run(&r, 20 * MS);
+	n = client_seal(r.client, buf, rtp_plain(buf, 1111, 1), false);
+	client_send_raw(r.client, buf, (size_t)n);
+	run(&r, 20 * MS);
+	for (i = 0; i < 100; i++) {
+		stranger_send(&v, &r, buf, (size_t)n);
+		assert_int_equal(server_says(&r, &s, i + 1), 0);
+		run(&r, 50 * MS);
+		stranger_read(&v, &r);
+	}
+	assert_int_equal(r.rtp, 1);
+	assert_int_equal(STAT(srtp_replay), 100);
+	assert_int_equal(v.replies, 1);
+	assert_int_equal(v.checks + v.media + v.other, 0);
+	assert_int_equal(r.client_rtp, 100);
+	assert_int_equal(r.moves, 0);
+	close(v.fd);
+	rig_close(&r);
+}
+
 /* An answer counts only from the address asked, signed, and to that question. */
 static void test_false_proof(void **state)
 {
@@ -505,6 +616,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spoofed_check),
+		cmocka_unit_test(test_spoofed_restarts),
+		cmocka_unit_test(test_spoofed_srtp),
+		cmocka_unit_test(test_replayed_srtp),
 		cmocka_unit_test(test_false_proof),
 		cmocka_unit_test(test_path_limit),
 		cmocka_unit_test(test_plain_checks),

@@ -378,13 +378,14 @@ export function pageInit(o) {
 					name: t.people.get(slot?.p)?.name ?? null };
 			}));
 
-	// Every element that really sounds, listened to: who is heard.
-	t.listen = () => {
-		t.listener ??= { context: new AudioContext(), taps: new Map() };
-		const { context, taps } = t.listener;
+	// An analyser on every element that really sounds; the finer `fftSize`, the coarser the time.
+	function listenTo(listener, fftSize) {
+		listener.context ??= new AudioContext();
+		listener.taps ??= new Map();
+		const { context, taps } = listener;
 		if (context.state !== 'running')
 			context.resume();
-		const levels = new Map();
+		const found = [];
 		for (const e of t.elements) {
 			if (!(e.srcObject instanceof MediaStream) || e.muted || !e.volume || e.paused)
 				continue;
@@ -393,28 +394,64 @@ export function pageInit(o) {
 					continue;
 				if (!taps.has(track.id)) {
 					const analyser = context.createAnalyser();
-					analyser.fftSize = 8192;
+					analyser.fftSize = fftSize;
 					analyser.smoothingTimeConstant = 0;
 					const source = context.createMediaStreamSource(new MediaStream([track]));
 					source.connect(analyser);
 					taps.set(track.id, { analyser, source });
 				}
-				const { analyser } = taps.get(track.id);
-				const data = new Float32Array(analyser.frequencyBinCount);
-				analyser.getFloatFrequencyData(data);
-				const bin = (hz) => Math.round(hz * analyser.fftSize / context.sampleRate);
-				const peak = (hz) => Math.max(...data.slice(bin(hz) - 2, bin(hz) + 3));
-				for (let i = 0; i < 32; i++) {
-					const level = peak(TONE_HZ(i));
-					const floor = Math.max(peak(TONE_HZ(i) - 75), peak(TONE_HZ(i) + 75));
-					if (level > -65 && level > floor + 12)
-						levels.set(i, Math.max(level, levels.get(i) ?? -200));
-				}
+				found.push(taps.get(track.id).analyser);
+			}
+		}
+		return found;
+	}
+
+	// Level of a frequency, dB.
+	function spectrum(analyser) {
+		const data = new Float32Array(analyser.frequencyBinCount);
+		analyser.getFloatFrequencyData(data);
+		const bin = (hz) => Math.round(hz * analyser.fftSize / analyser.context.sampleRate);
+		return (hz, width) => Math.max(...data.slice(bin(hz) - width, bin(hz) + width + 1));
+	}
+
+	// Who is heard.
+	t.listen = () => {
+		const levels = new Map();
+		t.ears ??= {};
+		for (const analyser of listenTo(t.ears, 8192)) {
+			const peak = spectrum(analyser);
+			for (let i = 0; i < 32; i++) {
+				const level = peak(TONE_HZ(i), 2);
+				const floor = Math.max(peak(TONE_HZ(i) - 75, 2), peak(TONE_HZ(i) + 75, 2));
+				if (level > -65 && level > floor + 12)
+					levels.set(i, Math.max(level, levels.get(i) ?? -200));
 			}
 		}
 		const loudest = Math.max(...levels.values());
 		return [...levels].filter(([, level]) => level > loudest - 35)
 			.map(([i]) => i).sort((a, b) => a - b);
+	};
+
+	// When the voice of `index` sounds, looked at every 20 ms (of 43 ms), by Date.now().
+	t.watchVoice = (index) => {
+		const ears = {};
+		const loud = [];
+		clearInterval(t.voiceTimer);
+		t.voiceTimer = setInterval(() => {
+			if (listenTo(ears, 2048).some((a) => spectrum(a)(TONE_HZ(index), 1) > -45))
+				loud.push(Date.now());
+		}, 20);
+		t.voice = loud;
+	};
+
+	// The silences since `since` that are longer than `ms`, as [from, to] in ms after it; the last
+	// one may still last. Between syllables are about 120 ms.
+	t.silences = ({ since, ms }) => {
+		const now = Date.now();
+		const times = [...t.voice, now];
+		return times.map((to, i) => [times[i - 1] ?? since, to])
+			.filter(([from, to]) => to > since && to - from > ms)
+			.map(([from, to]) => [from - since, to === now ? null : to - since]);
 	};
 
 	// Names on the stage that are not those of the picture beside them, sampled until

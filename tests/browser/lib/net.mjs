@@ -48,6 +48,8 @@ export class Net {
 		ip('link', 'add', ifA, 'netns', a, 'type', 'veth', 'peer', 'name', ifB, 'netns', b);
 		for (const [space, dev, address] of [[a, ifA, addressA], [b, ifB, addressB]]) {
 			ip('-n', space, 'addr', 'add', address, 'dev', dev);
+			// No link-local address: it would appear a second later, and Chromium then gives up what it loads.
+			ip('-n', space, 'link', 'set', dev, 'addrgenmode', 'none');
 			ip('-n', space, 'link', 'set', dev, 'up');
 		}
 		return [ifA, ifB];
@@ -90,6 +92,12 @@ export class Net {
 		const text = `table inet pal\ndelete table inet pal\ntable inet pal {\nchain in {\n` +
 			`type filter hook input priority 0;\n${lines.join('\n')}\n}\n}\n`;
 		execFileSync('ip', ['netns', 'exec', space, 'nft', '-f', '-'], { input: text });
+	}
+
+	/** Packets counted by the rules with "counter". */
+	counted(space) {
+		return [...run('ip', 'netns', 'exec', space, 'nft', 'list', 'table', 'inet', 'pal')
+			.matchAll(/counter packets (\d+)/g)].reduce((sum, m) => sum + Number(m[1]), 0);
 	}
 
 	close() {

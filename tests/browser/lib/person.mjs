@@ -104,6 +104,15 @@ export class Person {
 		return this.run(() => __test.listen());
 	}
 
+	/** Listens to one voice from now on; what silences() tells is about that. */
+	watchVoice(index) {
+		return this.run((index) => __test.watchVoice(index), index);
+	}
+
+	silences(since, ms) {
+		return this.run((o) => __test.silences(o), { since, ms });
+	}
+
 	pictures() {
 		return this.run(() => __test.pictures());
 	}
