@@ -23,7 +23,7 @@ export function setupPanels() {
 	button('settings-close').onclick = () => get('settings', HTMLDialogElement).close();
 	button('play-sound').onclick = playSound;
 	for (const b of document.querySelectorAll('.test-sound'))
-		b.addEventListener('click', testSound);
+		b.addEventListener('click', () => testSound().catch((e) => console.warn(e)));
 	state.keys = read('palabre-keys') !== 'off';
 	const keys = get('keys-on', HTMLInputElement);
 	keys.checked = state.keys;

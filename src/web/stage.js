@@ -88,7 +88,7 @@ export function renderStage() {
 			renderTile(c, rects[i], large?.key === key, stage);
 	});
 	renderMore(stage, hidden, rects[keys.length]);
-	renderAlone(stage, all.length === 1 && !large && state.phase === 'call');
+	renderAlone(stage, !large && all.length < 2);
 	placeVideos();
 	if (focused && !stage.contains(document.activeElement))
 		(stage.querySelector('button') || box('call-title')).focus();
@@ -264,7 +264,9 @@ function renderAlone(stage, show) {
 		alone = make('div', 'alone', tree, make('p'));
 		stage.prepend(alone);
 	}
-	setText(alone.children[1], t('stage.alone'));
+	// Until there is a connection nobody knows who is there.
+	setData(alone, 'busy', String(state.phase !== 'call'));
+	setText(alone.children[1], state.phase === 'call' ? t('stage.alone') : '');
 }
 
 /**

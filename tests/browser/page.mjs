@@ -115,6 +115,7 @@ const says = (who, pattern, ms = 5000) => until(`${who.name} is told ${pattern}`
 const tileOf = async (who, about) => (await who.shown()).find((x) => x.name === about.name && x.kind === 'camera');
 
 async function axeClean(who, where) {
+	equal(await who.run(() => __look.deaf()), [], `live regions out of the tree on ${where}`);
 	for (const colorScheme of ['light', 'dark']) {
 		await who.page.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' }); // no colours half-way
 		equal(await axeFinds(who.page.page), [], `axe on ${where}, ${colorScheme}`);
@@ -245,6 +246,7 @@ await scenario('page', async () => {
 	await key(ada, 'Enter');
 	await until('the focus is in the list', () => ada.run(() =>
 		document.activeElement.closest('#people') && __look.focus().ok), 3000);
+	await tabTo(ada, 'people-list', 1);
 	await key(ada, 'Escape');
 	await focusIs(ada, 'people-button');
 	equal(await ada.run(() => document.getElementById('people').open), false, 'the list is closed');

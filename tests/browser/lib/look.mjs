@@ -44,8 +44,16 @@ export function lookInit() {
 			return { id, ok: true }; // read out, not operated
 		// A radio is seen by the box beside it.
 		const style = getComputedStyle(e.type === 'radio' ? e.nextElementSibling : e);
-		const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
 		const r = e.getBoundingClientRect();
+		// An outline that is cut off on three sides is none.
+		const out = parseFloat(style.outlineOffset) + parseFloat(style.outlineWidth);
+		const clips = [{ left: 0, top: 0, right: innerWidth, bottom: innerHeight }];
+		for (let p = e.parentElement; p; p = p.parentElement)
+			if (getComputedStyle(p).overflow !== 'visible')
+				clips.push(p.getBoundingClientRect());
+		const sides = ['left', 'top', 'right', 'bottom'].filter((side) => clips.every((c) =>
+			/left|top/.test(side) ? r[side] - out >= c[side] - 0.5 : r[side] + out <= c[side] + 0.5));
+		const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 && sides.length > 1;
 		const [x, y] = [(Math.max(0, r.left) + Math.min(innerWidth, r.right)) / 2,
 			(Math.max(0, r.top) + Math.min(innerHeight, r.bottom)) / 2];
 		const hit = document.elementFromPoint(x, y);
@@ -54,6 +62,11 @@ export function lookInit() {
 			r.bottom > 0 && r.top < innerHeight;
 		return { id, ok: ring && top && inside, ring, top, inside };
 	};
+
+	/** Live regions that a reader could not know of yet. */
+	look.deaf = () => [...document.querySelectorAll('[role=status], [role=log]')]
+		.filter((e) => !e.closest('[hidden], dialog:not([open])') &&
+			!e.checkVisibility({ visibilityProperty: true })).map((e) => e.id);
 
 	const shown = (e) => e.checkVisibility({ visibilityProperty: true }) && !e.closest('.hush, .parked');
 	const name = (e) => `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ''}${[...e.classList].map((c) => `.${c}`).join('')} "${
