@@ -155,6 +155,7 @@ export function renderPrejoin() {
 	renderToggle(button('pre-camera'), 'camera', state.want.camera && !!media.camera);
 	button('pre-mic').hidden = box('hearing').hidden = !maySend();
 	button('pre-camera').hidden = voice || !maySend();
+	setText(box('devices-choose'), t(maySend() ? 'devices.choose' : 'devices.speaker'));
 	setText(box('meter-words'), meterWords());
 	setText(box('device-problem'), deviceProblem());
 }
