@@ -65,10 +65,10 @@ export function setAttr(e, name, value) {
 		e.setAttribute(name, value);
 }
 
-/** Name and tooltip of a control. @param {HTMLElement} e @param {string} text */
-export function setLabel(e, text) {
+/** Name and tooltip of a control. @param {HTMLElement} e @param {string} text @param {string} [tip] */
+export function setLabel(e, text, tip = text) {
 	setAttr(e, 'aria-label', text);
-	setAttr(e, 'title', text);
+	setAttr(e, 'title', tip);
 }
 
 /** A line that is hidden when empty. @param {HTMLElement} e @param {string} text */

@@ -78,41 +78,71 @@ export function grid(width, height, n) {
 	return rects;
 }
 
+/** How far a name reaches into a screen; such a margin under it keeps the last line readable. */
+const PLATE = 44;
+
 /**
- * One large, the others in a strip: below on a tall stage, at the inline end on a wide one.
- * The first rectangle is the large one. At most stripSize() others.
+ * One large, the others in a band beside it: below on a tall stage, at the inline end on a wide one. What has a
+ * shape of its own (a screen) takes the room that it can fill, and the others get the rest; without one
+ * the large tile takes all but one row. The first rectangle is the large one. At most bandSize() others.
  * @param {number} width @param {number} height @param {number} others
+ * @param {number} [shape] width : height of what is shown large; 0: any
  * @returns {Rect[]}
  */
-export function spotlight(width, height, others) {
+export function spotlight(width, height, others, shape = 0) {
 	if (!others)
 		return [{ x: 0, y: 0, w: width, h: height }];
-	const s = strip(width, height);
-	const total = others * (s.along + GAP) - GAP;
-	const begin = Math.max(0, ((s.tall ? width : height) - total) / 2);
-	/** @type {Rect[]} */
-	const rects = [s.tall ? { x: 0, y: 0, w: width, h: height - s.across - GAP }
-		: { x: 0, y: 0, w: width - s.across - GAP, h: height }];
-	for (let i = 0; i < others; i++) {
-		const at = Math.round(begin + i * (s.along + GAP));
-		rects.push(s.tall ? { x: at, y: height - s.across, w: s.along, h: s.across }
-			: { x: width - s.across, y: at, w: s.across, h: s.along });
-	}
-	return rects;
+	const b = band(width, height, shape);
+	const rows = Math.ceil(others / b.perRow);
+	const thick = Math.min(b.most, rows * (b.across + GAP) - GAP);
+	const large = Math.round(Math.min(b.want, (b.tall ? height : width) - GAP - thick));
+	const high = shape ? Math.min(height, Math.round(large / shape + PLATE)) : height;
+	// What is left over goes to both sides.
+	const begin = Math.floor(((b.tall ? height : width) - large - GAP - thick) / 2);
+	const at = begin + large + GAP;
+	const [x, y] = b.tall ? [0, at] : [at, 0];
+	const [w, h] = b.tall ? [width, thick] : [thick, height];
+	return [b.tall ? { x: 0, y: begin, w: width, h: large }
+		: { x: begin, y: Math.floor((height - high) / 2), w: large, h: high },
+	...packed(w, h, others, b).map((r) => ({ ...r, x: r.x + x, y: r.y + y }))];
 }
 
-/** @param {number} width @param {number} height */
-function strip(width, height) {
+/**
+ * Tiles of the band: as a grid where it is thick enough, else close together in its middle.
+ * @param {number} width @param {number} height @param {number} n
+ * @param {{tall: boolean, across: number, along: number}} b
+ */
+function packed(width, height, n, b) {
+	if ((b.tall ? height : width) > b.across * 1.5)
+		return grid(width, height, n);
+	const total = n * (b.along + GAP) - GAP;
+	const begin = Math.max(0, ((b.tall ? width : height) - total) / 2);
+	return Array.from({ length: n }, (_, i) => {
+		const at = Math.round(begin + i * (b.along + GAP));
+		return b.tall ? { x: at, y: 0, w: b.along, h: height } : { x: 0, y: at, w: width, h: b.along };
+	});
+}
+
+/**
+ * The band: tiles of `across` × `along`, `perRow` of them in a row of it, `most` its greatest thickness;
+ * `want` what the large tile can use.
+ * @param {number} width @param {number} height @param {number} shape
+ */
+function band(width, height, shape) {
 	const tall = width < height * 1.15;
 	const across = Math.round(tall ? Math.min(130, Math.max(76, height * 0.16))
-		: Math.min(230, Math.max(120, width * 0.2)));
+		: Math.min(230, Math.max(112, width * 0.16)));
 	const along = Math.round(tall ? across * 0.95 : across * 0.68);
-	const fits = Math.max(1, Math.floor(((tall ? width : height) + GAP) / (along + GAP)));
-	return { tall, across, along, fits };
+	const perRow = Math.max(1, Math.floor(((tall ? width : height) + GAP) / (along + GAP)));
+	const want = !shape ? Infinity
+		: tall ? Math.max(width / shape + PLATE, height * 0.3) : Math.max(height * shape, width * 0.4);
+	const most = Math.max(across, (tall ? height : width) - GAP - want);
+	const rows = Math.max(1, Math.floor((most + GAP) / (across + GAP)));
+	return { tall, across, along, perRow, want, most, fits: perRow * rows };
 }
 
-/** @param {number} width @param {number} height */
-export const stripSize = (width, height) => strip(width, height).fits;
+/** How many tiles the band takes. @param {number} width @param {number} height @param {number} [shape] */
+export const bandSize = (width, height, shape = 0) => band(width, height, shape).fits;
 
 /** How many tiles of a readable size fit. @param {number} width @param {number} height */
 export function gridSize(width, height) {
@@ -171,6 +201,18 @@ export function viewList(tiles, ratio) {
 	const pixels = (/** @type {number} */ css) => Math.min(4096, Math.ceil(css * ratio / 16) * 16);
 	return [...tiles].sort((a, b) => b.rank - a.rank).slice(0, 64)
 		.map((v) => ({ p: v.id, k: v.kind, w: pixels(v.w), h: pixels(v.h) }));
+}
+
+const ROLES = ['host', 'moderator', 'speaker', 'interpreter', 'captioner', 'listener'];
+
+/** The role that a link gives, '' if it cannot be read. Only a hint: the server decides. @param {string} token */
+export function roleOf(token) {
+	try {
+		const bytes = atob(token.replace(/-/g, '+').replace(/_/g, '/'));
+		return bytes.charCodeAt(6) === 1 && ROLES[bytes.charCodeAt(7)] || '';
+	} catch {
+		return '';
+	}
 }
 
 /** Delay before try number `n` (0, 1, …): 0.2 s, doubling to 5 s. @param {number} n @param {number} random 0…1 */

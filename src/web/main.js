@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Start of the page: reads the link, decides which screen comes first, and ties the parts together.
-import { state, changed, kept, onChange } from './state.js';
+import { state, changed, inCall, kept, maySend, onChange } from './state.js';
 import { language, loadLanguage, t } from './i18n.js';
-import { box, button, get, setNotice } from './dom.js';
-import { readLink } from './layout.js';
+import { box, button, get, setAttr, setNotice } from './dom.js';
+import { readLink, roleOf } from './layout.js';
 import { onMedia, openDevices, listDevices } from './media.js';
 import { currentPc, enter, hurry } from './session.js';
 import { playSound } from './slots.js';
-import { openPrejoin, renderPrejoin, setupPrejoin } from './prejoin.js';
+import { firstMode, focusPrejoin, openPrejoin, renderMeter, renderPrejoin, setupPrejoin } from './prejoin.js';
 import { renderStage, setupStage } from './stage.js';
-import { renderBar, renderEnded, renderPeople, renderSettings, renderStatus, setupPanels } from './panels.js';
+import { BAD_LINK, renderBar, renderEnded, renderPeople, renderSettings, renderStatus, setupPanels } from './panels.js';
 
 // For tests and for looking into a call that misbehaves; nothing in the page uses it.
 Object.assign(globalThis, { palabre: {
@@ -20,32 +20,59 @@ Object.assign(globalThis, { palabre: {
 	changed,
 } });
 
-let shownPhase = '';
+let shownScreen = '';
 
 function renderPhase() {
 	const { phase } = state;
-	if (phase === shownPhase)
-		return;
-	const ended = phase === 'left' || phase === 'error';
 	document.documentElement.dataset.state = phase;
-	document.title = state.room && phase !== 'start' ? `${state.room} · Palabre` : 'Palabre';
-	const screen = ended ? 'ended' : phase === 'start' || phase === 'prejoin' ? phase : 'call';
+	document.title = [phase === 'reconnecting' ? t('status.reconnecting') : '', phase === 'start' ? '' : state.room,
+		'Palabre'].filter(Boolean).join(' · ');
+	const screen = phase === 'left' || phase === 'error' ? 'ended' : inCall() ? 'call' : phase;
+	if (screen === shownScreen)
+		return;
+	shownScreen = screen;
 	for (const main of document.querySelectorAll('main'))
 		main.hidden = main.dataset.screen !== screen;
 	box('top').hidden = screen === 'call';
-	if (ended)
-		box('ended-title').focus();
-	shownPhase = phase;
+	// What had the focus is out of sight: a reader and a keyboard go on at the new heading.
+	if (screen === 'prejoin')
+		focusPrejoin();
+	else if (screen !== 'start')
+		box(`${screen}-title`).focus();
+}
+
+/** @type {WakeLockSentinel|null} */
+let awake = null;
+let awakeAsked = false;
+
+/** A phone that falls asleep drops out of the call. Browsers take the lock back when the page is hidden. */
+function renderAwake() {
+	const want = inCall() && !document.hidden;
+	if (!want) {
+		awake?.release();
+		awake = null;
+		awakeAsked = false;
+	} else if (!awakeAsked) {
+		awakeAsked = true;
+		navigator.wakeLock?.request('screen').then((lock) => {
+			awake = lock;
+			if (!inCall())
+				renderAwake();
+		}, () => {}); // saving its battery: then not
+	}
 }
 
 /** The last page's one button. */
 function again() {
 	const { phase, reason, ticket, name } = state;
 	if (phase === 'left' && reason === 'replaced' && ticket) {
-		openDevices({ mic: true, camera: state.want.camera });
+		if (maySend())
+			openDevices({ mic: true, camera: state.want.camera });
 		enter();
 	} else if (phase === 'left' && state.token && name) {
 		openPrejoin();
+	} else if (BAD_LINK.includes(reason)) {
+		location.assign('/');
 	} else {
 		location.reload();
 	}
@@ -54,10 +81,14 @@ function again() {
 /** @param {Event} e */
 function paste(e) {
 	e.preventDefault();
-	const link = readLink(get('paste', HTMLInputElement).value, location.href);
+	const input = get('paste', HTMLInputElement);
+	const link = readLink(input.value, location.href);
 	setNotice(box('paste-error'), link ? '' : t('start.bad'));
+	setAttr(input, 'aria-invalid', String(!link));
 	if (link)
 		location.assign(link);
+	else
+		input.focus();
 }
 
 function begin() {
@@ -80,10 +111,14 @@ function begin() {
 		state.name = back.name;
 		state.mode = back.mode;
 		state.want = { mic: back.mic, camera: back.camera, screen: false };
+		state.me.role = roleOf(back.token);
 		// Both at once: the devices join in when they are there.
-		openDevices({ mic: true, camera: back.camera && back.mode === 'video' });
+		if (maySend())
+			openDevices({ mic: true, camera: back.camera && back.mode === 'video' });
 		enter();
 	} else if (state.token) {
+		state.me.role = roleOf(state.token);
+		state.mode = firstMode();
 		openPrejoin();
 	} else {
 		setNotice(box('paste-error'), t('start.incomplete'));
@@ -92,7 +127,7 @@ function begin() {
 
 async function main() {
 	await loadLanguage();
-	for (const render of [renderPhase, renderPrejoin, renderStage, renderBar, renderStatus, renderPeople, renderSettings, renderEnded])
+	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderStage, renderBar, renderStatus, renderPeople, renderSettings, renderEnded])
 		onChange(render);
 	setupPrejoin();
 	setupStage();
@@ -114,8 +149,9 @@ async function main() {
 		kind = link.type;
 	});
 	addEventListener('hashchange', () => location.reload());
-	// Any touch lets the browser play sound, not only the one on our button.
-	addEventListener('pointerdown', () => state.soundBlocked && playSound());
+	// Any touch or key lets the browser play sound, not only the one on our button.
+	for (const kind of ['click', 'keydown'])
+		addEventListener(kind, () => state.soundBlocked && playSound(), true);
 	setInterval(() => state.phase === 'call' && get('settings', HTMLDialogElement).open && changed(), 2000);
 	begin();
 	listDevices();

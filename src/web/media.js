@@ -2,7 +2,7 @@
 // Microphone, camera and screen of this device: opening, closing, choosing, level.
 // Invariant: a track in `media` is live; whoever is told by onMedia() looks at what is there.
 
-/** @typedef {'denied'|'missing'|'busy'|'unsupported'|''} Problem */
+/** lost: it was there and is gone. @typedef {'denied'|'missing'|'busy'|'unsupported'|'lost'|''} Problem */
 /** @typedef {'mic'|'camera'|'speaker'} Device */
 
 export const media = {
@@ -50,8 +50,8 @@ function problemOf(e) {
 	return 'busy';
 }
 
-/** The camera may be given up while the browser still asks for it. */
-let cameraWanted = false;
+/** What is given up while the browser still asks for it is closed as soon as it comes. */
+const wanted = { mic: false, camera: false };
 
 /**
  * Opens what is asked for. One question for both where possible; if that fails each alone, so
@@ -59,10 +59,10 @@ let cameraWanted = false;
  * @param {{mic?: boolean, camera?: boolean}} what
  */
 export async function openDevices({ mic = false, camera = false }) {
+	wanted.mic ||= mic;
+	wanted.camera ||= camera;
 	mic = mic && !media.mic && !media.opening.mic;
 	camera = camera && !media.camera && !media.opening.camera;
-	if (camera)
-		cameraWanted = true;
 	if (!mic && !camera)
 		return;
 	if (!navigator.mediaDevices?.getUserMedia) {
@@ -123,7 +123,7 @@ async function openAlone(kind, failed) {
 function take(stream) {
 	for (const track of stream.getTracks()) {
 		const kind = track.kind === 'audio' ? 'mic' : 'camera';
-		if (kind === 'camera' && !cameraWanted) {
+		if (!wanted[kind]) {
 			track.stop();
 			continue;
 		}
@@ -135,33 +135,48 @@ function take(stream) {
 			if (media[kind] !== track)
 				return;
 			media[kind] = null;
-			media.problem[kind] = 'missing';
+			media.problem[kind] = 'lost';
 			media.device[kind] = '';
 			tell();
+			// Another microphone goes on; another camera might show what it should not.
 			if (kind === 'mic')
 				openDevices({ mic: true });
 		};
+		// A phone call, or a switch on the headset.
+		track.onmute = track.onunmute = tell;
 	}
 }
 
 /** Stops the device, so that its light goes out. @param {'mic'|'camera'} kind */
 export function closeDevice(kind) {
-	if (kind === 'camera')
-		cameraWanted = false;
+	wanted[kind] = false;
 	media[kind]?.stop();
 	media[kind] = null;
+	if (media.problem[kind] === 'lost')
+		media.problem[kind] = '';
 	tell();
 }
 
 /** @param {Device} kind @param {string} id */
 export async function chooseDevice(kind, id) {
 	media.device[kind] = id;
-	if (kind === 'speaker') {
-		tell();
+	if (kind === 'speaker' || kind === 'camera' && !media.camera) {
+		tell(); // a camera that is off: the next time it is switched on
 		return;
 	}
-	if (!media[kind] && kind === 'camera')
-		return; // off: the next time it is switched on
+	if (kind === 'mic' && media.mic) {
+		// The new one first, so that the others hear no gap and see no sign of muting.
+		const stream = await ask(true, false).catch(() => null);
+		if (media.device.mic !== id) {
+			stream?.getTracks().forEach((track) => track.stop());
+			return; // meanwhile something else was chosen
+		}
+		if (stream) {
+			take(stream);
+			tell();
+			return;
+		}
+	}
 	media[kind]?.stop();
 	media[kind] = null;
 	await openDevices({ [kind]: true });
@@ -207,6 +222,8 @@ export async function listDevices() {
 		const all = await navigator.mediaDevices.enumerateDevices();
 		const of = (/** @type {string} */ kind) => all.filter((d) => d.kind === kind && d.deviceId);
 		media.devices = { mic: of('audioinput'), camera: of('videoinput'), speaker: of('audiooutput') };
+		if (!media.devices.speaker.some((d) => d.deviceId === media.device.speaker))
+			media.device.speaker = ''; // unplugged: back to the browser's choice
 	} catch { /* an old browser: nothing to choose from */ }
 	tell();
 }
@@ -214,7 +231,7 @@ export async function listDevices() {
 navigator.mediaDevices?.addEventListener?.('devicechange', () => {
 	listDevices();
 	// A headset plugged in after "none found".
-	if (media.problem.mic === 'missing' && !media.mic)
+	if (media.problem.mic === 'missing' && wanted.mic)
 		openDevices({ mic: true });
 });
 
@@ -240,6 +257,9 @@ export function measureMic(show) {
 			show(0);
 			return;
 		}
+		// Before the page has been touched some browsers do not let it run.
+		if (context?.state === 'suspended' && navigator.userActivation?.hasBeenActive !== false)
+			context.resume();
 		node.getFloatTimeDomainData(samples);
 		let sum = 0;
 		for (const s of samples)

@@ -1,27 +1,37 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Everything around the tiles: the bar, the line that says how the connection is, people,
 // settings, the last page.
-import { state, changed, inCall, maySend } from './state.js';
+import { state, changed, inCall, maySend, read, write } from './state.js';
 import { LANGUAGES, language, loadLanguage, t, tn } from './i18n.js';
-import { box, button, get, icon, make, setAttr, setIcon, setNotice, setText } from './dom.js';
+import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
 import { hue, initials } from './layout.js';
 import { chooseDevice, listDevices, media } from './media.js';
 import { leave, listeners, setMode, toggleCamera, toggleMic, toggleScreen } from './session.js';
-import { playSound, setSpeaker } from './slots.js';
-import { deviceProblem } from './prejoin.js';
+import { playSound, setSpeaker, testSound } from './slots.js';
+import { deviceProblem, toggleTip } from './prejoin.js';
 
 // ---- the bar ----
 
 export function setupPanels() {
-	button('mic').onclick = toggleMic;
-	button('camera').onclick = toggleCamera;
-	button('screen').onclick = toggleScreen;
+	button('mic').onclick = mic;
+	button('camera').onclick = camera;
+	button('screen').onclick = screen;
 	button('leave').onclick = leave;
 	button('people-button').onclick = togglePeople;
 	button('people-close').onclick = closePeople;
 	button('settings-button').onclick = openSettings;
 	button('settings-close').onclick = () => get('settings', HTMLDialogElement).close();
 	button('play-sound').onclick = playSound;
+	for (const b of document.querySelectorAll('.test-sound'))
+		b.addEventListener('click', () => testSound().catch((e) => console.warn(e)));
+	state.keys = read('palabre-keys') !== 'off';
+	const keys = get('keys-on', HTMLInputElement);
+	keys.checked = state.keys;
+	keys.onchange = () => {
+		state.keys = keys.checked;
+		write('palabre-keys', state.keys ? '' : 'off');
+		changed();
+	};
 	box('people').addEventListener('keydown', (e) => {
 		if (e.key === 'Escape')
 			closePeople();
@@ -51,19 +61,40 @@ export function setupPanels() {
 	listeners.said = said;
 }
 
+// What a button cannot do is said again with each press.
+function mic() {
+	hintSince = Date.now();
+	toggleMic();
+}
+
+function camera() {
+	hintSince = Date.now();
+	toggleCamera();
+}
+
+function screen() {
+	hintSince = Date.now();
+	toggleScreen();
+}
+
 /** @param {KeyboardEvent} e */
 function onKey(e) {
-	if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || !inCall())
+	if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || !state.keys || !inCall())
 		return;
 	if (e.target instanceof HTMLElement && e.target.closest('input, select, textarea, dialog[open]:not(#people)'))
 		return;
 	/** @type {Record<string, () => void>} */
-	const keys = { m: toggleMic, v: toggleCamera, s: toggleScreen, p: togglePeople, d: openSettings };
-	const action = keys[e.key.toLowerCase()];
-	if (action) {
-		e.preventDefault();
-		action();
-	}
+	const keys = { m: mic, v: camera, s: screen, p: togglePeople, d: openSettings };
+	const key = e.key.toLowerCase();
+	if (!keys[key])
+		return;
+	e.preventDefault();
+	keys[key]();
+	// The focus is elsewhere: no button tells what has become of it.
+	if (key === 'm' && maySend())
+		say(t(state.want.mic && media.mic ? 'bar.mic.said' : 'meter.off'));
+	if (key === 'v' && maySend() && state.mode === 'video')
+		say(t(state.want.camera ? 'bar.camera.said' : 'preview.off'));
 }
 
 export function renderBar() {
@@ -75,11 +106,15 @@ export function renderBar() {
 	toggle('screen', !!media.screen, video && !!navigator.mediaDevices?.getDisplayMedia);
 	const people = button('people-button');
 	setAttr(people, 'aria-expanded', String(state.peopleOpen));
-	setAttr(people, 'title', t('bar.people.tip'));
-	setText(box('people-count'), String(state.people.size || ''));
-	setAttr(button('settings-button'), 'title', t('bar.settings.tip'));
-	setAttr(button('leave'), 'title', t('bar.leave.tip'));
-	button('play-sound').hidden = !state.soundBlocked;
+	setTip(people, t('bar.people.tip'));
+	setText(box('people-count'), state.people.size ? state.people.size.toLocaleString(language()) : '');
+	setTip(button('settings-button'), t('bar.settings.tip'));
+	setTip(button('leave'), t('bar.leave.tip'));
+	box('listening').hidden = maySend();
+	const sound = button('play-sound');
+	if (!state.soundBlocked && document.activeElement === sound)
+		people.focus();
+	sound.hidden = !state.soundBlocked;
 	setText(box('call-title'), t('call.title', { room: state.room }));
 }
 
@@ -88,12 +123,49 @@ function toggle(id, on, there) {
 	const b = button(id);
 	b.hidden = !there;
 	setAttr(b, 'aria-pressed', String(on));
-	setAttr(b, 'title', t(`bar.${id}.${on ? 'on' : 'off'}`));
-	if (id !== 'screen')
+	if (id === 'screen') {
+		setTip(b, t(`bar.screen.${on ? 'on' : 'off'}`));
+	} else {
+		setTip(b, toggleTip(id, on));
 		setIcon(b, on ? id : `${id}-off`);
+		b.dataset.problem = String(state.want[id] && !on && !!media.problem[id]);
+	}
+}
+
+/** With the key that does the same. @param {HTMLButtonElement} b @param {string} words */
+function setTip(b, words) {
+	const { key } = b.dataset;
+	setAttr(b, 'title', key && state.keys ? `${words} (${key.toUpperCase()})` : words);
+	if (key && state.keys)
+		setAttr(b, 'aria-keyshortcuts', key);
+	else
+		b.removeAttribute('aria-keyshortcuts');
 }
 
 // ---- how the connection is ----
+
+const HINT_MS = 12000;
+let hint = '';
+let hintSince = 0;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let hintTimer = undefined;
+
+/** What the person should know once, and not have in the picture for ever. @returns {string} words */
+function hints() {
+	const mute = state.want.mic && !media.opening.mic && (!media.mic || media.mic.muted);
+	const words = !maySend() ? t('status.listener') : state.message ? t('problem.screen')
+		: deviceProblem() || (mute ? t('status.unheard') : '');
+	if (words !== hint) {
+		hint = words;
+		hintSince = Date.now();
+	}
+	const left = hintSince + HINT_MS - Date.now();
+	clearTimeout(hintTimer);
+	if (!words || left <= 0)
+		return '';
+	hintTimer = setTimeout(changed, left + 50);
+	return words;
+}
 
 /** @returns {[string, string]} words, and the kind of line: '', busy, warn, good */
 function status() {
@@ -106,13 +178,7 @@ function status() {
 		return [t('status.back'), 'good'];
 	if (net.weak)
 		return [t('status.weak'), 'warn'];
-	if (state.message)
-		return [t('problem.screen'), 'warn'];
-	if (!maySend())
-		return [t('status.listener'), ''];
-	if (state.want.mic && !media.mic && !media.opening.mic)
-		return [t('status.unheard'), 'warn'];
-	return ['', ''];
+	return [hints(), maySend() ? 'warn' : ''];
 }
 
 export function renderStatus() {
@@ -140,8 +206,17 @@ function said(what, name) {
 			lines.push(names.length > 2 && kind !== 'screen' ? t(`said.${kind}.many`, { n: names.length })
 				: names.map((n) => t(`said.${kind}`, { name: n })).join('. '));
 		heard.clear();
-		setText(box('announcer'), lines.join('. '));
+		say(lines.join('. '));
 	}, 1500);
+}
+
+/** @param {string} words */
+function say(words) {
+	const log = box('announcer');
+	// A line of its own each time: the same words twice are said twice.
+	log.append(make('p', '', words));
+	if (log.children.length > 5)
+		log.firstElementChild?.remove();
 }
 
 // ---- people ----
@@ -208,9 +283,10 @@ function renderRow(row, p) {
 	const speaking = state.speakers.includes(p.id) && p.mic;
 	const [face, name, marks] = row.children;
 	setText(face, initials(p.name));
-	setText(name.children[0], mine ? t('you.named', { name: p.name }) : p.name);
+	setText(name.children[0], p.name);
 	const plain = p.role === 'speaker' || !p.role;
-	setText(name.children[1], p.lost ? t('people.away') : plain ? '' : t(`role.${p.role}`));
+	setText(name.children[1], [mine ? t('you') : '', plain ? '' : t(`role.${p.role}`),
+		p.lost && !mine ? t('people.away') : ''].filter(Boolean).join(' · '));
 	row.dataset.speaking = String(speaking);
 	row.dataset.away = String(!!p.lost);
 	/** @type {[string, string][]} */
@@ -239,6 +315,7 @@ function openSettings() {
 	const dialog = get('settings', HTMLDialogElement);
 	if (!dialog.open)
 		dialog.showModal();
+	changed();
 }
 
 const megabytes = () => (state.bytes / 1e6).toLocaleString(language(), { maximumFractionDigits: state.bytes < 1e7 ? 1 : 0 });
@@ -250,9 +327,9 @@ export function renderSettings() {
 	for (const e of document.querySelectorAll('select[data-device]'))
 		if (e instanceof HTMLSelectElement)
 			fillDevices(e, /** @type {import('./media.js').Device} */ (e.dataset.device));
-	for (const e of document.querySelectorAll('.camera-field'))
+	for (const e of document.querySelectorAll('.mic-field, .camera-field'))
 		if (e instanceof HTMLElement)
-			e.hidden = state.mode === 'voice';
+			e.hidden = !maySend() || state.mode === 'voice' && e.classList.contains('camera-field');
 	for (const e of document.querySelectorAll('.speaker-field'))
 		if (e instanceof HTMLElement)
 			e.hidden = !('setSinkId' in HTMLMediaElement.prototype) || !media.devices.speaker.length;
@@ -260,7 +337,7 @@ export function renderSettings() {
 	for (const e of document.querySelectorAll('.lang-select'))
 		if (e instanceof HTMLSelectElement)
 			e.value = language();
-	setNotice(box('settings-problem'), deviceProblem());
+	setText(box('settings-problem'), deviceProblem());
 	setText(box('data-used'), t('data.used', { mb: megabytes() }));
 }
 
@@ -293,6 +370,9 @@ function fillDevices(select, kind) {
 /** Codes of the server that have words of their own. */
 const KNOWN = ['bad-token', 'expired', 'no-such-room', 'not-allowed', 'room-full', 'server-full', 'bad-name', 'bad-offer', 'browser'];
 
+/** Trying again would not help: it takes another link. */
+export const BAD_LINK = ['expired', 'bad-token', 'no-such-room'];
+
 export function renderEnded() {
 	const { phase, reason } = state;
 	if (phase !== 'left' && phase !== 'error')
@@ -302,7 +382,8 @@ export function renderEnded() {
 	setText(box('ended-text'), left ? t(`left.${reason}`)
 		: KNOWN.includes(reason) ? t(`error.${reason}`) : t('error.other', { message: state.message || reason }));
 	const again = button('again');
-	setText(again, left ? t(reason === 'replaced' ? 'left.here' : 'left.again') : t('error.retry'));
-	again.hidden = !left && (reason === 'browser' || reason === 'expired' || reason === 'bad-token');
+	setText(again, left ? t(reason === 'replaced' ? 'left.here' : 'left.again')
+		: t(BAD_LINK.includes(reason) ? 'error.link' : 'error.retry'));
+	again.hidden = reason === 'browser';
 	setText(box('ended-data'), state.bytes ? t('data.total', { mb: megabytes() }) : '');
 }

@@ -77,7 +77,7 @@ export async function enter() {
 	state.phase = 'connecting';
 	state.reason = state.message = '';
 	Object.assign(state.net, { media: false, events: false, ever: false, weak: false, backUntil: 0 });
-	state.me = { id: '', name: state.name, role: '' };
+	state.me = { id: '', name: state.name, role: state.me.role };
 	state.people.clear();
 	state.speakers = [];
 	state.bytes = bytesBefore = 0;
@@ -292,7 +292,7 @@ async function restartIce() {
 
 /** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
 function switchedOn() {
-	const video = state.mode === 'video' && maySend();
+	const video = mayShow();
 	return { mic: maySend() && state.want.mic && !!media.mic,
 		camera: video && state.want.camera && !!media.camera,
 		screen: video && !!media.screen, screenaudio: video && !!media.screenaudio };
@@ -382,20 +382,27 @@ export function toggleCamera() {
 	wanted();
 }
 
+let choosingScreen = false;
+const mayShow = () => state.mode === 'video' && maySend();
+
 export async function toggleScreen() {
-	if (state.mode === 'voice' || !maySend())
+	if (!mayShow() || choosingScreen)
 		return;
 	state.message = '';
 	if (media.screen) {
 		closeScreen();
 	} else {
+		choosingScreen = true;
 		try {
 			await openScreen();
+			if (!inCall() || !mayShow())
+				closeScreen(); // left while the browser was still asking
 		} catch (e) {
-			// Chosen "cancel": not worth a word.
-			if (!(e instanceof DOMException && e.name === 'NotAllowedError'))
+			// Chosen "cancel": not worth a word. The system's refusal has the same name.
+			if (!(e instanceof DOMException && e.name === 'NotAllowedError') || /system/i.test(e.message))
 				state.message = 'problem.screen';
 		}
+		choosingScreen = false;
 	}
 	state.want.screen = !!media.screen;
 	wanted();
@@ -493,7 +500,9 @@ function on(e) {
 		state.ticket = e.ticket || state.ticket;
 		state.me = e.you || state.me;
 		keep();
-		setPeople(e.people || []);
+		// A server that has just been restarted knows nobody yet: the answer to our join tells.
+		if (e.people)
+			setPeople(e.people);
 		state.speakers = e.speakers || [];
 		if (e.leg === false) {
 			rejoin();

@@ -26,6 +26,7 @@ export function adoptSlots(list, pc) {
 		if (el instanceof HTMLVideoElement) {
 			el.playsInline = true;
 			el.muted = true;
+			el.onresize = changed; // where it is shown depends on its shape
 		}
 		if (receiver)
 			el.srcObject = new MediaStream([receiver.track]);
@@ -71,6 +72,30 @@ export function playSound() {
 		if (slot.kind === 'audio')
 			play(slot.el);
 	changed();
+}
+
+/** Two notes out of the loudspeaker chosen: so loud are the others going to be. */
+export async function testSound() {
+	const context = new AudioContext();
+	const out = context.createMediaStreamDestination();
+	const el = /** @type {any} */ (new Audio());
+	el.srcObject = out.stream;
+	if (el.setSinkId)
+		await el.setSinkId(media.device.speaker).catch(() => {});
+	await Promise.all([context.resume(), el.play()]);
+	const begin = context.currentTime + 0.1;
+	for (const [i, hz] of [523, 784].entries()) {
+		const tone = context.createOscillator(), gain = context.createGain();
+		const at = begin + i * 0.35;
+		tone.frequency.value = hz;
+		gain.gain.setValueAtTime(0, at);
+		gain.gain.linearRampToValueAtTime(0.25, at + 0.03);
+		gain.gain.exponentialRampToValueAtTime(0.001, at + 0.6);
+		tone.connect(gain).connect(out);
+		tone.start(at);
+		tone.stop(at + 0.6);
+	}
+	setTimeout(() => context.close(), 2000);
 }
 
 export function setSpeaker() {

@@ -4,7 +4,7 @@
 import { state, changed, inCall } from './state.js';
 import { t, tn } from './i18n.js';
 import { box, icon, make, setAttr, setLabel, setText } from './dom.js';
-import { choose, GAP, grid, gridSize, hue, initials, spotlight, stripSize, viewList } from './layout.js';
+import { bandSize, choose, GAP, grid, gridSize, hue, initials, spotlight, viewList } from './layout.js';
 import { media } from './media.js';
 import { setView } from './session.js';
 
@@ -16,6 +16,8 @@ const HUES = 6;
 const AWAY_SHOWN_MS = 15000; // long enough for a phone to change its network
 const VIEW_DELAY_MS = 200;
 const HIDDEN_MS = 5000;
+/** Of a picture so much must be left when a tile cuts it: less, and heads are gone. */
+const LEFT_OF_PICTURE = 0.7;
 
 /** @type {Map<string, Tile>} */
 const tiles = new Map();
@@ -70,6 +72,7 @@ export function renderStage() {
 		state.pinned = '';
 	const large = all.find((c) => c.key === state.pinned) ||
 		all.find((c) => c.kind === 'screen' && c.id !== state.me.id) || null;
+	const focused = stage.contains(document.activeElement);
 	const { keys, rects, hidden } = arrange(all, large, width, height);
 	const byKey = new Map(all.map((c) => [c.key, c]));
 
@@ -85,8 +88,10 @@ export function renderStage() {
 			renderTile(c, rects[i], large?.key === key, stage);
 	});
 	renderMore(stage, hidden, rects[keys.length]);
-	renderAlone(stage, all.length === 1 && state.phase === 'call');
+	renderAlone(stage, !large && all.length < 2);
 	placeVideos();
+	if (focused && !stage.contains(document.activeElement))
+		(stage.querySelector('button') || box('call-title')).focus();
 	askFor(keys.map((key, i) => ({ c: byKey.get(key), r: rects[i] })), large);
 	clearTimeout(awayTimer);
 	if (all.some((c) => state.people.get(c.id)?.lost))
@@ -101,20 +106,39 @@ function arrange(all, large, width, height) {
 	const others = large ? all.filter((c) => c !== large) : all;
 	const self = `${state.me.id}/camera`;
 	floating = '';
-	if (!large && all.length === 2 && all.some((c) => c.key === self)) {
-		const other = all.find((c) => c.key !== self) || all[0];
+	const other = all.find((c) => c.key !== self);
+	if (!large && all.length === 1 && !other) {
+		places = [self];
+		floating = self;
+		return { keys: [self], rects: [corner(width, height)], hidden: 0 };
+	}
+	if (!large && all.length === 2 && other && all.some((c) => c.key === self) && suits(other.key, width / height)) {
 		places = [self, other.key];
 		floating = self;
 		return { keys: [other.key, self], rects: [{ x: 0, y: 0, w: width, h: height }, corner(width, height)], hidden: 0 };
 	}
-	const limit = large ? stripSize(width, height) : gridSize(width, height);
+	const shape = large?.kind === 'screen' ? shapeOf(large.key) || 16 / 9 : 0;
+	const limit = large ? bandSize(width, height, shape) : gridSize(width, height);
 	const room = others.length > limit ? limit - 1 : limit;
 	// In a place of their own: those who come take free places at the end.
 	places = choose(others, places.filter((key) => key !== large?.key), Math.max(0, room));
 	const hidden = others.length - places.length;
 	const boxes = places.length + (hidden ? 1 : 0);
 	const keys = large ? [large.key, ...places] : places;
-	return { keys, rects: large ? spotlight(width, height, boxes) : grid(width, height, boxes), hidden };
+	return { keys, rects: large ? spotlight(width, height, boxes, shape) : grid(width, height, boxes), hidden };
+}
+
+/** Width : height of the picture, 0 without one. @param {string} key */
+function shapeOf(key) {
+	const slot = [...state.slots.values()].find((s) => s.kind === 'video' && `${s.p}/${s.k}` === key);
+	const video = slot?.el instanceof HTMLVideoElement ? slot.el : tiles.get(key)?.own;
+	return video?.videoHeight ? video.videoWidth / video.videoHeight : 0;
+}
+
+/** Can a tile of that shape show the picture without cutting off too much? @param {string} key @param {number} tile */
+function suits(key, tile) {
+	const picture = shapeOf(key) || tile;
+	return Math.min(picture / tile, tile / picture) >= LEFT_OF_PICTURE;
 }
 
 /** Oneself, small, in a call of two. @param {number} width @param {number} height @returns {Rect} */
@@ -146,6 +170,7 @@ function makeTile(c, stage) {
 	if (c.id === state.me.id) {
 		own = make('video');
 		own.muted = own.autoplay = own.playsInline = true;
+		own.onresize = changed;
 		el.prepend(own);
 		el.classList.add('mine');
 	}
@@ -178,7 +203,7 @@ function renderTile(c, r, large, stage) {
 	setText(tile.note, [speaking && !muted ? t('people.speaking') : '', muted ? t('people.muted') : '',
 		p?.lost && !mine ? t('stage.away') : ''].filter(Boolean).join(', '));
 	const pinned = state.pinned === c.key;
-	setAttr(tile.pin, 'aria-pressed', String(pinned));
+	setData(el, 'pinned', String(pinned));
 	setLabel(tile.pin, pinned ? t('stage.unpin') : t('stage.pin', { name: shown }));
 	setAttr(tile.pin.querySelector('use') || tile.pin, 'href', pinned ? '#i-unpin' : '#i-pin');
 	if (tile.own) {
@@ -234,10 +259,14 @@ function renderAlone(stage, show) {
 		return;
 	}
 	if (!alone) {
-		alone = make('p', 'alone');
-		stage.append(alone);
+		const tree = icon('tree');
+		tree.setAttribute('class', 'emblem');
+		alone = make('div', 'alone', tree, make('p'));
+		stage.prepend(alone);
 	}
-	setText(alone, t('stage.alone'));
+	// Until there is a connection nobody knows who is there.
+	setData(alone, 'busy', String(state.phase !== 'call'));
+	setText(alone.children[1], state.phase === 'call' ? t('stage.alone') : '');
 }
 
 /**

@@ -58,6 +58,8 @@ export const state = {
 	/** Key of the tile shown large, '' = none. */
 	pinned: '',
 	peopleOpen: false,
+	/** Single letters are shortcuts: not for everybody (WCAG 2.1.4). */
+	keys: true,
 	/** Both halves of the connection, and whether it ever stood. */
 	net: { media: false, events: false, ever: false, weak: false, backUntil: 0 },
 	soundBlocked: false,
@@ -101,7 +103,7 @@ document.addEventListener('visibilitychange', () => {
 
 export const inCall = () => state.phase === 'call' || state.phase === 'connecting' ||
 	state.phase === 'reconnecting';
-export const maySend = () => state.me.role !== 'listener';
+export const maySend = () => state.me.role !== 'listener' && state.me.role !== 'captioner';
 
 // What survives a reload, in sessionStorage: the ticket makes it the same person.
 const storeKey = () => `palabre:${state.room}`;

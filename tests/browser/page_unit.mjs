@@ -4,7 +4,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 
 const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.meta.url).href;
-const { choose, grid, gridSize, hue, initials, readLink, retryDelay, rtpReached, spotlight, stripSize,
+const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, rtpReached, spotlight,
 	viewList } = await import(at('layout.js'));
 const { steer, LipSync } = await import(at('sync.js'));
 const { Silence, Weakness } = await import(at('peer.js'));
@@ -34,19 +34,37 @@ test('grid: no lonely last row where there is a better way', () => {
 	assert.equal(rows.size, 2);
 });
 
-test('spotlight: the first is largest, the strip fits', () => {
-	for (const [w, h] of [[320, 420], [390, 720], [740, 280], [1280, 700]])
-		for (let n = 0; n <= stripSize(w, h); n++) {
-			const rects = spotlight(w, h, n);
-			assert.equal(rects.length, n + 1);
-			for (const [i, r] of rects.entries()) {
-				assert.ok(inside(r, w, h), `${i} of ${n} in ${w}x${h} ${JSON.stringify(r)}`);
-				if (i) {
-					assert.ok(r.w * r.h < rects[0].w * rects[0].h);
-					assert.ok(!overlap(r, rects[0]));
+test('spotlight: the first is largest, the others fit, whatever the shape of a screen', () => {
+	for (const [w, h] of [[320, 420], [374, 760], [740, 280], [828, 310], [1264, 712], [1904, 992], [304, 120]])
+		for (const shape of [0, 16 / 9, 4 / 3, 21 / 9, 9 / 19])
+			for (let n = 0; n <= bandSize(w, h, shape); n++) {
+				const what = (r, i) => `${i} of ${n} in ${w}x${h} (${shape}): ${JSON.stringify(r)}`;
+				const rects = spotlight(w, h, n, shape);
+				assert.equal(rects.length, n + 1);
+				for (const [i, r] of rects.entries()) {
+					assert.ok(inside(r, w, h) && r.w > 0 && r.h > 0, what(r, i));
+					if (i)
+						assert.ok(r.w * r.h < rects[0].w * rects[0].h, what(r, i));
+					for (let j = 0; j < i; j++)
+						assert.ok(!overlap(r, rects[j]), what(r, i));
 				}
 			}
-		}
+});
+
+test('spotlight: a screen on an upright phone leaves its room to people, not to black bars', () => {
+	const [screen, ...others] = spotlight(374, 760, 9, 16 / 9);
+	assert.ok(screen.h < 374 * 9 / 16 + 60, String(screen.h));
+	assert.ok(bandSize(374, 760, 16 / 9) >= 9 && bandSize(374, 760, 16 / 9) > 2 * bandSize(374, 760));
+	assert.ok(others.every((r) => r.y >= screen.y + screen.h));
+	// And few people do not grow larger than the screen.
+	assert.ok(spotlight(374, 760, 1, 16 / 9)[1].h < 200);
+});
+
+test('roleOf: what the link itself says, and nothing from rubbish', () => {
+	assert.equal(roleOf('AQAAAAAAAQUAAAAAcGFsYWJyZaL4LK908gNz-Kny6v-K6uA'), 'listener');
+	assert.equal(roleOf('AQAAAAAAAQIAAAAAcGFsYWJyZaL4LK908gNz-Kny6v-K6uA'), 'speaker');
+	for (const token of ['', 'abc', '%%%', 'AQAAAAAAAgUAAAAAcGFsYWJyZQ', 'AQAAAAAAAf8AAAAAcGFsYWJyZQ'])
+		assert.equal(roleOf(token), '', token);
 });
 
 const person = (key, rank, fixed = false) => ({ key, id: key, kind: 'camera', video: true, rank, fixed });

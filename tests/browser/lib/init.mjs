@@ -279,7 +279,7 @@ export function pageInit(o) {
 		t.events.push({ ...e, at: performance.now() });
 		if (t.events.length > 500)
 			t.events.shift();
-		if (e.t === 'welcome') {
+		if (e.t === 'welcome' && e.people) {
 			t.you = e.you;
 			t.people = new Map(e.people.map((p) => [p.id, p]));
 			t.slots = new Map(e.slots.map((s) => [s.mid, s]));
