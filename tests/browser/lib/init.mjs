@@ -190,11 +190,11 @@ export function pageInit(o) {
 
 	if (navigator.mediaDevices) {
 		const devices = navigator.mediaDevices;
-		// Firefox gathers addresses other than the default route's only for pages that capture;
-		// Chromium asks the permission, which is granted.
+		// Firefox gathers addresses other than the default route's (here: loopback) only for a page
+		// that captures at that moment; Chromium asks the permission, which is granted.
 		if (navigator.userAgent.includes('Firefox'))
-			devices.getUserMedia({ audio: true }).then((held) => { t.held = held; },
-				(error) => t.errors.push(`held: ${error}`));
+			t.capturing = devices.getUserMedia({ audio: true }).then((held) => { t.held = held; },
+				(error) => { t.errors.push(`held: ${error}`); });
 		devices.getUserMedia = async (want = {}) => {
 			const tracks = [];
 			if (want.audio)
@@ -222,6 +222,11 @@ export function pageInit(o) {
 				if (this.remoteDescription)
 					t.calls.negotiationneeded++;
 			});
+		}
+
+		async setLocalDescription(...args) {
+			await t.capturing;
+			return super.setLocalDescription(...args);
 		}
 
 		setRemoteDescription(...args) {
