@@ -9,7 +9,7 @@
 //
 //     skew = sound's lateness − picture's      > 0: the picture is early;  < 0: the picture is late
 //
-// Once a second the smoothed skew is brought towards 0 with `jitterBufferTarget`:
+// Once a second a skew that has lasted is brought towards 0 with `jitterBufferTarget`:
 // picture early → first take back what the sound was delayed, then hold the picture;
 // picture late  → first take back what the picture was held, then, beyond 80 ms, delay the
 // sound, by at most 300 ms (more would hurt the conversation more than lips do).
@@ -19,11 +19,12 @@ const DEAD_MS = 40;
 const LATE_MS = 80;
 const AUDIO_MAX_MS = 300;
 const VIDEO_MAX_MS = 2000;
+const SHOWS_S = 1; // a target takes one to two seconds to show
 
 /** @typedef {{audio: number, video: number}} Targets  in ms, 0 = the browser's own choice */
 
 /**
- * @param {number} skew ms, smoothed
+ * @param {number} skew ms
  * @param {Targets} now targets in force
  * @param {{audio: number, video: number}} delay measured delay of each jitter buffer, ms
  * @returns {Targets}
@@ -32,7 +33,7 @@ export function steer(skew, now, delay) {
 	const next = { ...now };
 	if (Math.abs(skew) <= DEAD_MS)
 		return next;
-	// 0.7: stats lag a second behind, a full step would swing.
+	// 0.7: the buffers are still moving by themselves when it is measured; a full step would swing.
 	const step = Math.round(Math.min(200, Math.abs(skew) * 0.7));
 	if (skew > 0) {
 		if (now.audio > 0)
@@ -48,7 +49,7 @@ export function steer(skew, now, delay) {
 	return next;
 }
 
-/** @typedef {{p: string, audioMid: string, skew: number[], targets: Targets}} Pair */
+/** @typedef {{p: string, audioMid: string, skew: number|null, wait: number, targets: Targets}} Pair */
 /** Sums of getStats() on a jitter buffer: seconds, and of how many samples or frames. @typedef {{delay: number, emitted: number}} Sample */
 
 /**
@@ -105,30 +106,30 @@ export class LipSync {
 	#align(video, audio, samples) {
 		let pair = this.pairs.get(video.mid);
 		if (!pair || pair.p !== video.p || pair.audioMid !== audio.mid) {
-			pair = { p: video.p || '', audioMid: audio.mid, skew: [], targets: { audio: 0, video: 0 } };
+			pair = { p: video.p || '', audioMid: audio.mid, skew: null, wait: 0, targets: { audio: 0, video: 0 } };
 			this.pairs.set(video.mid, pair);
 			setTarget(video, 0);
 			setTarget(audio, 0);
 		}
 		const a = this.#late(audio), v = this.#late(video);
-		if (a === null || v === null)
+		if (a === null || v === null || pair.wait-- > 0)
 			return;
-		pair.skew = [...pair.skew.slice(-2), a - v];
-		if (pair.skew.length < 3)
-			return;
-		const median = [...pair.skew].sort((x, y) => x - y)[1];
+		// What two seconds agree upon.
+		const [one, two] = [pair.skew ?? 0, a - v];
+		const skew = one * two <= 0 ? 0 : Math.abs(one) < Math.abs(two) ? one : two;
+		pair.skew = two;
 		// More than could be mended: a sender's clock has gone wrong.
-		if (Math.abs(median) > VIDEO_MAX_MS)
+		if (Math.abs(skew) > VIDEO_MAX_MS)
 			return;
 		const delay = { audio: this.#delay(audio.mid, samples), video: this.#delay(video.mid, samples) };
-		const next = steer(median, pair.targets, delay);
+		const next = steer(skew, pair.targets, delay);
 		if (next.audio === pair.targets.audio && next.video === pair.targets.video)
 			return;
 		setTarget(audio, next.audio);
 		setTarget(video, next.video);
-		// What was seen before says nothing of what this does.
 		pair.targets = next;
-		pair.skew = [];
+		pair.skew = null;
+		pair.wait = SHOWS_S;
 	}
 
 	/** @param {import('./state.js').Slot} slot */
