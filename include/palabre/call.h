@@ -32,6 +32,7 @@ struct seat {
 		bool audio;
 		uint32_t stream; /* 0 idle */
 		uint32_t ts;
+		uint64_t at_ms; /* of leg_slot_state */
 	} slots[NEGO_SLOTS_MAX];
 	bool paused[STREAM_KINDS];
 	/* Last view asked for, kept for the next leg; NULL = automatic. */

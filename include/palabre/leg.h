@@ -36,10 +36,14 @@ struct leg;  /* mem_* reference-counted, owned by the worker's table */
 
 /* How a leg stands, as its owner sees it. */
 enum leg_link { LEG_CONNECTING, LEG_UP, LEG_SUSPENDED, LEG_GONE };
-/* What is in a slot: from RTP timestamp `ts` on. stream 0 = idle. */
+/* What is in a slot: from RTP timestamp `ts` on. stream 0 = idle. What has `ts` was
+ * captured at `at_ms` on our monotonic clock, which is the same for all slots: so a page
+ * can align sound and picture. Told again, with a later `ts`, when the sender's clocks
+ * have drifted apart. */
 struct leg_slot_state {
 	uint32_t stream;
 	uint32_t ts;
+	uint64_t at_ms;
 };
 struct leg_ops {
 	/* Something of leg_link_get, leg_slot_get or leg_paused_get has changed: read it

@@ -32,7 +32,7 @@ struct worker_config {
 enum worker_event_type {
 	WORKER_CREATED, /* leg_create's answer: `error` 0 or -errno */
 	WORKER_LINK,	/* leg's link: `link` */
-	WORKER_SLOT,	/* leg, `slot`, `stream` (0 idle), `ts` */
+	WORKER_SLOT,	/* leg, `slot`, `stream` (0 idle), `ts`, `at_ms` */
 	WORKER_PAUSED,	/* leg, `kind`, `paused` */
 	WORKER_SPEAKERS /* room: `ports`, `count` */
 };
@@ -47,6 +47,7 @@ struct worker_event {
 	uint64_t leg;  /* caller's id */
 	uint64_t room; /* caller's id */
 	uint32_t stream, ts;
+	uint64_t at_ms;
 	uint32_t ports[RELAY_LANES];
 };
 

@@ -41,6 +41,7 @@ json_t *encode_slot(const struct seat *s, unsigned slot)
 			j, "k",
 			json_string(stream_kind_names[leg_stream_kind(state->stream)]));
 		json_object_set_new(j, "ts", json_integer(state->ts));
+		json_object_set_new(j, "at", json_integer((json_int_t)state->at_ms));
 	}
 	return j;
 }

@@ -229,6 +229,7 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 			break;
 		s->slots[ev->slot].stream = ev->stream;
 		s->slots[ev->slot].ts = ev->ts;
+		s->slots[ev->slot].at_ms = ev->at_ms;
 		cs->ops->slot(cs->arg, s, ev->slot);
 		break;
 	case WORKER_PAUSED:

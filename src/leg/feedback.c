@@ -114,15 +114,24 @@ static void cname_put(struct wr *w, const struct leg_slot *slot)
 	rtcp_put_sdes_cname(w, slot->plan->ssrc, cname);
 }
 
+/* Whose numbers the slot's present segment maps; NULL also while a source that has begun
+ * new ones has sent nothing that could be forwarded. */
+static struct leg_source *slot_source(struct leg *leg, unsigned index)
+{
+	struct relay_stream *st = relay_port_slot(leg->port, index);
+	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+
+	return src && src->epoch == leg->slots[index].epoch ? src : NULL;
+}
+
 static void sr_put(struct leg *leg, unsigned index, struct wr *w, uint64_t now_us)
 {
 	struct leg_slot *slot = &leg->slots[index];
-	struct relay_stream *st = relay_port_slot(leg->port, index);
-	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+	struct leg_source *src = slot_source(leg, index);
 	uint64_t capture_us, ntp;
 	uint32_t ts;
 
-	if (!src || !src->recv.highest || !slot->rtp.segment_count)
+	if (!src)
 		return;
 	/* Of the latest packet: its capture time on our clock, or, before the sender's
 	 * first SR, its arrival. */
@@ -134,6 +143,19 @@ static void sr_put(struct leg *leg, unsigned index, struct wr *w, uint64_t now_u
 		    (uint32_t)slot->rtp.bytes, NULL, 0);
 	cname_put(w, slot);
 	slot->report_now = false;
+}
+
+/* Without video there are no lips, and a voice-only page is to hear nothing. */
+static void slots_follow(struct leg *leg)
+{
+	if (!leg->plan.slot_count || leg->plan.slots[leg->plan.slot_count - 1].sec.audio)
+		return;
+	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
+		struct leg_source *src = slot_source(leg, i);
+
+		if (src)
+			leg_slot_follow(leg, &leg->slots[i], src);
+	}
 }
 
 static bool rr_put(struct leg *leg, struct wr *w, uint64_t now_us)
@@ -190,6 +212,7 @@ static void on_report(struct timer *t, uint64_t now_us)
 	busy = rr_put(leg, &w, now_us);
 	for (unsigned i = 0; i < leg->plan.slot_count; i++)
 		sr_put(leg, i, &w, now_us);
+	slots_follow(leg);
 	busy |= wr_len(&w) > 0;
 	compound_send(leg, &w);
 	/* Who has something to report does so at its own moment. */

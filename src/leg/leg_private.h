@@ -12,7 +12,12 @@ enum {
 	SEAL_WINDOW_RTX = 2,
 	SILENCE_FRAMES = 3,
 	REPORT_US = 1000000,
-	REPORT_IDLE_US = 5000000
+	REPORT_IDLE_US = 5000000,
+	/* A slot's clock is told again when it is off by so much, a small part of what is
+	 * noticed between lips and voice; and in time before a page's 32-bit difference
+	 * of timestamps turns over (6.6 h). */
+	ANCHOR_DRIFT_US = 10000,
+	ANCHOR_AGE_S = 3600
 };
 
 /* A stream this leg sends us. Made when it is first switched on. */
@@ -35,6 +40,8 @@ struct leg_slot {
 	struct seal_stream seal, seal_rtx;
 	uint32_t epoch; /* of the source, when the segment began */
 	struct leg_slot_state state;
+	uint64_t anchor_ts64, anchor_us; /* of state.ts: the source's number, its capture
+					    */
 	uint8_t silence_left;
 	bool report_now;
 };
@@ -94,6 +101,9 @@ void leg_feedback_fini(struct leg *leg);
 void leg_feedback_at(struct leg *leg, uint64_t due_us);
 void leg_report_soon(struct leg *leg, uint64_t now_us);
 void leg_send_bye(struct leg *leg);
+/* slots.c: makes the slot's state follow the clocks of the source that is in it. */
+void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
+		     const struct leg_source *src);
 /* resend.c */
 void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
 		const uint16_t *seqs, unsigned count, uint64_t now_us);

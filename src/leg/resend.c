@@ -63,8 +63,7 @@ void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
 		case 0:
 			STAT_INC(rtx_tx);
 			break;
-		case -EAGAIN:
-			STAT_INC(nack_limit);
+		case -EAGAIN: /* counted there */
 			return;
 		default:
 			STAT_INC(nack_miss);

@@ -8,22 +8,51 @@
 
 #include <errno.h>
 
-static void switch_slot(struct leg *leg, struct leg_slot *slot, struct leg_source *src,
+static bool switch_slot(struct leg_slot *slot, const struct leg_source *src,
 			uint32_t stream, const struct pkt *p)
 {
 	const struct nego_codec *codec = nego_match(&slot->plan->sec, src->codec);
 	uint8_t dd_id = 0;
 
+	/* The relay asked accepts() before; should it be none, nothing of `src` is mapped. */
+	slot->epoch = codec ? src->epoch : 0;
 	if (!codec)
-		return; /* the relay asked accepts() before; a codec just changed */
+		return false;
 	for (uint8_t id = 1; id < ARRAY_LEN(slot->plan->sec.exts.of_id); id++)
 		if (slot->plan->sec.exts.of_id[id] == EXT_DD)
 			dd_id = id;
 	rtp_slot_switch(&slot->rtp, stream, codec->pt, codec->rtx_pt, dd_id, p);
-	slot->epoch = src->epoch;
 	slot->report_now = true;
 	slot->silence_left = 0;
-	(void)leg;
+	return true;
+}
+
+/* Source packet or moment `ts64` goes out as `ts`. Until the sender has reported, when it
+ * came stands for when it was captured. */
+static void anchor(struct leg *leg, struct leg_slot *slot, const struct leg_source *src,
+		   uint64_t ts64, uint32_t ts, uint64_t arrival_us)
+{
+	if (!rtp_capture_us(&src->recv, &src->leg->clock, ts64, &slot->anchor_us))
+		slot->anchor_us = arrival_us;
+	slot->anchor_ts64 = ts64;
+	slot->state.ts = ts;
+	slot->state.at_ms = slot->anchor_us / 1000;
+	leg->all->ops->changed(leg->all->arg, leg);
+}
+
+void leg_slot_follow(struct leg *leg, struct leg_slot *slot, const struct leg_source *src)
+{
+	uint64_t ticks = src->recv.ts64 - slot->anchor_ts64;
+	uint64_t at_us, drift_us;
+
+	if (!rtp_capture_us(&src->recv, &src->leg->clock, slot->anchor_ts64, &at_us))
+		return;
+	drift_us = at_us > slot->anchor_us ? at_us - slot->anchor_us
+					   : slot->anchor_us - at_us;
+	if (drift_us > ANCHOR_DRIFT_US ||
+	    ticks > (uint64_t)ANCHOR_AGE_S * src->recv.clock_rate)
+		anchor(leg, slot, src, src->recv.ts64, slot->state.ts + (uint32_t)ticks,
+		       src->recv.last_us);
 }
 
 /* False when the slot's segment does not take the packet. */
@@ -63,22 +92,22 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 		    bool first, uint64_t now_us)
 {
 	struct leg *leg = owner;
-	struct legs *l = leg->all;
 	struct leg_slot *slot = &leg->slots[index];
 	struct leg_source *src = relay_stream_owner(st);
 	struct rtp_out out;
 
 	if (first || slot->epoch != src->epoch) {
-		switch_slot(leg, slot, src, relay_stream_id(st), p);
+		if (!switch_slot(slot, src, relay_stream_id(st), p) ||
+		    !enqueue(leg, index, p, &out))
+			return;
+		slot->state.stream = relay_stream_id(st);
+		anchor(leg, slot, src, p->rtp.ts64, (uint32_t)out.ts64, p->arrival_us);
 		leg_feedback_at(leg, now_us);
+		if (!slot->plan->sec.audio)
+			catch_up(leg, index, src, p->rtp.seq64);
+	} else {
+		(void)enqueue(leg, index, p, &out);
 	}
-	if (!slot->rtp.segment_count || !enqueue(leg, index, p, &out) || !first)
-		return;
-	slot->state.stream = relay_stream_id(st);
-	slot->state.ts = (uint32_t)out.ts64;
-	l->ops->changed(l->arg, leg);
-	if (!slot->plan->sec.audio)
-		catch_up(leg, index, src, p->rtp.seq64);
 }
 
 static bool accepts(void *owner, unsigned index, const struct relay_stream *st)

@@ -156,15 +156,17 @@ static const struct leg_ssrc *ssrc_find(struct leg *leg, const struct pkt *p)
 	return ssrc_learn(leg, p);
 }
 
-/* The source sends with another SSRC than before (or its first). */
+/* The source sends with another SSRC than before (or its first). Its 64-bit numbers go
+ * on upwards, or the relay would take all it sends for late. */
 static void source_begin(struct leg_source *src, uint32_t ssrc)
 {
 	bool audio = src->plan->sec.audio;
 
+	if (src->ssrc)
+		rtp_recv_renew(&src->recv, ssrc);
+	else
+		rtp_recv_init(&src->recv, ssrc, audio ? 48000 : 90000, audio, true);
 	src->ssrc = ssrc;
-	src->epoch++;
-	rtp_recv_init(&src->recv, ssrc, audio ? 48000 : 90000, audio, true);
-	rtp_store_expire(&src->store, UINT64_MAX);
 }
 
 /* RFC 4588: put back what was lost, as if it came late. */
@@ -221,8 +223,9 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 	struct rtp_view *v = &p->rtp;
 	const struct leg_ssrc *known;
 	struct leg_source *src;
-	bool repaired = false;
-	uint64_t base;
+	bool repaired = false, bad;
+	enum recv_result result;
+	uint32_t restarts;
 
 	STAT_INC(rtp_rx);
 	if (rtp_parse(p->data, p->len, &leg->exts, v)) {
@@ -250,21 +253,15 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtp_bad);
 		return;
 	}
-	base = src->recv.base;
-	switch (rtp_recv_packet(&src->recv, p, repaired)) {
-	case RECV_DUP:
-		STAT_INC(rtp_dup);
+	/* Before it is numbered: what was lost before a key frame is not missed. */
+	bad = v->payload_len && parse_frame(src, p);
+	restarts = src->recv.restarts;
+	result = rtp_recv_packet(&src->recv, p, repaired);
+	if (result == RECV_DUP || result == RECV_OLD)
 		return;
-	case RECV_OLD:
-		STAT_INC(rtp_old);
-		return;
-	case RECV_NEW:
-	case RECV_LATE:
-		break;
-	}
-	if (src->recv.base != base)
+	if (src->recv.restarts != restarts)
 		src->epoch++; /* numbering restarted */
-	if (v->payload_len && parse_frame(src, p)) {
+	if (bad) {
 		STAT_INC(rtp_bad);
 		return;
 	}

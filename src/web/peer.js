@@ -116,8 +116,7 @@ export async function readStats(pc) {
 				r.received += s.packetsReceived || 0;
 				r.lost += s.packetsLost || 0;
 			}
-			r.samples.set(s.mid, { playout: s.estimatedPlayoutTimestamp || 0,
-				delay: s.jitterBufferDelay || 0, emitted: s.jitterBufferEmittedCount || 0 });
+			r.samples.set(s.mid, { delay: s.jitterBufferDelay || 0, emitted: s.jitterBufferEmittedCount || 0 });
 		} else if (s.type === 'remote-inbound-rtp' && s.kind === 'audio') {
 			r.lostBack = Math.max(r.lostBack, s.fractionLost || 0);
 		}

@@ -32,7 +32,7 @@ export function adoptSlots(list, pc) {
 			el.srcObject = new MediaStream([receiver.track]);
 		box(kind === 'audio' ? 'sound' : 'parking').append(el);
 		/** @type {Slot} */
-		const slot = { mid, kind, p: null, k: null, pending: [], el, receiver };
+		const slot = { mid, kind, p: null, k: null, clock: null, pending: [], el, receiver };
 		state.slots.set(mid, slot);
 		if (kind === 'audio')
 			play(el);
@@ -107,14 +107,17 @@ export function setSpeaker() {
 }
 
 /** @param {SlotEvent} event */
-export function onSlot({ mid, p, k, ts }) {
+export function onSlot({ mid, p, k, ts, at }) {
 	const slot = state.slots.get(mid);
 	if (!slot)
 		return;
+	const clock = p && at !== undefined ? { ts: ts >>> 0, at } : null;
 	const last = slot.pending[slot.pending.length - 1] || slot;
-	if (last.p === (p ?? null) && (p === null || last.k === k))
+	if (last.p === (p ?? null) && (p === null || last.k === k)) {
+		last.clock = clock;
 		return;
-	slot.pending.push({ mid, p: p ?? null, k: k ?? null, ts: ts >>> 0 });
+	}
+	slot.pending.push({ p: p ?? null, k: k ?? null, ts: ts >>> 0, clock });
 	settle(slot, undefined, false);
 	if (slot.pending.length && slot.el instanceof HTMLVideoElement)
 		watch(slot, slot.el);
@@ -169,6 +172,7 @@ function settle(slot, frame, blind) {
 		slot.pending.shift();
 		slot.p = next.p;
 		slot.k = next.k;
+		slot.clock = next.clock;
 		moved = true;
 	}
 	if (moved)

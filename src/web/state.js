@@ -21,16 +21,18 @@
  * (somebody just joining is `away`, too, but not lost).
  * @typedef {Person & {since: number, spoke: number, seen: boolean, lost: number}} Member
  */
-/** @typedef {{mid: string, p: string|null, k: Kind|null, ts: number}} SlotEvent */
+/** What has RTP timestamp `ts` was captured at `at` ms of the server's clock. @typedef {{ts: number, at: number}} Clock */
+/** @typedef {{mid: string, p: string|null, k: Kind|null, ts: number, at?: number}} SlotEvent */
 /**
  * A receiving section. `p` and `k` are what its pictures or sound show *now*; `pending` is what
- * the server announced from a later RTP timestamp on.
+ * the server announced from a later RTP timestamp on; `clock` is that of the stream shown.
  * @typedef {object} Slot
  * @property {string} mid
  * @property {'audio'|'video'} kind
  * @property {string|null} p
  * @property {Kind|null} k
- * @property {SlotEvent[]} pending
+ * @property {Clock|null} clock
+ * @property {{p: string|null, k: Kind|null, ts: number, clock: Clock|null}[]} pending
  * @property {HTMLMediaElement} el
  * @property {RTCRtpReceiver|null} receiver
  */

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Lip sync. Slots are movable, so each has a msid of its own and the browser does not
-// synchronise sound and picture of a person: the page does.
+// synchronise sound and picture of a person (nor fill in estimatedPlayoutTimestamp): the page does.
 //
-// getStats() tells for each receiver `estimatedPlayoutTimestamp`: the sender's (server's) clock
-// time of what is being played. For a person P who is in an audio slot and a video slot:
+// The server tells for each slot which capture time, on one clock, an RTP timestamp stands for
+// (slot.clock), and getSynchronizationSources() which RTP timestamp was put out when. The
+// difference is how late the slot is; the zero of the two clocks is arbitrary but the same for all slots.
+// For a person who is in an audio slot and a video slot:
 //
-//     skew = video's − audio's      > 0: the picture is early;  < 0: the picture is late
+//     skew = sound's lateness − picture's      > 0: the picture is early;  < 0: the picture is late
 //
-// Firefox has no such number: there the delays in both jitter buffers are compared, which leaves out
-// only what differs before them, and sound and picture of a person come the same way.
-//
-// Once a second the smoothed skew is brought towards 0 with `jitterBufferTarget`:
+// Once a second a skew that has lasted is brought towards 0 with `jitterBufferTarget`:
 // picture early → first take back what the sound was delayed, then hold the picture;
 // picture late  → first take back what the picture was held, then, beyond 80 ms, delay the
 // sound, by at most 300 ms (more would hurt the conversation more than lips do).
@@ -20,11 +19,12 @@ const DEAD_MS = 40;
 const LATE_MS = 80;
 const AUDIO_MAX_MS = 300;
 const VIDEO_MAX_MS = 2000;
+const SHOWS_S = 1; // a target takes one to two seconds to show
 
 /** @typedef {{audio: number, video: number}} Targets  in ms, 0 = the browser's own choice */
 
 /**
- * @param {number} skew ms, smoothed
+ * @param {number} skew ms
  * @param {Targets} now targets in force
  * @param {{audio: number, video: number}} delay measured delay of each jitter buffer, ms
  * @returns {Targets}
@@ -33,7 +33,7 @@ export function steer(skew, now, delay) {
 	const next = { ...now };
 	if (Math.abs(skew) <= DEAD_MS)
 		return next;
-	// 0.7: stats lag a second behind, a full step would swing.
+	// 0.7: the buffers are still moving by themselves when it is measured; a full step would swing.
 	const step = Math.round(Math.min(200, Math.abs(skew) * 0.7));
 	if (skew > 0) {
 		if (now.audio > 0)
@@ -49,8 +49,23 @@ export function steer(skew, now, delay) {
 	return next;
 }
 
-/** @typedef {{p: string, audioMid: string, videoMid: string, skew: number[], targets: Targets}} Pair */
-/** @typedef {{playout: number, delay: number, emitted: number}} Sample */
+/** @typedef {{p: string, audioMid: string, skew: number|null, wait: number, targets: Targets}} Pair */
+/** Sums of getStats() on a jitter buffer: seconds, and of how many samples or frames. @typedef {{delay: number, emitted: number}} Sample */
+
+/**
+ * How late the slot is, ms on an arbitrary zero; null if nothing new came out since `before`, the
+ * RTP timestamp seen last.
+ * @param {import('./state.js').Slot} slot @param {number|undefined} before
+ */
+function lateness(slot, before) {
+	const source = slot.receiver?.getSynchronizationSources?.()[0];
+	const rtp = source?.rtpTimestamp;
+	if (!source || rtp === undefined || rtp === before || !slot.clock)
+		return null;
+	const at = slot.clock.at + ((rtp - slot.clock.ts) | 0) / (slot.kind === 'audio' ? 48 : 90);
+	slot.clock = { ts: rtp, at }; // the 32-bit difference must stay small in a call of hours
+	return { rtp, late: source.timestamp - at };
+}
 
 export class LipSync {
 	constructor() {
@@ -58,6 +73,8 @@ export class LipSync {
 		this.pairs = new Map();
 		/** Of the last second, by mid. @type {Map<string, Sample>} */
 		this.last = new Map();
+		/** RTP timestamp seen last, by mid. @type {Map<string, number>} */
+		this.seen = new Map();
 	}
 
 	/**
@@ -65,7 +82,7 @@ export class LipSync {
 	 * @param {import('./state.js').Slot[]} slots
 	 */
 	tick(samples, slots) {
-		const seen = new Set();
+		const paired = new Set();
 		for (const video of slots) {
 			if (video.kind !== 'video' || !video.p || !video.k)
 				continue;
@@ -73,11 +90,11 @@ export class LipSync {
 			const audio = slots.find((s) => s.kind === 'audio' && s.p === video.p && s.k === audioKind);
 			if (!audio)
 				continue;
-			seen.add(video.mid);
+			paired.add(video.mid);
 			this.#align(video, audio, samples);
 		}
 		for (const [mid, pair] of this.pairs)
-			if (!seen.has(mid))
+			if (!paired.has(mid))
 				this.#drop(mid, pair, slots);
 		this.last = samples;
 	}
@@ -87,44 +104,47 @@ export class LipSync {
 	 * @param {Map<string, Sample>} samples
 	 */
 	#align(video, audio, samples) {
-		const a = samples.get(audio.mid), v = samples.get(video.mid);
 		let pair = this.pairs.get(video.mid);
 		if (!pair || pair.p !== video.p || pair.audioMid !== audio.mid) {
-			pair = { p: video.p || '', audioMid: audio.mid, videoMid: video.mid, skew: [],
-				targets: { audio: 0, video: 0 } };
+			pair = { p: video.p || '', audioMid: audio.mid, skew: null, wait: 0, targets: { audio: 0, video: 0 } };
 			this.pairs.set(video.mid, pair);
 			setTarget(video, 0);
 			setTarget(audio, 0);
 		}
-		if (!a || !v || !audio.receiver || !video.receiver)
+		const a = this.#late(audio), v = this.#late(video);
+		if (a === null || v === null || pair.wait-- > 0)
 			return;
-		const delay = { audio: this.#delay(audio.mid, a), video: this.#delay(video.mid, v) };
-		if (a.playout && v.playout)
-			pair.skew.push(v.playout - a.playout);
-		else if (delay.audio && delay.video)
-			pair.skew.push(delay.audio - delay.video);
-		else
+		// What two seconds agree upon.
+		const [one, two] = [pair.skew ?? 0, a - v];
+		const skew = one * two <= 0 ? 0 : Math.abs(one) < Math.abs(two) ? one : two;
+		pair.skew = two;
+		// More than could be mended: a sender's clock has gone wrong.
+		if (Math.abs(skew) > VIDEO_MAX_MS)
 			return;
-		if (pair.skew.length < 3)
+		const delay = { audio: this.#delay(audio.mid, samples), video: this.#delay(video.mid, samples) };
+		const next = steer(skew, pair.targets, delay);
+		if (next.audio === pair.targets.audio && next.video === pair.targets.video)
 			return;
-		pair.skew = pair.skew.slice(-3);
-		const median = [...pair.skew].sort((x, y) => x - y)[1];
-		// A sender report that was just replaced gives nonsense for a moment.
-		if (Math.abs(median) > 10000)
-			return;
-		const next = steer(median, pair.targets, delay);
-		if (next.audio !== pair.targets.audio)
-			setTarget(audio, next.audio);
-		if (next.video !== pair.targets.video)
-			setTarget(video, next.video);
+		setTarget(audio, next.audio);
+		setTarget(video, next.video);
 		pair.targets = next;
+		pair.skew = null;
+		pair.wait = SHOWS_S;
 	}
 
-	/** Mean delay in the jitter buffer over the last second, ms. @param {string} mid @param {Sample} now */
-	#delay(mid, now) {
-		const before = this.last.get(mid);
-		const n = before ? now.emitted - before.emitted : 0;
-		return before && n > 0 ? Math.max(0, (now.delay - before.delay) / n * 1000) : 0;
+	/** @param {import('./state.js').Slot} slot */
+	#late(slot) {
+		const now = lateness(slot, this.seen.get(slot.mid));
+		if (now)
+			this.seen.set(slot.mid, now.rtp);
+		return now && now.late;
+	}
+
+	/** Mean delay in the jitter buffer over the last second, ms. @param {string} mid @param {Map<string, Sample>} samples */
+	#delay(mid, samples) {
+		const before = this.last.get(mid), now = samples.get(mid);
+		const n = before && now ? now.emitted - before.emitted : 0;
+		return before && now && n > 0 ? Math.max(0, (now.delay - before.delay) / n * 1000) : 0;
 	}
 
 	/** @param {string} mid @param {Pair} pair @param {import('./state.js').Slot[]} slots */

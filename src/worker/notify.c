@@ -76,9 +76,11 @@ static bool tell_slots(struct worker *w, struct worker_leg *wl)
 					   .leg = wl->id,
 					   .slot = i,
 					   .stream = now.stream,
-					   .ts = now.ts };
+					   .ts = now.ts,
+					   .at_ms = now.at_ms };
 
-		if (now.stream == wl->slots[i].stream && now.ts == wl->slots[i].ts)
+		if (now.stream == wl->slots[i].stream && now.ts == wl->slots[i].ts &&
+		    now.at_ms == wl->slots[i].at_ms)
 			continue;
 		if (!tell(w, &ev))
 			return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Firefox ESR and Chromium in one call, both ways.
-import { equal, figure, scenario, timed } from './lib/check.mjs';
+import { equal, figure, scenario, timed, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
 import { launchFirefox } from './lib/firefox.mjs';
 import { allHearAndSeeAll, Person } from './lib/person.mjs';
@@ -39,4 +39,14 @@ await scenario('firefox', async () => {
 	await felix.page.reload();
 	await felix.inCall();
 	await allHearAndSeeAll(all);
+	await felix.oneNegotiation();
+	equal(await felix.run(() => __test.errors), [], 'errors after the reload');
+
+	await felix.click('leave');
+	await ada.hears([3], 3000);
+	await ada.sees([3], 4000);
+	await until('Felix has gone for good', async () => {
+		const saw = (await ada.people()).map((p) => p.name).sort();
+		return { ok: saw.join() === [ada, bea].map((p) => p.name).join(), saw };
+	});
 }, 150);

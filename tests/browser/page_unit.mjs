@@ -183,29 +183,67 @@ test('steer: brings a skew of either sign below 120 ms, and takes back what it a
 	assert.equal(steer(500, { audio: 120, video: 0 }, { audio: 120, video: 50 }).audio, 0);
 });
 
-test('LipSync: steers the pair of one person, lets go when the slot changes', () => {
-	const slot = (mid, kind, p, k) => ({ mid, kind, p, k, pending: [], el: null, receiver: { jitterBufferTarget: null } });
-	const a = slot('4', 'audio', 'p1', 'mic'), v = slot('7', 'video', 'p1', 'camera');
+// A slot that puts out, at time `now`, what was captured `late` ms before (all ms, of one clock).
+function lipSlot(mid, kind, k) {
+	const rate = kind === 'audio' ? 48 : 90;
+	const slot = { mid, kind, p: 'p1', k, pending: [], el: null, clock: { ts: 0xffff0000, at: 5000 },
+		receiver: { jitterBufferTarget: null, getSynchronizationSources: () => slot.sources } };
+	slot.sources = [];
+	slot.put = (now, late) => {
+		const rtp = Math.round((now - late - 5000) * rate) + 0xffff0000;
+		slot.sources = [{ timestamp: now + 1e12, rtpTimestamp: rtp % 2 ** 32 }];
+	};
+	return slot;
+}
+const buffers = (i) => new Map([['4', { delay: i * 5, emitted: i * 100 }], ['7', { delay: i * 1.25, emitted: i * 25 }]]);
+
+test('LipSync: steers the pair of one person by capture times, lets go when the slot changes', () => {
+	const a = lipSlot('4', 'audio', 'mic'), v = lipSlot('7', 'video', 'camera');
 	const sync = new LipSync();
-	for (let i = 1; i <= 4; i++)
-		sync.tick(new Map([['4', { playout: 1000 * i, delay: i * 5, emitted: i * 100 }],
-			['7', { playout: 1000 * i + 300, delay: i * 2, emitted: i * 25 }]]), [a, v]);
-	assert.ok(v.receiver.jitterBufferTarget > 100);
+	for (let i = 1; i <= 2; i++) {
+		// Both buffers hold 50 ms; the sound was longer on its way.
+		a.put(10000 + i * 1000, 400);
+		v.put(10000 + i * 1000, 100);
+		assert.equal(v.receiver.jitterBufferTarget, null);
+		sync.tick(buffers(i), [a, v]);
+	}
+	assert.equal(v.receiver.jitterBufferTarget, 250);
 	assert.equal(a.receiver.jitterBufferTarget, null);
+	// The same numbers again say nothing new; nor do those from before the step.
+	for (let i = 3; i <= 9; i++)
+		sync.tick(buffers(i), [a, v]);
+	assert.equal(v.receiver.jitterBufferTarget, 250);
 	v.p = 'p2';
 	sync.tick(new Map(), [a, v]);
 	assert.equal(v.receiver.jitterBufferTarget, null);
 	assert.equal(sync.pairs.size, 0);
 });
 
-test('LipSync: without playout times the delays of both buffers are compared', () => {
-	const slot = (mid, kind, k) => ({ mid, kind, p: 'p1', k, pending: [], el: null, receiver: { jitterBufferTarget: null } });
-	const a = slot('4', 'audio', 'mic'), v = slot('7', 'video', 'camera');
+test('LipSync: a clock gone wrong is not believed; without a clock nothing is done', () => {
+	for (const wrong of [(v) => { v.clock.at -= 60000; }, (v) => { v.clock = null; }]) {
+		const a = lipSlot('4', 'audio', 'mic'), v = lipSlot('7', 'video', 'camera');
+		const sync = new LipSync();
+		wrong(v);
+		for (let i = 1; i <= 5; i++) {
+			a.put(10000 + i * 1000, 100);
+			v.put(10000 + i * 1000, 100);
+			sync.tick(buffers(i), [a, v]);
+		}
+		assert.equal(a.receiver.jitterBufferTarget, null);
+		assert.equal(v.receiver.jitterBufferTarget, null);
+	}
+});
+
+test('LipSync: timestamps may turn over, again and again', () => {
+	const a = lipSlot('4', 'audio', 'mic'), v = lipSlot('7', 'video', 'camera');
 	const sync = new LipSync();
-	for (let i = 1; i <= 5; i++)
-		sync.tick(new Map([['4', { playout: 0, delay: i * 40, emitted: i * 100 }], // 400 ms
-			['7', { playout: 0, delay: i * 2.5, emitted: i * 25 }]]), [a, v]); // 100 ms
-	assert.ok(v.receiver.jitterBufferTarget >= 250, String(v.receiver.jitterBufferTarget));
+	for (let i = 1; i <= 60; i++) {
+		a.put(i * 3600e3, 130);
+		v.put(i * 3600e3, 100);
+		sync.tick(buffers(i), [a, v]);
+		assert.equal(v.receiver.jitterBufferTarget, null, `after ${i} hours`);
+		assert.equal(a.receiver.jitterBufferTarget, null, `after ${i} hours`);
+	}
 });
 
 test('Weakness: slow to cry, slower to forget', () => {

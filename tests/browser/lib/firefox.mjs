@@ -11,6 +11,8 @@ import { freePort } from './ports.mjs';
 const PREFS = {
 	'media.navigator.streams.fake': true,
 	'media.navigator.permission.disabled': true,
+	// A fake device counts as a captured one (see init.mjs: which addresses are gathered).
+	'media.navigator.permission.fake': true,
 	'media.autoplay.default': 0,
 	'media.autoplay.blocking_policy': 0,
 	// Without a sound card an AudioContext never runs.

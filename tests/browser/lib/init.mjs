@@ -201,11 +201,11 @@ export function pageInit(o) {
 
 	if (navigator.mediaDevices) {
 		const devices = navigator.mediaDevices;
-		// Firefox gathers addresses other than the default route's only for pages that capture;
-		// Chromium asks the permission, which is granted.
+		// Firefox gathers addresses other than the default route's (here: loopback) only for a page
+		// that captures at that moment; Chromium asks the permission, which is granted.
 		if (navigator.userAgent.includes('Firefox'))
-			devices.getUserMedia({ audio: true }).then((held) => { t.held = held; },
-				(error) => t.errors.push(`held: ${error}`));
+			t.capturing = devices.getUserMedia({ audio: true }).then((held) => { t.held = held; },
+				(error) => { t.errors.push(`held: ${error}`); });
 		devices.getUserMedia = async (want = {}) => {
 			const tracks = [];
 			if (want.audio)
@@ -233,6 +233,11 @@ export function pageInit(o) {
 				if (this.remoteDescription)
 					t.calls.negotiationneeded++;
 			});
+		}
+
+		async setLocalDescription(...args) {
+			await t.capturing;
+			return super.setLocalDescription(...args);
 		}
 
 		setRemoteDescription(...args) {
@@ -515,20 +520,16 @@ export function pageInit(o) {
 		video.requestVideoFrameCallback(onFrame);
 		const context = new AudioContext();
 		await context.resume();
-		let loud = true;
 		for (const e of sound) {
 			const node = context.createScriptProcessor(256, 1, 1);
 			context.createMediaStreamSource(e.srcObject).connect(node);
 			node.connect(context.destination);
-			let quiet = 0;
+			let quiet = 0; // blocks of 5 ms
 			node.onaudioprocess = (event) => {
-				const data = event.inputBuffer.getChannelData(0);
-				const is = data.some((x) => Math.abs(x) > 0.03);
-				quiet = is ? 0 : quiet + 1;
-				if (is && !loud)
+				const loud = event.inputBuffer.getChannelData(0).some((x) => Math.abs(x) > 0.03);
+				if (loud && quiet > 40)
 					beeps.push(performance.now());
-				if (is || quiet > 40)
-					loud = is;
+				quiet = loud ? 0 : quiet + 1;
 			};
 		}
 		await new Promise((done) => setTimeout(done, seconds * 1000));

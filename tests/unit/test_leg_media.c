@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Two legs in a room, without a network: what one sends goes in as plain packets on
+ * virtual time, what the other's slots carry and are told is looked at.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "leg_private.h"
+#include <palabre/crypto.h>
+
+#define MS	1000ULL
+#define STAT(n) atomic_load_explicit(&stats.n, memory_order_relaxed)
+
+enum {
+	POOL = 4096,
+	MIC_SSRC = 1111,
+	CAMERA_SSRC = 2222,
+	OPUS_PT = 111,
+	VP8_PT = 96,
+	AUDIO_MS = 20,
+	VIDEO_MS = 40,
+	SHORTEST_MS = 30,	/* of the way here */
+	PICTURE_LATER_MS = 150, /* than the sound of the same moment */
+	AUDIO = 0,
+	VIDEO = 1 /* slots */
+};
+static const uint64_t WALL_US =
+	UINT64_C(1700000000) * 1000000; /* the sender's, at 0 ms */
+static const uint32_t AUDIO_TS = 0xfffffff0, VIDEO_TS = 7000;
+
+static struct stats stats;
+
+struct scene {
+	uint64_t start_us, ms; /* since then */
+	struct cert *cert;
+	struct wheel *wheel, *idle; /* nobody connects, and nobody minds */
+	struct pkt_pool *pool;
+	struct tx *tx;
+	struct transport *transport;
+	struct relay *relay;
+	struct relay_room *room;
+	struct legs *legs;
+	struct leg *from, *to;
+	uint16_t audio_seq, video_seq;
+	uint32_t mic_ssrc;
+	unsigned changes; /* of `to` */
+	unsigned speaking;
+	bool reports;
+	int64_t audio_ahead_us; /* the sender's sound card is faster than its clock */
+};
+
+static void on_changed(void *arg, struct leg *leg)
+{
+	struct scene *s = arg;
+
+	s->changes += leg == s->to;
+}
+
+static void on_speakers(void *owner, struct relay_room *room, const uint32_t *ports,
+			unsigned count, uint64_t now_us)
+{
+	struct scene *s = owner;
+
+	(void)room;
+	(void)ports;
+	(void)now_us;
+	s->speaking = count;
+}
+
+static const struct leg_ops leg_ops = { .changed = on_changed };
+static const struct relay_room_ops room_ops = { .speakers = on_speakers };
+
+static uint64_t now_us(const struct scene *s)
+{
+	return s->start_us + s->ms * MS;
+}
+
+static struct nego_section section(const char *mid, bool audio)
+{
+	struct nego_section sec = { .audio = audio, .codec_count = 1 };
+
+	strcpy(sec.mid, mid);
+	sec.codecs[0] = (struct nego_codec) { .codec = audio ? CODEC_OPUS : CODEC_VP8,
+					      .pt = audio ? OPUS_PT : VP8_PT,
+					      .nack = true,
+					      .pli = !audio };
+	return sec;
+}
+
+static struct leg *make_leg(struct scene *s, uint32_t port, const char *ufrag, bool sends)
+{
+	struct nego_plan *plan = calloc(1, sizeof *plan);
+	struct leg *leg = NULL;
+
+	assert_non_null(plan);
+	strcpy(plan->local_ufrag, ufrag);
+	strcpy(plan->local_pwd, "passwordpasswordpassword");
+	strcpy(plan->remote_ufrag, "peer");
+	strcpy(plan->remote_pwd, "passwordpasswordpassword");
+	if (sends) {
+		plan->source_count = 2;
+		plan->sources[0] = (struct nego_source) { .sec = section("0", true),
+							  .kind = STREAM_MIC,
+							  .ssrc = MIC_SSRC };
+		plan->sources[1] = (struct nego_source) { .sec = section("1", false),
+							  .kind = STREAM_CAMERA,
+							  .ssrc = CAMERA_SSRC };
+	} else {
+		plan->slot_count = 2;
+		plan->slots[AUDIO] =
+			(struct nego_slot) { .sec = section("4", true), .ssrc = 3333 };
+		plan->slots[VIDEO] =
+			(struct nego_slot) { .sec = section("5", false), .ssrc = 4444 };
+	}
+	assert_int_equal(leg_create(&leg, s->legs, s->room, port, plan, NULL, now_us(s)),
+			 0);
+	free(plan);
+	leg->link = LEG_UP;
+	relay_port_suspend(leg->port, false, now_us(s));
+	return leg;
+}
+
+static void scene_open(struct scene *s)
+{
+	memset(s, 0, sizeof *s);
+	memset(&stats, 0, sizeof stats);
+	stats_here = &stats;
+	s->start_us = 50000 * MS;
+	s->mic_ssrc = MIC_SSRC;
+	s->audio_seq = 30000;
+	s->video_seq = 100;
+	s->reports = true;
+	s->cert = cert_create();
+	s->wheel = wheel_create(now_us(s));
+	s->pool = pkt_pool_create(POOL);
+	s->tx = tx_create(NULL, NULL);
+	s->idle = wheel_create(now_us(s));
+	s->transport = transport_create(s->cert, s->tx, s->idle, s->pool);
+	s->relay = relay_create(&leg_port_ops, &leg_stream_ops, &room_ops);
+	s->room = relay_room_create(s->relay, s);
+	s->legs = legs_create(s->transport, s->tx, s->relay, s->wheel, s->pool, &leg_ops,
+			      s);
+	assert_non_null(s->legs);
+	s->from = make_leg(s, 1, "from", true);
+	s->to = make_leg(s, 2, "to", false);
+	leg_media(s->from, STREAM_MIC, true, now_us(s));
+	leg_media(s->from, STREAM_CAMERA, true, now_us(s));
+}
+
+static void scene_close(struct scene *s)
+{
+	leg_close(s->to, now_us(s));
+	leg_close(s->from, now_us(s));
+	legs_destroy(s->legs);
+	relay_room_destroy(s->room);
+	relay_destroy(s->relay);
+	transport_destroy(s->transport);
+	tx_destroy(s->tx);
+	assert_int_equal(pkt_pool_free_count(s->pool), POOL);
+	pkt_pool_destroy(s->pool);
+	wheel_destroy(s->wheel);
+	wheel_destroy(s->idle);
+	mem_unref(s->cert);
+	stats_here = NULL;
+}
+
+static void deliver(struct scene *s, const struct rtp_header *h, const uint8_t *payload,
+		    size_t len)
+{
+	struct pkt *p = pkt_take(s->pool);
+	int n;
+
+	assert_non_null(p);
+	n = rtp_build_header(h, p->data, 200);
+	assert_true(n > 0);
+	memcpy(p->data + n, payload, len);
+	p->len = (uint16_t)((size_t)n + len);
+	p->arrival_us = now_us(s);
+	leg_on_rtp(s->from, p, now_us(s));
+	legs_drain(s->legs);
+	pkt_unref(p);
+}
+
+/* What was said at `ms` of the sender's clock. */
+static uint32_t audio_ts(const struct scene *s, uint64_t ms)
+{
+	return AUDIO_TS + (uint32_t)(ms * 48) + (uint32_t)(s->audio_ahead_us * 48 / 1000);
+}
+
+static uint32_t video_ts(uint64_t ms)
+{
+	return VIDEO_TS + (uint32_t)(ms * 90);
+}
+
+static void send_audio(struct scene *s, uint64_t captured_ms)
+{
+	static const uint8_t voice[] = { 0x78, 1, 2, 3, 4, 5, 6, 7 };
+	struct rtp_header h = { .pt = OPUS_PT,
+				.seq = s->audio_seq++,
+				.ts = audio_ts(s, captured_ms),
+				.ssrc = s->mic_ssrc };
+
+	deliver(s, &h, voice, sizeof voice);
+}
+
+static void send_video(struct scene *s, uint64_t captured_ms, bool key)
+{
+	const uint8_t vp8[] = { 0x10, key ? 0 : 1, 2, 3 };
+	struct rtp_header h = { .marker = true,
+				.pt = VP8_PT,
+				.seq = s->video_seq++,
+				.ts = video_ts(captured_ms),
+				.ssrc = CAMERA_SSRC };
+
+	deliver(s, &h, vp8, sizeof vp8);
+}
+
+static void send_report(struct scene *s, uint32_t ssrc, uint64_t at_ms, uint32_t ts)
+{
+	struct pkt *p = pkt_take(s->pool);
+	struct wr w;
+
+	assert_non_null(p);
+	wr_init(&w, p->data, 200);
+	rtcp_put_sr(&w, ssrc, ntp_from_wall_us(WALL_US + at_ms * MS), ts, 1, 1, NULL, 0);
+	p->len = (uint16_t)wr_len(&w);
+	p->arrival_us = now_us(s);
+	leg_on_rtcp(s->from, p, now_us(s));
+	pkt_unref(p);
+}
+
+/* A person speaks for so long, seen and heard; a report each 500 ms. */
+static void speak(struct scene *s, unsigned ms)
+{
+	for (unsigned i = 0; i < ms; i++, s->ms++) {
+		uint64_t sent = s->ms - SHORTEST_MS;
+		uint64_t seen = sent - PICTURE_LATER_MS;
+
+		if (s->ms >= SHORTEST_MS && sent % AUDIO_MS == 0)
+			send_audio(s, sent);
+		if (s->ms >= SHORTEST_MS + PICTURE_LATER_MS && seen % VIDEO_MS == 0)
+			send_video(s, seen, seen == 0);
+		if (s->reports && s->ms >= SHORTEST_MS && sent % 500 == 400) {
+			send_report(s, s->mic_ssrc, sent, audio_ts(s, sent));
+			send_report(s, CAMERA_SSRC, sent, video_ts(sent));
+		}
+		wheel_run(s->wheel, now_us(s));
+		if (s->ms % 100 == 0)
+			relay_tick(s->relay, now_us(s));
+	}
+}
+
+/* How late the slot is by what it tells: what was captured when the sender's clock showed
+ * 0 ms has, on our clock, ... ms since the start. */
+static int64_t told_ms(const struct scene *s, unsigned slot)
+{
+	const struct leg_slot *sl = &s->to->slots[slot];
+	struct leg_slot_state state = leg_slot_get(s->to, slot);
+	const struct rtp_segment *seg =
+		&sl->rtp.segments[(sl->rtp.segment_count - 1) % SLOT_SEGMENTS];
+	/* Back to the source's timestamps. */
+	uint32_t in = state.ts - (uint32_t)seg->ts_off;
+	int32_t ms = slot == AUDIO ? (int32_t)(in - audio_ts(s, 0)) / 48
+				   : (int32_t)(in - video_ts(0)) / 90;
+
+	assert_int_not_equal(state.stream, 0);
+	return (int64_t)(state.at_ms - s->start_us / 1000) - ms;
+}
+
+static void assert_near(int64_t got, int64_t want)
+{
+	if (got < want - 1 || got > want + 1)
+		fail_msg("%lld, not %lld ms", (long long)got, (long long)want);
+}
+
+/* ---- lip sync ---------------------------------------------------------------------- */
+
+static void before_reports_arrival_counts(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.reports = false;
+	speak(&s, 3000);
+	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
+	assert_near(told_ms(&s, VIDEO), SHORTEST_MS + PICTURE_LATER_MS);
+	scene_close(&s);
+}
+
+static void slots_are_told_on_one_clock(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	speak(&s, 3000);
+	/* Both by the quickest report: the picture's longer way is seen as what it is. */
+	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
+	assert_near(told_ms(&s, VIDEO), SHORTEST_MS);
+	scene_close(&s);
+}
+
+static void a_clock_that_drifts_is_told_again(void **state)
+{
+	struct scene s;
+	unsigned changes;
+
+	(void)state;
+	scene_open(&s);
+	speak(&s, 3000);
+	changes = s.changes;
+	s.audio_ahead_us = 8000;
+	speak(&s, 3000);
+	assert_int_equal(s.changes, changes);
+	s.audio_ahead_us = 12000;
+	speak(&s, 3000);
+	assert_int_equal(s.changes, changes + 1);
+	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
+	scene_close(&s);
+}
+
+/* A page reckons in 32 bits, which turn over every 13 hours. */
+static void an_old_clock_is_told_again(void **state)
+{
+	struct scene s;
+	unsigned changes;
+
+	(void)state;
+	scene_open(&s);
+	speak(&s, 3000);
+	changes = s.changes;
+	s.reports = false;
+	for (unsigned i = 0; i < 3590 / 4; i++) {
+		s.ms += 4000 - VIDEO_MS; /* hardly a word, to make it short */
+		speak(&s, VIDEO_MS);
+	}
+	assert_int_equal(s.changes, changes);
+	speak(&s, 12000);
+	assert_int_equal(s.changes, changes + 2);
+	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
+	assert_near(told_ms(&s, VIDEO), SHORTEST_MS);
+	scene_close(&s);
+}
+
+/* ---- sources ----------------------------------------------------------------------- */
+
+static void a_new_ssrc_goes_on_being_heard(void **state)
+{
+	struct scene s;
+	uint64_t before;
+
+	(void)state;
+	scene_open(&s);
+	speak(&s, 2000);
+	assert_int_equal(s.speaking, 1);
+	before = s.to->slots[AUDIO].rtp.packets;
+	s.mic_ssrc = 5555;
+	s.audio_seq = 10;
+	speak(&s, 3000);
+	assert_int_equal(s.to->slots[AUDIO].rtp.packets - before, 3000 / AUDIO_MS);
+	assert_int_equal(s.speaking, 1);
+	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
+	scene_close(&s);
+}
+
+static void swapped_first_packets_are_one_segment(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	s.audio_seq = 2;
+	send_audio(&s, AUDIO_MS);
+	s.audio_seq = 1;
+	send_audio(&s, 0);
+	s.audio_seq = 3;
+	speak(&s, 1000);
+	assert_int_equal(s.to->slots[AUDIO].rtp.segment_count, 1);
+	scene_close(&s);
+}
+
+static void losses_before_a_key_frame_cost_no_other(void **state)
+{
+	struct scene s;
+	unsigned long plis;
+
+	(void)state;
+	scene_open(&s);
+	speak(&s, 1000);
+	plis = STAT(pli_tx);
+	s.video_seq += 3;
+	send_video(&s, s.ms, true);
+	speak(&s, 3000);
+	assert_int_equal(STAT(pli_tx), plis);
+	/* But after it they do. */
+	s.video_seq += 3;
+	speak(&s, 3000);
+	assert_true(STAT(pli_tx) > plis);
+	scene_close(&s);
+}
+
+static void each_thing_is_counted_once(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	speak(&s, 1000);
+	assert_int_equal(STAT(slot_switch), 2);
+	s.audio_seq--;
+	send_audio(&s, s.ms);
+	assert_int_equal(STAT(rtp_dup), 1);
+	s.audio_seq += 20000;
+	send_audio(&s, s.ms);
+	assert_int_equal(STAT(rtp_old), 1);
+	scene_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(before_reports_arrival_counts),
+		cmocka_unit_test(slots_are_told_on_one_clock),
+		cmocka_unit_test(a_clock_that_drifts_is_told_again),
+		cmocka_unit_test(an_old_clock_is_told_again),
+		cmocka_unit_test(a_new_ssrc_goes_on_being_heard),
+		cmocka_unit_test(swapped_first_packets_are_one_segment),
+		cmocka_unit_test(losses_before_a_key_frame_cost_no_other),
+		cmocka_unit_test(each_thing_is_counted_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
