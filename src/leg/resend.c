@@ -63,7 +63,8 @@ void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
 		case 0:
 			STAT_INC(rtx_tx);
 			break;
-		case -EAGAIN: /* counted there */
+		case -EAGAIN:
+			STAT_INC(nack_limit);
 			return;
 		default:
 			STAT_INC(nack_miss);

@@ -305,8 +305,10 @@ function park(tile) {
 /** @param {{c: Candidate|undefined, r: Rect}[]} shown @param {Candidate|null} large */
 function askFor(shown, large) {
 	clearTimeout(viewTimer);
+	if (!state.me.id)
+		return; // nobody is known yet: that is not "show nobody"
 	viewTimer = setTimeout(() => {
-		if (!inCall() || !state.me.id)
+		if (!inCall())
 			return;
 		const list = document.hidden ? [] : shown.flatMap(({ c, r }) => c?.video ? [{ id: c.id,
 			kind: c.kind, rank: c.rank + (c === large ? 1e15 : 0), w: r.w, h: r.h }] : []);

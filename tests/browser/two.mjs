@@ -36,6 +36,30 @@ await scenario('two', async () => {
 	for (const key of Object.keys(times))
 		figure(`join to ${key === 'connected' ? key : `first ${key} decoded`}, median of ${JOINS}`,
 			median(times[key]), 'ms');
+	// A device that takes its time over the answer: what it asks to see is never "nobody".
+	const slow = new Person(browser, server.link('speaker'), 9, { time: true });
+	await slow.open();
+	await slow.run(() => {
+		const apply = RTCPeerConnection.prototype.setRemoteDescription;
+		RTCPeerConnection.prototype.setRemoteDescription = async function (answer) {
+			await new Promise((done) => setTimeout(done, 400));
+			return apply.call(this, answer);
+		};
+		const send = WebSocket.prototype.send;
+		__test.views = [];
+		WebSocket.prototype.send = function (text) {
+			const message = JSON.parse(text);
+			if (message.t === 'view')
+				__test.views.push(message.show.map((v) => v.k));
+			return send.call(this, text);
+		};
+	});
+	await slow.enter();
+	await slow.sees([1]);
+	const views = await until('what is asked for', () => slow.run(() =>
+		({ ok: __test.views.length, saw: __test.views })));
+	equal([...new Set(views.map(String))], ['camera'], 'what a slow device asks to see');
+	await slow.click('leave');
 	// The room is idle again: the next picture must come at once, too, so the host is not stuck.
 	ok((await host.run(() => __test.errors)).length === 0, 'no errors in the page');
 });
