@@ -113,3 +113,21 @@ if(TARGET palabred)
 			ENVIRONMENT "PALABRED=${CMAKE_SOURCE_DIR}/build/asan/palabred")
 	endforeach()
 endif()
+
+# ---- what takes longer (tests/run nightly): figures, chance and the fuzzers, at length
+
+function(palabre_nightly name labels timeout)
+	add_test(NAME nightly.${name} COMMAND ${ARGN})
+	set_tests_properties(nightly.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
+		RUN_SERIAL ON ENVIRONMENT "PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>")
+endfunction()
+
+palabre_nightly(fuzz "nightly" 3600 ${here}/fuzz/long 60)
+foreach(bench forward idle)
+	palabre_nightly(${bench} "nightly;bench" 600 ${here}/bench/run ${bench})
+endforeach()
+# Losses are drawn anew each time.
+foreach(scenario switches netchange lipsync resume)
+	palabre_nightly(${scenario} "nightly" 1500 bash -c
+		"for i in 1 2 3; do ${NODE} ${here}/browser/${scenario}.mjs || exit 1; done")
+endforeach()
