@@ -11,6 +11,12 @@ enum {
 	SEAL_WINDOW_VIDEO = 128, /* late packets only: resends travel as RTX */
 	SEAL_WINDOW_RTX = 2,
 	SILENCE_FRAMES = 3,
+	/* The first frame after a switch, or its last packets, goes once more to who has
+	 * missed packets lately: until the frame behind it comes nobody can know of a
+	 * loss, and a second loss there is a freeze. Apart, since losses come in bursts. */
+	REPEAT_PKTS_MAX = 8,
+	REPEAT_US = 25000,
+	LOSSY_US = 10000000,
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
 	/* A slot's clock is told again when it is off by so much, a small part of what is
@@ -42,6 +48,7 @@ struct leg_slot {
 	struct leg_slot_state state;
 	uint64_t anchor_ts64, anchor_us; /* of state.ts: the source's number, its capture
 					    */
+	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint8_t silence_left;
 	bool report_now;
 };
@@ -67,7 +74,8 @@ struct leg {
 	} ssrcs[SSRCS_MAX];
 	struct leg_slot *slots; /* plan.slot_count */
 	struct rtp_clock clock;
-	struct timer report, feedback, silence;
+	struct timer report, feedback, silence, repeat;
+	uint64_t nacked_us; /* when it last asked for a packet */
 	uint8_t fir_seq;
 };
 
@@ -105,7 +113,7 @@ void leg_send_bye(struct leg *leg);
 void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
 		     const struct leg_source *src);
 /* resend.c */
-void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
-		const uint16_t *seqs, unsigned count, uint64_t now_us);
+void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
+		unsigned count, uint64_t now_us);
 
 #endif

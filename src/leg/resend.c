@@ -54,10 +54,9 @@ static int resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq,
 	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
 }
 
-void leg_resend(struct leg *leg, struct leg_slot *slot, unsigned index,
-		const uint16_t *seqs, unsigned count, uint64_t now_us)
+void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
+		unsigned count, uint64_t now_us)
 {
-	(void)index;
 	for (unsigned i = 0; i < count; i++) {
 		switch (resend_one(leg, slot, seqs[i], now_us)) {
 		case 0:

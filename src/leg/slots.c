@@ -58,13 +58,16 @@ void leg_slot_follow(struct leg *leg, struct leg_slot *slot, const struct leg_so
 /* False when the slot's segment does not take the packet. */
 static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_out *out)
 {
+	struct leg_slot *slot = &leg->slots[index];
 	struct legs *l = leg->all;
 	struct out_item *item;
 
 	if (l->out_count == OUT_QUEUE)
 		legs_drain(l);
-	if (rtp_slot_map(&leg->slots[index].rtp, p, out, false))
+	if (rtp_slot_map(&slot->rtp, p, out, false))
 		return false;
+	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
+		slot->repeat_last = out->seq64;
 	item = &l->out[l->out_count++];
 	item->leg = leg;
 	item->slot = (uint8_t)index;
@@ -88,6 +91,15 @@ static void catch_up(struct leg *leg, unsigned index, const struct leg_source *s
 	}
 }
 
+static void repeat_later(struct leg *leg, struct leg_slot *slot,
+			 const struct rtp_out *out, uint64_t now_us)
+{
+	slot->repeat_ts64 = out->ts64;
+	slot->repeat_first = slot->repeat_last = out->seq64;
+	if (!leg->repeat.due_us)
+		wheel_arm(leg->all->wheel, &leg->repeat, now_us + REPEAT_US);
+}
+
 static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
 		    bool first, uint64_t now_us)
 {
@@ -103,8 +115,11 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 		slot->state.stream = relay_stream_id(st);
 		anchor(leg, slot, src, p->rtp.ts64, (uint32_t)out.ts64, p->arrival_us);
 		leg_feedback_at(leg, now_us);
-		if (!slot->plan->sec.audio)
-			catch_up(leg, index, src, p->rtp.seq64);
+		if (slot->plan->sec.audio)
+			return;
+		if (leg->nacked_us && now_us < leg->nacked_us + LOSSY_US)
+			repeat_later(leg, slot, &out, now_us);
+		catch_up(leg, index, src, p->rtp.seq64);
 	} else {
 		(void)enqueue(leg, index, p, &out);
 	}

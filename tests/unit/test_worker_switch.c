@@ -2,23 +2,36 @@
 /* A picture slot that changes to another camera, on real sockets. */
 #include "worker_rig.h"
 
+#include <palabre/wire.h>
+
 enum { FIRST = 1000, SECOND = 2000, VIDEO_PT = 96, MARK = 17, SEEN_MAX = 64 };
 
-/* What the viewer has got, in the order of arrival. */
-static struct {
+/* What the viewer has got, in the order of arrival; and what it got again. */
+static struct seen {
 	unsigned count;
 	uint16_t seq[SEEN_MAX];
 	uint8_t mark[SEEN_MAX];
-} seen;
+} seen, again;
 
 static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
+	bool rtx = (data[1] & 0x7f) != VIDEO_PT;
+	struct seen *to = rtx ? &again : &seen;
+
 	(void)arg;
 	(void)now_us;
-	if (len <= 12 + 5 || seen.count == SEEN_MAX)
+	if (len <= MARK + RTX_OSN_BYTES || to->count == SEEN_MAX)
 		return;
-	seen.seq[seen.count] = get_be16(data + 2);
-	seen.mark[seen.count++] = data[MARK];
+	to->seq[to->count] = get_be16(data + (rtx ? 12 : 2));
+	to->mark[to->count++] = data[MARK + (rtx ? RTX_OSN_BYTES : 0)];
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&seen, 0, sizeof seen);
+	memset(&again, 0, sizeof again);
+	return 0;
 }
 
 /* One VP8 packet: first of its frame or not, of a key frame or not, with a mark to know it
@@ -99,12 +112,71 @@ static void late_key_frame(void **state)
 	assert_memory_equal(seen.mark, want, sizeof want);
 	for (unsigned i = 1; i < seen.count; i++)
 		assert_int_equal((uint16_t)(seen.seq[i] - seen.seq[i - 1]), 1);
+	assert_int_equal(again.count, 0); /* it has missed nothing */
+	scene_close(&s);
+}
+
+static void ask_again(struct client *c, uint16_t seq)
+{
+	uint8_t buf[200];
+	struct wr w;
+
+	wr_init(&w, buf, sizeof buf - 64);
+	rtcp_put_nack(&w, 77, client_slot_ssrc(c, 0), &seq, 1);
+	assert_int_equal(client_send_rtcp(c, buf, wr_len(&w)), 0);
+}
+
+/* Who has just missed packets gets the first frame after a switch once more. */
+static void repeated_key_frame(void **state)
+{
+	static const struct client_section
+		first[] = { { .send = true, .video = true, .ssrc = FIRST } },
+		second[] = { { .send = true, .video = true, .ssrc = SECOND } },
+		viewer[] = { { .video = true } };
+	struct client_params params = { .on_rtp = on_rtp };
+	struct relay_view view = { .stream = leg_stream_id(1, STREAM_CAMERA),
+				   .width = 640,
+				   .height = 480 };
+	static const uint8_t want[] = { 1, 20, 21 };
+	struct client *a, *b, *c;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 4);
+	a = scene_join(&s, first, 1, NULL);
+	b = scene_join(&s, second, 1, NULL);
+	c = scene_join(&s, viewer, 1, &params);
+	scene_connect(&s);
+	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
+	run(&s, 20);
+	send_video(a, FIRST, 7, 1, true, true, 1);
+	await_seen(&s, 1);
+	ask_again(c, seen.seq[0]);
+	run(&s, 60);
+	assert_int_equal(again.count, 1);
+	view.stream = leg_stream_id(2, STREAM_CAMERA);
+	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
+	run(&s, 20);
+	send_video(b, SECOND, 71, 1, true, true, 20);
+	send_video(b, SECOND, 72, 1, false, true, 21);
+	await_seen(&s, 3);
+	for (unsigned i = 0; i < 500 && again.count < 3; i++)
+		run(&s, 1);
+	send_video(b, SECOND, 73, 2, true, false, 22);
+	await_seen(&s, 4);
+	run(&s, 100);
+	assert_int_equal(again.count, 3); /* and nothing more */
+	assert_memory_equal(again.mark, want, sizeof want);
+	assert_memory_equal(again.seq, seen.seq, 3 * sizeof seen.seq[0]);
 	scene_close(&s);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(late_key_frame) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(late_key_frame, setup),
+		cmocka_unit_test_setup(repeated_key_frame, setup),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

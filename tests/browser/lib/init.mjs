@@ -152,7 +152,8 @@ export function pageInit(o) {
 	function sound() {
 		if (t.audio)
 			return t.audio;
-		const context = new AudioContext();
+		// Fewer, longer turns of the audio thread; but a flash and its beep must leave together.
+		const context = new AudioContext({ latencyHint: o.flash ? 'interactive' : 'playback' });
 		const gain = context.createGain();
 		const tone = context.createOscillator();
 		tone.frequency.value = TONE_HZ(o.index);
