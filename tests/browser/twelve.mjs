@@ -6,7 +6,7 @@ import { launchChromium } from './lib/chromium.mjs';
 import { nameOf, NAME_PATTERN, Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
 
-const SMALL = { width: 160, height: 120, fps: 8, tone: false, viewport: { width: 400, height: 300 } };
+const SMALL = { width: 160, height: 120, fps: 8, tone: false, viewport: { width: 560, height: 420 } };
 // A picture of 8 a second stays 125 ms; a name may lag behind by less than one.
 const LIE_MS = 120;
 
