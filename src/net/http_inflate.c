@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* Bodies with a Content-Encoding. The output is bounded while it is made: a bomb costs no
- * more than `max` bytes and the time to fill them. */
+/* Bodies with a Content-Encoding. What is inflated is bounded while it is made: a bomb costs
+ * no more than `max` bytes and the time to fill them. */
 #include "http_parse.h"
 
 #include <errno.h>
@@ -88,4 +88,31 @@ int http_inflate(enum http_coding coding, const uint8_t *in, size_t len, size_t 
 	if (err == -EBADMSG)
 		err = run(-MAX_WBITS, in, len, max, out, out_len);
 	return err;
+}
+
+int http_gzip(const void *in, size_t len, uint8_t **out, size_t *out_len)
+{
+	z_stream z = { 0 };
+	uint8_t *buf;
+	size_t cap;
+	int r;
+
+	if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 16 + MAX_WBITS,
+			 MAX_MEM_LEVEL - 1, Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	cap = deflateBound(&z, len);
+	buf = malloc(cap);
+	z.next_in = (z_const Bytef *)in;
+	z.avail_in = (unsigned)len;
+	z.next_out = buf;
+	z.avail_out = (unsigned)cap;
+	r = buf ? deflate(&z, Z_FINISH) : Z_MEM_ERROR;
+	deflateEnd(&z);
+	if (r != Z_STREAM_END) {
+		free(buf);
+		return -ENOMEM;
+	}
+	*out = buf;
+	*out_len = z.total_out;
+	return 0;
 }

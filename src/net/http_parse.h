@@ -56,6 +56,9 @@ enum http_coding { HTTP_GZIP, HTTP_DEFLATE };
 int http_inflate(enum http_coding coding, const uint8_t *in, size_t len, size_t max,
 		 uint8_t **out, size_t *out_len) MUST_CHECK;
 
+/* The other way. `len` < 4 GB. -ENOMEM. */
+int http_gzip(const void *in, size_t len, uint8_t **out, size_t *out_len) MUST_CHECK;
+
 /* http_route.c: the target's path, percent-decoded. No %00 or other control characters,
  * no %2F (it would not be what the route saw), no "." or ".." segments, valid UTF-8. 0,
  * -EBADMSG, -ENOBUFS longer than HTTP_PATH_MAX. */

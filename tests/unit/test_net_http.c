@@ -72,6 +72,19 @@ static void on_last(struct http_request *rq, void *arg)
 	http_reply(rq, 200, "text/plain", "last", 4);
 }
 
+/* As much JSON as `arg` says. */
+static void on_json(struct http_request *rq, void *arg)
+{
+	const size_t *len = arg;
+	char *body = malloc(*len);
+
+	memset(body, '1', *len);
+	http_reply(rq, 200, "application/json", body, *len);
+	free(body);
+}
+
+static size_t long_json = 3000, short_json = 1000;
+
 static void on_big(struct http_request *rq, void *arg)
 {
 	size_t len = 1 << 20;
@@ -107,6 +120,8 @@ static int setup(void **state)
 	http_route(server, "GET", "/bare", on_bare, NULL);
 	http_route(server, "GET", "/same", on_bare, &calls);
 	http_route(server, "GET", "/big", on_big, NULL);
+	http_route(server, "GET", "/json", on_json, &long_json);
+	http_route(server, "GET", "/json/short", on_json, &short_json);
 	http_route(server, "GET", "/last", on_last, NULL);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	evutil_make_socket_nonblocking(fd[0]);
@@ -262,6 +277,53 @@ static void test_head_and_bare(void **state)
 		   "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\n\r\n");
 	rig_expect(&client, "[GET /|||]");
 	assert_int_equal(rig_times(&client, "Connection: close\r\n"), 1);
+}
+
+/* Long JSON travels compressed, to whom says that it may. */
+static void test_gzip(void **state)
+{
+	static const struct {
+		const char *target, *accept;
+		size_t len;
+		bool packed;
+	} cases[] = {
+		{ "/json", "Accept-Encoding: br, gzip\r\n", 3000, true },
+		{ "/json", "Accept-Encoding: br\r\n", 3000, false },
+		{ "/json", "Accept-Encoding: gzip;q=0\r\n", 3000, false },
+		{ "/json", "", 3000, false },
+		{ "/json/short", "Accept-Encoding: gzip\r\n", 1000, false },
+		{ "/r/a", "Accept-Encoding: gzip\r\n", strlen("[GET /r/a|a||]"), false },
+	};
+	char text[200];
+	uint8_t *out;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *body;
+
+		sprintf(text, "GET %s HTTP/1.1\r\n" HOST "Connection: close\r\n%s\r\n",
+			cases[i].target, cases[i].accept);
+		rig_say(&client, text);
+		rig_expect_eof(&client);
+		body = strstr((char *)client.in, "\r\n\r\n") + 4;
+		n = client.len - (size_t)(body - (char *)client.in);
+		assert_int_equal(rig_times(&client, "Content-Encoding: gzip\r\n"),
+				 cases[i].packed);
+		sprintf(text, "Content-Length: %zu\r\n", n);
+		assert_int_equal(rig_times(&client, text), 1);
+		if (cases[i].packed) {
+			assert_true(n < 100);
+			assert_int_equal(http_inflate(HTTP_GZIP, (const uint8_t *)body, n,
+						      HTTP_BODY_MAX, &out, &n),
+					 0);
+			assert_int_equal(out[n - 1], '1');
+			free(out);
+		}
+		assert_int_equal(n, cases[i].len);
+		teardown(NULL);
+		setup(NULL);
+	}
 }
 
 static void test_close_wished(void **state)
@@ -728,6 +790,7 @@ int main(void)
 		TEST(test_forgotten_answer),
 		TEST(test_routes),
 		TEST(test_head_and_bare),
+		TEST(test_gzip),
 		TEST(test_close_wished),
 		TEST(test_http10),
 		TEST(test_chunked),
