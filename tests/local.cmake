@@ -24,6 +24,17 @@ set_target_properties(igd_stub PROPERTIES OUTPUT_NAME gupnp-igd-1.0 SUFFIX .so.4
 	LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/whip-client)
 target_link_options(igd_stub PRIVATE -Wl,-soname,libgupnp-igd-1.0.so.4)
 
+# ---- a real server on loopback: bad input beside a call
+
+file(GLOB hostile_sources CONFIGURE_DEPENDS ${here}/net/hostile/*.c)
+add_executable(test_hostile ${hostile_sources})
+target_link_libraries(test_hostile PRIVATE bench_common PkgConfig::ZLIB)
+if(TARGET palabred)
+	add_test(NAME net.hostile COMMAND test_hostile)
+	set_tests_properties(net.hostile PROPERTIES LABELS "net" TIMEOUT 120
+		RUN_SERIAL ON ENVIRONMENT "PALABRED=$<TARGET_FILE:palabred>")
+endif()
+
 # ---- lint
 
 function(palabre_lint name)
@@ -105,7 +116,14 @@ palabre_preset(asan "^(unit|sim|fuzz)$" 600)
 palabre_preset(tsan "^(unit|sim)$" 600)
 palabre_preset(fuzz "^fuzz$" 900)
 if(TARGET palabred)
-	# The whole call once more, with the server under the sanitizers.
+	# The whole call once more, with the server under the sanitizers. They need memory of
+	# their own, and the server ends at the first report, which fails the test.
+	foreach(preset asan tsan)
+		add_test(NAME ${preset}.hostile COMMAND test_hostile)
+		set_tests_properties(${preset}.hostile PROPERTIES LABELS ${preset} TIMEOUT 240
+			RUN_SERIAL ON FIXTURES_REQUIRED ${preset}
+			ENVIRONMENT "PALABRED=${CMAKE_SOURCE_DIR}/build/${preset}/palabred;HOSTILE_RSS_KIB=200000;ASAN_OPTIONS=quarantine_size_mb=32;TSAN_OPTIONS=halt_on_error=1")
+	endforeach()
 	foreach(scenario four resume)
 		add_test(NAME asan.${scenario} COMMAND ${NODE} ${here}/browser/${scenario}.mjs)
 		set_tests_properties(asan.${scenario} PROPERTIES LABELS "asan" TIMEOUT 300

@@ -328,7 +328,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(seal_reuse) X(seal_fail) \
 	X(rtp_rx) X(rtp_bad) X(rtp_dup) X(rtp_old) X(rtp_fwd) X(rtp_muted) X(rtx_rx) X(rtx_tx) \
 	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(pli_rx) X(pli_tx) X(pli_throttled) \
-	X(slot_switch) X(speaker_change) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) \
+	X(slot_switch) X(speaker_change) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(cmd_full) X(event_full)
 /* clang-format on */
 
@@ -347,6 +347,8 @@ extern _Thread_local struct stats *stats_here;
 			(uint64_t)(v), \
 		memory_order_relaxed)
 #define STAT_INC(n) STAT_ADD(n, 1)
+/* Adds another thread's table to one of the caller's own. */
+void stats_add(struct stats *to, struct stats *from);
 /* Calls fn for every counter, in list order. */
 void stats_each(struct stats *s, void (*fn)(const char *name, uint64_t value, void *arg),
 		void *arg);

@@ -115,7 +115,7 @@ unsigned calls_workers(const struct calls *cs);
 void calls_tcp(struct calls *cs, int fd, const struct addr *peer,
 	       const struct addr *local, const uint8_t *early, size_t len,
 	       const char *ufrag, size_t ufrag_len);
-/* Sum of all workers' counters into `out`. */
+/* Adds all workers' counters to `out`. */
 void calls_stats(struct calls *cs, struct stats *out);
 
 #endif

@@ -53,21 +53,29 @@ void tx_flush(struct tx *tx);
 
 /* ---- RFC 4571 frames over TCP (worker's thread) ------------------------------------ */
 
-enum { FRAMED_MAX = 4096 };
+enum {
+	FRAMED_MAX = 4096,
+	FRAMED_CONNECTIONS_MAX = 1024, /* of a worker; a power of two */
+	FRAMED_PER_ADDRESS_MAX = 256   /* as http.connections_per_address_max */
+};
 struct framed_set; /* all framed connections of a worker */
 struct framed_ops {
 	/* A frame arrived as a packet from the pool; the reference passes to the callee. */
 	void (*on_packet)(void *arg, struct pkt *p);
 	/* The peer or an error has ended it; not after framed_close or framed_set_destroy. */
 	void (*on_close)(void *arg, uint32_t tcp);
+	/* Does the connection still belong to anybody? */
+	bool (*wanted)(void *arg, const struct flow *flow);
 };
-/* queue_ms bounds output: a frame is dropped (tcp_tx_drop) when the oldest unsent one is older. */
+/* queue_ms bounds output: a frame is dropped (tcp_tx_drop) when the oldest unsent one is older.
+ * A connection that nobody wants, asked every wanted_ms, is closed (tcp_unwanted). */
 struct framed_set *framed_set_create(struct event_base *base, struct pkt_pool *pool,
-				     unsigned queue_ms, const struct framed_ops *ops,
-				     void *arg) MUST_CHECK;
+				     unsigned queue_ms, unsigned wanted_ms,
+				     const struct framed_ops *ops, void *arg) MUST_CHECK;
 void framed_set_destroy(struct framed_set *s);
 /* Takes over a connected non-blocking fd; `early` are bytes already read from it. Returns the
- * connection's id (never 0) or -errno (the fd is then closed). */
+ * connection's id (never 0) or -errno (the fd is then closed); more than FRAMED_CONNECTIONS_MAX
+ * in all or FRAMED_PER_ADDRESS_MAX from one address (IPv6: /64): -ENOBUFS (tcp_limit). */
 int64_t framed_add(struct framed_set *s, int fd, const struct addr *peer,
 		   const struct addr *local, const uint8_t *early,
 		   size_t early_len) MUST_CHECK;

@@ -87,6 +87,8 @@ void transport_on_dtls(struct transport *t, struct pkt *p, uint64_t now_us);
 void *transport_open(struct transport *t, struct pkt *p, bool rtcp, uint64_t now_us);
 /* A bounded turn of handshakes (about DTLS_TURN_US); true if some are left. Reads the clock: not between the batches. */
 bool transport_run(struct transport *t, uint64_t now_us);
+/* Does any connection claim the flow? */
+bool transport_knows(const struct transport *t, const struct flow *flow);
 /* A framed TCP connection has closed: its paths go. */
 void transport_tcp_closed(struct transport *t, uint32_t tcp, uint64_t now_us);
 

@@ -143,6 +143,8 @@ static void on_hello(struct session *s, const json_t *m)
 	}
 	if (seat->user && seat->user != s)
 		session_detach(seat, "replaced", 4409);
+	if (s->seat) /* said before, perhaps as somebody else */
+		s->seat->user = NULL;
 	seat->user = s;
 	s->seat = seat;
 	welcome(s, seat->leg && leg && strtoull(leg, NULL, 16) == seat->leg);

@@ -222,7 +222,8 @@ static void log_counter(const char *name, uint64_t value, void *arg)
 		log_info("app.counter", "%s=%llu", name, (unsigned long long)value);
 }
 
-/* SIGUSR1: every counter that is not zero, into the log. */
+/* SIGUSR1: every counter that is not zero, into the log; a last line says that it was
+ * all. */
 static void on_usr1(evutil_socket_t signal_number, short what, void *arg)
 {
 	struct app *a = arg;
@@ -231,8 +232,9 @@ static void on_usr1(evutil_socket_t signal_number, short what, void *arg)
 	(void)signal_number;
 	(void)what;
 	calls_stats(a->calls, &sum);
+	stats_add(&sum, &a->stats);
 	stats_each(&sum, log_counter, NULL);
-	stats_each(&a->stats, log_counter, NULL);
+	log_info("app.counters", "calls=%u", calls_count(a->calls));
 }
 
 static int signals_catch(struct app *a)

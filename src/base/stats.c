@@ -13,3 +13,10 @@ void stats_each(struct stats *s, void (*fn)(const char *name, uint64_t value, vo
 	STATS_LIST(X)
 #undef X
 }
+
+void stats_add(struct stats *to, struct stats *from)
+{
+#define X(n) to->n += atomic_load_explicit(&from->n, memory_order_relaxed);
+	STATS_LIST(X)
+#undef X
+}

@@ -379,13 +379,7 @@ void calls_destroy(struct calls *cs)
 			event_free(cs->worker_events[i]);
 		worker_stop(cs->workers[i]);
 	}
-	while (cs->pending) {
-		struct join_pending *j = cs->pending;
-
-		cs->pending = j->next;
-		free(j->answer);
-		free(j);
-	}
+	join_expire(cs, UINT64_MAX); /* whoever waits is told, and lets go */
 	if (cs->legs)
 		hash_destroy(cs->legs);
 	if (cs->tick)
@@ -408,24 +402,8 @@ void calls_tcp(struct calls *cs, int fd, const struct addr *peer,
 		log_warn("call.busy", "worker=%d tcp=dropped", index);
 }
 
-struct stat_sum {
-	_Atomic uint64_t *to;
-};
-
-static void stat_add(const char *name, uint64_t value, void *arg)
-{
-	struct stat_sum *sum = arg;
-
-	(void)name;
-	*sum->to++ += value;
-}
-
 void calls_stats(struct calls *cs, struct stats *out)
 {
-	for (unsigned i = 0; i < cs->worker_count; i++) {
-		/* struct stats holds the counters in list order and nothing else. */
-		struct stat_sum sum = { (_Atomic uint64_t *)out };
-
-		stats_each(worker_stats(cs->workers[i]), stat_add, &sum);
-	}
+	for (unsigned i = 0; i < cs->worker_count; i++)
+		stats_add(out, worker_stats(cs->workers[i]));
 }

@@ -26,7 +26,6 @@
 #include "framed_parse.h"
 
 enum {
-	FRAMED_CONNECTIONS_MAX = 1024, /* of a worker; a power of two */
 	FRAMED_QUEUE_BYTES =
 		128 * 1024, /* 500 ms of 2 Mbit/s; resident only as far as used */
 	FRAMED_QUEUE_FRAMES = 512,
@@ -52,8 +51,9 @@ struct framed {
 	struct framed_set *set;
 	int fd;
 	uint32_t id;
-	bool ended;  /* no longer in the table */
-	bool broken; /* an error on writing: the read event reports it */
+	bool ended;	   /* no longer in the table */
+	bool broken;	   /* an error on writing: the read event reports it */
+	uint64_t asked_ms; /* when somebody last wanted it */
 	struct event read_event, write_event;
 	struct flow flow;
 	struct queue *queue;
@@ -65,7 +65,7 @@ struct framed {
 struct framed_set {
 	struct event_base *base;
 	struct pkt_pool *pool;
-	unsigned queue_ms;
+	unsigned queue_ms, wanted_ms;
 	const struct framed_ops *ops;
 	void *arg;
 	struct event tick;
@@ -327,18 +327,36 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the set ----------------------------------------------------------------------- */
 
+/* A stranger's, whose checks name nobody, or left over from a leg that has gone. */
+static void ask(struct framed *c)
+{
+	struct framed_set *s = c->set;
+
+	if (s->now_ms - c->asked_ms < s->wanted_ms)
+		return;
+	c->asked_ms = s->now_ms;
+	if (s->ops->wanted(s->arg, &c->flow))
+		return;
+	STAT_INC(tcp_unwanted);
+	end(c, true);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct framed_set *s = arg;
+	unsigned i;
 
 	(void)fd;
 	(void)what;
 	s->now_ms = clock_now_us() / 1000;
+	for (i = 0; i < FRAMED_CONNECTIONS_MAX && s->count; i++)
+		if (s->conn[i])
+			ask(s->conn[i]);
 }
 
 struct framed_set *framed_set_create(struct event_base *base, struct pkt_pool *pool,
-				     unsigned queue_ms, const struct framed_ops *ops,
-				     void *arg)
+				     unsigned queue_ms, unsigned wanted_ms,
+				     const struct framed_ops *ops, void *arg)
 {
 	struct framed_set *s = mem_create(sizeof *s, NULL);
 
@@ -347,6 +365,7 @@ struct framed_set *framed_set_create(struct event_base *base, struct pkt_pool *p
 	s->base = base;
 	s->pool = pool;
 	s->queue_ms = queue_ms;
+	s->wanted_ms = wanted_ms;
 	s->ops = ops;
 	s->arg = arg;
 	event_assign(&s->tick, base, -1, EV_PERSIST, on_tick, s);
@@ -366,13 +385,26 @@ void framed_set_destroy(struct framed_set *s)
 	mem_unref(s);
 }
 
+/* Rare and short: cheaper than a second table. */
+static unsigned count_from(const struct framed_set *s, const struct addr *peer)
+{
+	size_t len = peer->family == 6 ? 8 : 4;
+	unsigned i, count = 0;
+
+	for (i = 0; i < FRAMED_CONNECTIONS_MAX; i++)
+		count += s->conn[i] && s->conn[i]->flow.peer.family == peer->family &&
+			 memcmp(s->conn[i]->flow.peer.ip, peer->ip, len) == 0;
+	return count;
+}
+
 /* An id whose slot is free; 0 if there is none. */
-static uint32_t new_id(struct framed_set *s)
+static uint32_t new_id(struct framed_set *s, const struct addr *peer)
 {
 	uint32_t id;
 	unsigned i;
 
-	if (s->count == FRAMED_CONNECTIONS_MAX)
+	if (s->count == FRAMED_CONNECTIONS_MAX ||
+	    count_from(s, peer) >= FRAMED_PER_ADDRESS_MAX)
 		return 0;
 	for (i = 0; i <= FRAMED_CONNECTIONS_MAX; i++) {
 		id = ++s->generation;
@@ -411,7 +443,7 @@ int64_t framed_add(struct framed_set *s, int fd, const struct addr *peer,
 	}
 	c->fd = fd;
 	c->set = s;
-	c->id = new_id(s);
+	c->id = new_id(s, peer);
 	if (!c->id) {
 		STAT_INC(tcp_limit);
 		mem_unref(c);
@@ -429,6 +461,7 @@ int64_t framed_add(struct framed_set *s, int fd, const struct addr *peer,
 	c->flow.peer = *peer;
 	c->flow.local = *local;
 	c->flow.tcp = c->id;
+	c->asked_ms = clock_now_us() / 1000;
 	set_options(fd);
 	event_assign(&c->read_event, s->base, fd, EV_READ | EV_PERSIST | EV_ET, on_read,
 		     c);

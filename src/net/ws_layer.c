@@ -163,13 +163,13 @@ static void control_end(struct ws_layer *l, uint8_t opcode)
 
 static void message_end(struct ws_layer *l)
 {
-	char *msg = l->msg;
+	char *msg = l->msg; /* NULL: empty */
 	size_t len = l->msg_len;
 
 	l->in_message = false;
 	l->msg = NULL; /* on_text may take its time; we hold nothing between messages */
 	l->msg_len = l->msg_cap = 0;
-	if (!utf8_valid((const uint8_t *)msg, len))
+	if (len && !utf8_valid((const uint8_t *)msg, len))
 		fail(l, 1007);
 	else if (!l->close_sent)
 		l->ops->on_text(l->arg, msg ? msg : "", len);

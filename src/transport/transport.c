@@ -84,6 +84,11 @@ unsigned flow_claims(const struct transport *t, const struct flow *flow)
 	return count;
 }
 
+bool transport_knows(const struct transport *t, const struct flow *flow)
+{
+	return flow_claims(t, flow) > 0;
+}
+
 /* How good a claim is; 0 none. Among equal ones the older wins: a forger comes later. */
 static unsigned claim(const struct path *p, enum flow_use use)
 {

@@ -113,8 +113,16 @@ static void on_frame_close(void *arg, uint32_t tcp)
 	worker_after(w, now_us);
 }
 
+static bool frames_wanted(void *arg, const struct flow *flow)
+{
+	struct worker *w = arg;
+
+	return transport_knows(w->transport, flow);
+}
+
 static const struct framed_ops framed_ops = { .on_packet = on_frame,
-					      .on_close = on_frame_close };
+					      .on_close = on_frame_close,
+					      .wanted = frames_wanted };
 static const struct leg_ops leg_ops = { .changed = notify_leg_changed };
 static const struct relay_room_ops room_ops = { .speakers = notify_speakers };
 
@@ -164,8 +172,8 @@ static int objects_create(struct worker *w, const struct worker_config *config)
 		return -ENOMEM;
 	w->transport = transport_create(config->cert, w->tx, w->wheel, w->pool);
 	w->relay = relay_create(&leg_port_ops, &leg_stream_ops, &room_ops);
-	w->framed =
-		framed_set_create(w->base, w->pool, config->tcp_queue_ms, &framed_ops, w);
+	w->framed = framed_set_create(w->base, w->pool, config->tcp_queue_ms,
+				      TCP_WANTED_MS, &framed_ops, w);
 	if (!w->transport || !w->relay || !w->framed)
 		return -ENOMEM;
 	tx_set_tcp(w->tx, framed_send, w->framed);

@@ -14,7 +14,8 @@ enum {
 	COMMAND_RING = 4096,
 	EVENT_RING = 8192,
 	PIPELINE_ROUNDS = 8, /* batches before the loop looks at other things */
-	EARLY_MAX = 1024
+	EARLY_MAX = 1024,
+	TCP_WANTED_MS = 10000 /* for a first valid check, and after a leg has gone */
 };
 
 /* Table entries of the worker around the modules' objects. */

@@ -20,6 +20,11 @@ enum {
 	REPORT_TICKS = 1000000 / MIX_TICK_US
 };
 
+const char *const crowd_sets[] = { "room.people_max=5000",
+				   "room.joins_per_minute_per_address_max=100000",
+				   "http.connections_max=20000",
+				   "http.connections_per_address_max=20000", NULL };
+
 static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
 	struct crowd *c = arg;

@@ -25,6 +25,8 @@ struct crowd {
 	struct crowd_person *people;
 	uint64_t rtp; /* received by all */
 };
+/* For server_start: limits that a crowd from one address doesn't reach. */
+extern const char *const crowd_sets[];
 int crowd_create(struct crowd *c, const struct signal_link *link, unsigned cap);
 void crowd_destroy(struct crowd *c);
 /* Joins one more; a sender has microphone and camera on. 0 or -1 after saying why. */

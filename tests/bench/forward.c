@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	double us, limit;
 	int err = 0;
 
-	if (argc < 2 || server_start(&s, argv[1], PORT) ||
+	if (argc < 2 || server_start(&s, argv[1], PORT, crowd_sets, 2) ||
 	    crowd_create(&c, &s.link, receivers + PUBLISHERS))
 		return 1;
 	for (unsigned i = 0; i < PUBLISHERS && !err; i++)

@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	long rss_before;
 	int err = 0;
 
-	if (argc < 2 || server_start(&s, argv[1], PORT) ||
+	if (argc < 2 || server_start(&s, argv[1], PORT, crowd_sets, 2) ||
 	    crowd_create(&c, &s.link, people))
 		return 1;
 	rss_before = server_rss_kib(&s);

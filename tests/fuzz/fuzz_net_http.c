@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (at = 0; at < size && !cut.done && !cut.status; at += step)
 		cut_used += http_msg_feed(&cut, data + at,
 					  size - at < step ? size - at : step);
-	if (whole.done != cut.done || whole.status != cut.status)
+	/* Of two things wrong with it the cut may decide which is seen first. */
+	if (whole.done != cut.done || !whole.status != !cut.status)
 		abort();
 	if (whole.done && (used != cut_used || whole.body_len != cut.body_len ||
 			   whole.head_len != cut.head_len ||

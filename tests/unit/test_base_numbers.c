@@ -123,7 +123,7 @@ static void on_stat(const char *name, uint64_t value, void *arg)
 
 static void test_stats(void **state)
 {
-	struct stats mine = { 0 }, *before = stats_here;
+	struct stats mine = { 0 }, sum = { 0 }, *before = stats_here;
 	struct seen seen = { 0 };
 
 	(void)state;
@@ -139,6 +139,12 @@ static void test_stats(void **state)
 	assert_int_equal(mine.event_full, 1);
 	assert_int_equal(mine.rx_bytes, 0);
 	assert_non_null(seen.last_name);
+	seen = (struct seen) { 0 };
+	stats_add(&sum, &mine);
+	stats_add(&sum, &mine);
+	stats_each(&sum, on_stat, &seen);
+	assert_int_equal(seen.rx_pkts, 84);
+	assert_int_equal(sum.event_full, 2);
 }
 
 int main(void)

@@ -5,6 +5,8 @@
 
 #include "framed_parse.h"
 
+enum { WANTED_MS = 150 };
+
 static struct event_base *base;
 static struct pkt_pool *pool;
 static struct framed_set *set;
@@ -13,7 +15,7 @@ static uint32_t id, closed_id;
 static unsigned packets, closes;
 static size_t last_len;
 static uint8_t last[FRAMED_KEEP_MAX];
-static bool close_inside;
+static bool close_inside, wanted;
 static const struct addr peer = { .family = 4, .ip = { 192, 0, 2, 1 }, .port = 7 };
 static const struct addr local = { .family = 4, .ip = { 192, 0, 2, 2 }, .port = 443 };
 
@@ -39,7 +41,16 @@ static void on_close(void *arg, uint32_t tcp)
 	closed_id = tcp;
 }
 
-static const struct framed_ops ops = { .on_packet = on_packet, .on_close = on_close };
+static bool on_wanted(void *arg, const struct flow *flow)
+{
+	assert_ptr_equal(arg, &packets);
+	assert_int_equal(flow->tcp, id);
+	return wanted;
+}
+
+static const struct framed_ops ops = { .on_packet = on_packet,
+				       .on_close = on_close,
+				       .wanted = on_wanted };
 
 static void add(const void *early, size_t early_len)
 {
@@ -62,9 +73,10 @@ static int setup(void **state)
 	stats_here = &rig_stats;
 	packets = closes = 0;
 	close_inside = false;
+	wanted = true;
 	base = event_base_new();
 	pool = pkt_pool_create(4);
-	set = framed_set_create(base, pool, 100, &ops, &packets);
+	set = framed_set_create(base, pool, 100, WANTED_MS, &ops, &packets);
 	assert_non_null(set);
 	client.fd = -1;
 	client.in = NULL;
@@ -268,6 +280,51 @@ static void test_broken_pipe(void **state)
 	assert_int_equal(closed_id, id);
 }
 
+/* Strangers hold no place for ever, nor does what a leg has left behind. */
+static void test_unwanted(void **state)
+{
+	(void)state;
+	add(NULL, 0);
+	rig_pump(&client, 3 * WANTED_MS);
+	assert_int_equal(closes, 0);
+	wanted = false;
+	RIG_UNTIL(&client, closes == 1);
+	assert_int_equal(closed_id, id);
+	assert_int_equal(atomic_load(&rig_stats.tcp_unwanted), 1);
+	rig_expect_eof(&client);
+}
+
+static int64_t add_from(const struct addr *from, int *far)
+{
+	int fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+	*far = fd[1];
+	return framed_add(set, fd[0], from, &local, NULL, 0);
+}
+
+static void test_per_address(void **state)
+{
+	struct addr other = { .family = 6, .ip = { 0x20, 1, 13, 184 }, .port = 1 };
+	int far[FRAMED_PER_ADDRESS_MAX + 2];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < FRAMED_PER_ADDRESS_MAX; i++) {
+		other.port++;
+		other.ip[15]++; /* of the same /64 */
+		assert_true(add_from(&other, &far[i]) > 0);
+	}
+	assert_int_equal(add_from(&other, &far[i]), -ENOBUFS);
+	assert_int_equal(recv(far[i], last, 1, 0), 0); /* closed */
+	assert_int_equal(atomic_load(&rig_stats.tcp_limit), 1);
+	other.ip[7]++;
+	assert_true(add_from(&other, &far[++i]) > 0);
+	for (i = 0; i < ARRAY_LEN(far); i++)
+		close(far[i]);
+	add(NULL, 0); /* has a client, for the teardown */
+}
+
 static void test_memory(void **state)
 {
 	int fd[2];
@@ -275,7 +332,7 @@ static void test_memory(void **state)
 	(void)state;
 	add(NULL, 0);
 	mem_fail_after(1);
-	assert_null(framed_set_create(base, pool, 1, &ops, NULL));
+	assert_null(framed_set_create(base, pool, 1, WANTED_MS, &ops, NULL));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
 	mem_fail_after(1);
 	assert_int_equal(framed_add(set, fd[0], &peer, &local, NULL, 0), -ENOMEM);
@@ -297,6 +354,8 @@ int main(void)
 		TEST(test_send),
 		TEST(test_slow_reader),
 		TEST(test_broken_pipe),
+		TEST(test_unwanted),
+		TEST(test_per_address),
 		TEST(test_memory),
 	};
 

@@ -46,7 +46,10 @@ struct client_hub *client_hub_create(unsigned group)
 		free(h);
 		return NULL;
 	}
-	setsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	/* Beyond the usual limit if we may, or a busy machine loses what the server sent.
+	 */
+	if (setsockopt(h->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
+		setsockopt(h->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	setsockopt(h->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 	return h;
 }

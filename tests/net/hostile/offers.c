@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* Absurd SDP: refused with words, or taken for what is usable in it. */
+#include "hostile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OFFER_ADDRESS "127.0.15.1"
+#define JOIN_PATH     "/api/1/rooms/spare/join"
+
+enum { TEXT_MAX_BYTES = 1 << 20 };
+
+/* What is being made of the good offer. */
+struct offer {
+	char *text; /* TEXT_MAX_BYTES */
+	size_t len;
+};
+
+static void add(struct offer *o, const char *s)
+{
+	size_t n = strlen(s);
+
+	if (o->len + n >= TEXT_MAX_BYTES)
+		return;
+	memcpy(o->text + o->len, s, n + 1);
+	o->len += n;
+}
+
+/* The first `from` becomes `to`; it must be there. */
+static void put(struct offer *o, const char *from, const char *to)
+{
+	char *at = strstr(o->text, from);
+	size_t n = strlen(from), m = strlen(to);
+
+	if (!at || o->len + m >= TEXT_MAX_BYTES) {
+		fprintf(stderr, "no %s in the offer\n", from);
+		abort();
+	}
+	memmove(at + m, at + n, o->len - (size_t)(at - o->text) - n + 1);
+	memcpy(at, to, m);
+	o->len += m - n;
+}
+
+static void put_all(struct offer *o, const char *from, const char *to)
+{
+	while (strstr(o->text, from))
+		put(o, from, to);
+}
+
+/* ---- what is done to it ------------------------------------------------------------ */
+
+static void nothing(struct offer *o)
+{
+	(void)o;
+}
+
+static void empty(struct offer *o)
+{
+	o->text[o->len = 0] = 0;
+}
+
+static void no_sdp(struct offer *o)
+{
+	empty(o);
+	add(o, "<?xml version=\"1.0\"?><offer/>");
+}
+
+static void sections(struct offer *o)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		char text[128];
+
+		snprintf(text, sizeof text,
+			 "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:x%u\r\n", i);
+		add(o, text);
+	}
+}
+
+static void candidates(struct offer *o, unsigned times)
+{
+	for (unsigned i = 0; i < times; i++) {
+		char text[96];
+
+		snprintf(text, sizeof text,
+			 "a=candidate:%u 1 udp 2122260223 192.0.2.1 %u typ host\r\n", i,
+			 i % 65536);
+		add(o, text);
+	}
+}
+
+static void some_candidates(struct offer *o)
+{
+	candidates(o, 1500);
+}
+
+static void many_candidates(struct offer *o)
+{
+	candidates(o, 10000);
+}
+
+static void long_lines(struct offer *o, const char *name)
+{
+	size_t len;
+
+	add(o, name);
+	len = o->len;
+	memset(o->text + len, 'x', 65536);
+	o->text[o->len = len + 65536] = 0;
+	add(o, "\r\n");
+}
+
+static void long_unknown(struct offer *o)
+{
+	long_lines(o, "a=x-unknown:");
+}
+
+static void long_msid(struct offer *o)
+{
+	put_all(o, "a=msid:", "a=x-msid:");
+	long_lines(o, "a=msid:");
+}
+
+static void long_fmtp(struct offer *o)
+{
+	long_lines(o, "a=fmtp:96 ");
+}
+
+static void no_fingerprint(struct offer *o)
+{
+	put_all(o, "a=fingerprint:", "a=x-finger:");
+}
+
+static void old_fingerprint(struct offer *o)
+{
+	put_all(o, "a=fingerprint:sha-256", "a=fingerprint:md5");
+}
+
+static void short_fingerprint(struct offer *o)
+{
+	put(o, "a=fingerprint:sha-256 ", "a=fingerprint:sha-256 AB:CD\r\na=x:");
+}
+
+static void no_ice(struct offer *o)
+{
+	put_all(o, "a=ice-pwd:", "a=x-pwd:");
+}
+
+static void short_ice(struct offer *o)
+{
+	put(o, "a=ice-pwd:", "a=ice-pwd:abc\r\na=x:");
+}
+
+static void strange_ice(struct offer *o)
+{
+	put(o, "a=ice-ufrag:", "a=ice-ufrag:%s%n<b>\r\na=x:");
+}
+
+static void no_mux(struct offer *o)
+{
+	put_all(o, "a=rtcp-mux\r\n", "");
+}
+
+static void no_bundle(struct offer *o)
+{
+	put(o, "a=group:BUNDLE", "a=group:LS");
+}
+
+static void rids(struct offer *o)
+{
+	put(o, "a=rtcp-mux\r\na=rtcp-rsize\r\n", "a=rtcp-mux\r\n");
+	add(o, "a=simulcast:send ");
+	for (unsigned i = 0; i < 1000; i++)
+		add(o, "r1;");
+	add(o, "\r\n");
+}
+
+static void rid_lines(struct offer *o)
+{
+	for (unsigned i = 0; i < 5000; i++)
+		add(o, "a=rid:r1 send\r\n");
+}
+
+static void negative_port(struct offer *o)
+{
+	put(o, "m=audio 9 ", "m=audio -1 ");
+}
+
+static void big_port(struct offer *o)
+{
+	put(o, "m=audio 9 ", "m=audio 65536 ");
+}
+
+static void big_type(struct offer *o)
+{
+	put(o, "SAVPF 111", "SAVPF 111 128");
+}
+
+static void negative_type(struct offer *o)
+{
+	put(o, "a=rtpmap:111", "a=rtpmap:-111");
+}
+
+static void big_clock(struct offer *o)
+{
+	put(o, "opus/48000/2", "opus/99999999999999999999/2");
+}
+
+static void big_ssrc(struct offer *o)
+{
+	put(o, "a=ssrc:", "a=ssrc:4294967296 cname:x\r\na=x:");
+}
+
+static void ssrcs(struct offer *o)
+{
+	for (unsigned i = 0; i < 3000; i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "a=ssrc:%u cname:x\r\n", i + 1);
+		add(o, text);
+	}
+}
+
+static void groups(struct offer *o)
+{
+	for (unsigned i = 0; i < 1000; i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "a=ssrc-group:FID %u %u\r\n", i + 1, i + 2);
+		add(o, text);
+	}
+}
+
+static void extensions(struct offer *o)
+{
+	for (unsigned i = 0; i < 255; i++) {
+		char text[64];
+
+		snprintf(text, sizeof text, "a=extmap:%u urn:x:%u\r\n", i + 1, i);
+		add(o, text);
+	}
+}
+
+static void codecs(struct offer *o)
+{
+	put(o, "SAVPF 111",
+	    "SAVPF 111 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 "
+	    "25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 "
+	    "50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74");
+}
+
+static void same_mids(struct offer *o)
+{
+	put(o, "a=mid:1\r\n", "a=mid:0\r\n");
+}
+
+static void two_mids(struct offer *o)
+{
+	put(o, "a=mid:1\r\n", "a=mid:1\r\na=mid:2\r\n");
+}
+
+static void long_mid(struct offer *o)
+{
+	put(o, "a=mid:0\r\n", "a=mid:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+}
+
+static void strange_mid(struct offer *o)
+{
+	put(o, "a=mid:0\r\n", "a=mid:0\" onload=\"x\r\n");
+}
+
+static void control(struct offer *o)
+{
+	put(o, "a=mid:0\r\n", "a=mid:0\r\na=tool:\x01\x1b[31m\r\n");
+}
+
+static void lonely_return(struct offer *o)
+{
+	put(o, "a=mid:0\r\n", "a=mid:0\ra=ice-lite\r\n");
+}
+
+static void strange_setup(struct offer *o)
+{
+	put(o, "a=setup:actpass", "a=setup:holdconn");
+}
+
+static void strange_proto(struct offer *o)
+{
+	put_all(o, "UDP/TLS/RTP/SAVPF", "RTP/AVP");
+}
+
+static void upside_down(struct offer *o)
+{
+	put(o, "v=0\r\n", "");
+	add(o, "v=0\r\n");
+}
+
+static const struct {
+	const char *what;
+	void (*change)(struct offer *o);
+	int status;
+	const char *code;
+} offers[] = {
+	{ "as it should be", nothing, 201, "" },
+	{ "1500 candidates", some_candidates, 201, "" },
+	{ "10 000 candidates", many_candidates, 413, "too-large" },
+	{ "empty", empty, 400, "bad-offer" },
+	{ "no SDP", no_sdp, 400, "bad-offer" },
+	{ "upside down", upside_down, 400, "bad-offer" },
+	{ "1000 sections", sections, 400, "bad-offer" },
+	{ "a line of 64 KB that is nobody's", long_unknown, 201, "" },
+	{ "a line of 64 KB", long_msid, 400, "bad-offer" },
+	{ "parameters of 64 KB", long_fmtp, 400, "bad-offer" },
+	{ "no fingerprint", no_fingerprint, 400, "bad-offer" },
+	{ "a fingerprint of MD5", old_fingerprint, 400, "bad-offer" },
+	{ "half a fingerprint", short_fingerprint, 400, "bad-offer" },
+	{ "no ICE", no_ice, 400, "bad-offer" },
+	{ "a password of three letters", short_ice, 400, "bad-offer" },
+	{ "formats in the name", strange_ice, 400, "bad-offer" },
+	{ "no rtcp-mux", no_mux, 400, "bad-offer" },
+	{ "no BUNDLE", no_bundle, 400, "bad-offer" },
+	{ "1000 layers", rids, 400, "bad-offer" },
+	{ "5000 rids", rid_lines, 201, "" },
+	{ "a negative port", negative_port, 400, "bad-offer" },
+	{ "port 65536", big_port, 400, "bad-offer" },
+	{ "payload type 128", big_type, 400, "bad-offer" },
+	{ "payload type -111", negative_type, 400, "bad-offer" },
+	{ "a clock beyond 64 bits", big_clock, 400, "bad-offer" },
+	{ "an SSRC beyond 32 bits", big_ssrc, 400, "bad-offer" },
+	{ "3000 SSRCs", ssrcs, 400, "bad-offer" },
+	{ "1000 groups of SSRCs", groups, 400, "bad-offer" },
+	{ "255 extensions", extensions, 400, "bad-offer" },
+	{ "75 codecs", codecs, 400, "bad-offer" },
+	{ "a mid twice", same_mids, 400, "bad-offer" },
+	{ "two mids in one", two_mids, 400, "bad-offer" },
+	{ "a long mid", long_mid, 201, "" }, /* that section is rejected */
+	{ "a mid with HTML in it", strange_mid, 400, "bad-offer" },
+	{ "control characters", control, 400, "bad-offer" },
+	{ "a lonely return", lonely_return, 400, "bad-offer" },
+	{ "a setup that is none", strange_setup, 400, "bad-offer" },
+	{ "no encryption", strange_proto, 400, "bad-offer" },
+};
+
+static void whip_headers(const struct hostile *h, const char *type,
+			 char out[SIGNAL_TEXT_MAX + 128])
+{
+	snprintf(out, SIGNAL_TEXT_MAX + 128,
+		 "Authorization: Bearer %s\r\nContent-Type: application/%s\r\n",
+		 h->spare.token, type);
+}
+
+static void try_whip(struct hostile *h, const struct offer *o, int status,
+		     struct reply *r)
+{
+	char headers[SIGNAL_TEXT_MAX + 128];
+
+	whip_headers(h, "sdp", headers);
+	post(h, "127.0.15.2", "/whip/spare", headers, o->text, o->len, r);
+	expect(r->status == status, "as WHIP answered %d, not %d; %.300s", r->status,
+	       status, r->text);
+}
+
+/* What follows a WHIP offer. */
+static const struct {
+	const char *what, *method, *path, *body;
+	int status;
+} later[] = {
+	{ "an empty fragment", "PATCH", NULL, "", 400 },
+	{ "a fragment of nothing", "PATCH", NULL, "a=ice-ufrag\r\na=ice-pwd\r\n", 400 },
+	{ "a fragment of two letters", "PATCH", NULL,
+	  "a=ice-ufrag:ab\r\na=ice-pwd:cd\r\n", 400 },
+	{ "a fragment with HTML", "PATCH", NULL,
+	  "a=ice-ufrag:<script>\r\na=ice-pwd:0123456789012345678901\r\n", 400 },
+	{ "nobody's fragment", "PATCH", "/whip/spare/fffffffffffffff", "a=x\r\n", 404 },
+	{ "another room's", "PATCH", "/whip/palabre/1", "a=x\r\n", 403 },
+	{ "a restart", "PATCH", NULL,
+	  "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n", 200 },
+	{ "nobody's end", "DELETE", "/whip/spare/zzz", "", 404 },
+	{ "the end", "DELETE", NULL, "", 200 },
+	{ "the end once more", "DELETE", NULL, "", 404 },
+};
+
+static void try_later(struct hostile *h, const struct offer *good, struct reply *r)
+{
+	char headers[SIGNAL_TEXT_MAX + 128], text[2048], path[256] = "";
+	int n;
+
+	trying("offers: WHIP");
+	try_whip(h, good, 201, r);
+	if (!expect(sscanf(strstr(r->head, "Location: ") ?: "", "Location: %255s",
+			   path) == 1,
+		    "no location"))
+		return;
+	whip_headers(h, "trickle-ice-sdpfrag", headers);
+	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
+		trying("offers: WHIP, %s", later[i].what);
+		n = snprintf(text, sizeof text,
+			     "%s %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: "
+			     "%zu\r\n\r\n%s",
+			     later[i].method, later[i].path ? later[i].path : path,
+			     headers, strlen(later[i].body), later[i].body);
+		ask(h, "127.0.15.3", text, (size_t)n, r);
+		expect(r->status == later[i].status, "answered %d, not %d; %.300s",
+		       r->status, later[i].status, r->text);
+	}
+}
+
+void attack_offers(struct hostile *h)
+{
+	char *good = make_offer(h, 9), *body;
+	struct offer o = { malloc(TEXT_MAX_BYTES), 0 };
+	struct reply *r = malloc(sizeof *r);
+
+	if (!o.text || !r)
+		abort();
+	for (size_t i = 0; i < ARRAY_LEN(offers); i++) {
+		trying("offers: %s", offers[i].what);
+		empty(&o);
+		add(&o, good);
+		offers[i].change(&o);
+		body = join_body(&h->spare, "Mallory", o.text);
+		post(h, OFFER_ADDRESS, JOIN_PATH, "", body, strlen(body), r);
+		expect(r->status == offers[i].status && !strcmp(r->code, offers[i].code),
+		       "answered %d %s, not %d %s; %.300s", r->status, r->code,
+		       offers[i].status, offers[i].code, r->text);
+		free(body);
+		try_whip(h, &o, offers[i].status, r);
+	}
+	empty(&o);
+	add(&o, good);
+	try_later(h, &o, r);
+	free(o.text);
+	free(good);
+	free(r);
+}
