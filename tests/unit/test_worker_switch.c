@@ -67,36 +67,49 @@ static void await_seen(struct scene *s, unsigned count)
 	assert_int_equal(seen.count, count);
 }
 
+/* The viewer's one slot is to show person `port`. */
+static void show(struct scene *s, uint32_t port)
+{
+	struct relay_view view = { .stream = leg_stream_id(port, STREAM_CAMERA),
+				   .width = 640,
+				   .height = 480 };
+
+	assert_int_equal(worker_leg_view(s->worker, 3, false, &view, 1), 0);
+	run(s, 20);
+}
+
+/* Two cameras and a viewer, who looks at the first. */
+static void show_open(struct scene *s, unsigned group, struct client **first,
+		      struct client **second, struct client **viewer)
+{
+	static const struct client_section
+		one[] = { { .send = true, .video = true, .ssrc = FIRST } },
+		two[] = { { .send = true, .video = true, .ssrc = SECOND } },
+		slot[] = { { .video = true } };
+	struct client_params params = { .on_rtp = on_rtp };
+
+	scene_open(s, group);
+	*first = scene_join(s, one, 1, NULL);
+	*second = scene_join(s, two, 1, NULL);
+	*viewer = scene_join(s, slot, 1, &params);
+	scene_connect(s);
+	show(s, 1);
+}
+
 /* The first packet of the key frame comes after the rest of it and the frame behind: the
  * slot begins with it, and the rest follows without having been asked for. */
 static void late_key_frame(void **state)
 {
-	static const struct client_section
-		first[] = { { .send = true, .video = true, .ssrc = FIRST } },
-		second[] = { { .send = true, .video = true, .ssrc = SECOND } },
-		viewer[] = { { .video = true } };
-	struct client_params params = { .on_rtp = on_rtp };
-	struct relay_view view = { .stream = leg_stream_id(1, STREAM_CAMERA),
-				   .width = 640,
-				   .height = 480 };
 	static const uint8_t want[] = { 1, 2, 20, 21, 22, 23, 24 };
-	struct client *a, *b;
+	struct client *a, *b, *c;
 	struct scene s;
 
 	(void)state;
-	scene_open(&s, 3);
-	a = scene_join(&s, first, 1, NULL);
-	b = scene_join(&s, second, 1, NULL);
-	scene_join(&s, viewer, 1, &params);
-	scene_connect(&s);
-	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
-	run(&s, 20);
+	show_open(&s, 3, &a, &b, &c);
 	send_video(b, SECOND, 70, 1, true, true, 0); /* nobody watches yet */
 	send_video(a, FIRST, 7, 1, true, true, 1);
 	await_seen(&s, 1);
-	view.stream = leg_stream_id(2, STREAM_CAMERA);
-	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
-	run(&s, 20);
+	show(&s, 2);
 	send_video(a, FIRST, 8, 2, true, false, 2); /* goes on until then */
 	await_seen(&s, 2);
 	send_video(b, SECOND, 71, 2, true, false, 9); /* no place to begin */
@@ -129,34 +142,18 @@ static void ask_again(struct client *c, uint16_t seq)
 /* Who has just missed packets gets the first frame after a switch once more. */
 static void repeated_key_frame(void **state)
 {
-	static const struct client_section
-		first[] = { { .send = true, .video = true, .ssrc = FIRST } },
-		second[] = { { .send = true, .video = true, .ssrc = SECOND } },
-		viewer[] = { { .video = true } };
-	struct client_params params = { .on_rtp = on_rtp };
-	struct relay_view view = { .stream = leg_stream_id(1, STREAM_CAMERA),
-				   .width = 640,
-				   .height = 480 };
 	static const uint8_t want[] = { 1, 20, 21 };
 	struct client *a, *b, *c;
 	struct scene s;
 
 	(void)state;
-	scene_open(&s, 4);
-	a = scene_join(&s, first, 1, NULL);
-	b = scene_join(&s, second, 1, NULL);
-	c = scene_join(&s, viewer, 1, &params);
-	scene_connect(&s);
-	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
-	run(&s, 20);
+	show_open(&s, 4, &a, &b, &c);
 	send_video(a, FIRST, 7, 1, true, true, 1);
 	await_seen(&s, 1);
 	ask_again(c, seen.seq[0]);
 	run(&s, 60);
 	assert_int_equal(again.count, 1);
-	view.stream = leg_stream_id(2, STREAM_CAMERA);
-	assert_int_equal(worker_leg_view(s.worker, 3, false, &view, 1), 0);
-	run(&s, 20);
+	show(&s, 2);
 	send_video(b, SECOND, 71, 1, true, true, 20);
 	send_video(b, SECOND, 72, 1, false, true, 21);
 	await_seen(&s, 3);
