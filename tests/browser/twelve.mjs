@@ -7,8 +7,9 @@ import { nameOf, NAME_PATTERN, Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
 
 const SMALL = { width: 160, height: 120, fps: 8, tone: false, viewport: { width: 560, height: 420 } };
-// A picture of 8 a second stays 125 ms; a name may lag behind by less than one.
-const LIE_MS = 120;
+// The name comes over the WebSocket and the picture over RTP; twelve pages on two cores get the one up to
+// 0.9 s after the other (measured at a load of 11). A name that stays wrong is what must not be.
+const LIE_MS = 1500;
 
 await scenario('twelve', async () => {
 	const server = await Server.start();
