@@ -154,5 +154,6 @@ void wait_half_frame(struct hostile *h);
 void wait_unknown_frames(struct hostile *h);
 void wait_left_frames(struct hostile *h);
 void wait_no_hello(struct hostile *h);
+void wait_no_pong(struct hostile *h);
 
 #endif
