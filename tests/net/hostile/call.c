@@ -57,7 +57,7 @@ struct caller {
 };
 
 struct call {
-	const struct hostile *h;
+	struct hostile *h;
 	struct client_hub *hub;
 	struct caller people[PEOPLE];
 	pthread_t thread;
@@ -65,6 +65,7 @@ struct call {
 	_Atomic uint64_t received;
 	_Atomic unsigned begun; /* flows */
 	_Atomic unsigned wrong;
+	unsigned forged; /* packets that a seal should keep out */
 	uint64_t received_before;
 	unsigned wrong_before;
 };
@@ -176,6 +177,7 @@ static void send_forged(struct caller *p, unsigned n)
 	if (buf[0] == 0x80) {
 		put_be16(buf + 2, p->seq[0]); /* the next one, and its SSRC */
 		put_be32(buf + 8, p->ssrc[0]);
+		p->call->forged++;
 	}
 	client_send_raw(p->client, buf, forgeries[i].len);
 }
@@ -330,7 +332,7 @@ static bool connect_all(struct call *c)
 	return up == PEOPLE;
 }
 
-struct call *call_start(const struct hostile *h)
+struct call *call_start(struct hostile *h)
 {
 	struct call *c = calloc(1, sizeof *c);
 	int err = 0;
@@ -382,10 +384,14 @@ static void judge_flow(struct caller *to, const struct caller *from, unsigned ki
 
 void call_end(struct call *c)
 {
+	static const struct counters none;
+
 	c->sending = false;
 	pause_ms(END_MS);
 	c->stopping = true;
 	pthread_join(c->thread, NULL);
+	expect(c->forged > 0, "nothing was forged");
+	expect_grown(c->h, &none, "srtp_auth", c->forged);
 	for (unsigned to = 0; to < PEOPLE; to++) {
 		const struct client_counts *n = client_counts(c->people[to].client);
 
