@@ -3,7 +3,8 @@
  * The call beside: three people in a thread of their own, each sending numbered audio and
  * video, each checking what comes: every slot is gapless, and of everybody else every
  * packet arrives, once, in order, with the content sent. Nobody asks for anything again,
- * so whatever the server or its socket loses is seen.
+ * so whatever the server or its socket loses is seen. Beside that somebody sends forged
+ * packets in their names: from their own addresses.
  */
 #include "hostile.h"
 
@@ -22,6 +23,7 @@ enum {
 	FRAME_TICKS = 3,
 	KEY_FRAMES = 16, /* a key frame in so many: once a second */
 	VIDEO_PKTS = 2,
+	FORGED_TICKS = 4,
 	BEGIN_MS = 15000,
 	END_MS = 1500,
 	ALIVE_TICKS = 200, /* a sign of life on the WebSocket: 4 s */
@@ -55,7 +57,7 @@ struct caller {
 };
 
 struct call {
-	const struct hostile *h;
+	struct hostile *h;
 	struct client_hub *hub;
 	struct caller people[PEOPLE];
 	pthread_t thread;
@@ -63,6 +65,7 @@ struct call {
 	_Atomic uint64_t received;
 	_Atomic unsigned begun; /* flows */
 	_Atomic unsigned wrong;
+	unsigned forged; /* packets that a seal should keep out */
 	uint64_t received_before;
 	unsigned wrong_before;
 };
@@ -140,6 +143,45 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	check_content(c, data + skip, len - skip, kind);
 }
 
+/* ---- in their names ---------------------------------------------------------------- */
+
+/* How a datagram begins that somebody forges who knows a person's address but no key.
+ * Noise follows. */
+static const struct {
+	uint8_t head[24];
+	uint8_t head_len, len;
+} forgeries[] = {
+	/* DTLS: close_notify and a fatal alert in the clear, the same as if sealed */
+	{ { 21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0 }, 15, 15 },
+	{ { 21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2, 40 }, 15, 15 },
+	{ { 21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 99, 0, 26 }, 13, 39 },
+	/* a new ClientHello, application data */
+	{ { 22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 11, 0, 100, 1, 0, 0, 88 }, 17, 113 },
+	{ { 23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 98, 0, 60 }, 13, 73 },
+	/* STUN: a request, an answer, an error, each for nobody */
+	{ { 0, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42 }, 8, 28 },
+	{ { 1, 1, 0, 8, 0x21, 0x12, 0xa4, 0x42 }, 8, 28 },
+	{ { 1, 17, 0, 8, 0x21, 0x12, 0xa4, 0x42 }, 8, 28 },
+	/* RTP and RTCP without a seal */
+	{ { 0x80, 111 }, 2, 90 },
+	{ { 0x81, 203, 0, 1 }, 4, 40 },
+};
+
+static void send_forged(struct caller *p, unsigned n)
+{
+	uint8_t buf[128];
+	unsigned i = n % ARRAY_LEN(forgeries);
+
+	noise(buf, sizeof buf, n);
+	memcpy(buf, forgeries[i].head, forgeries[i].head_len);
+	if (buf[0] == 0x80) {
+		put_be16(buf + 2, p->seq[0]); /* the next one, and its SSRC */
+		put_be32(buf + 8, p->ssrc[0]);
+		p->call->forged++;
+	}
+	client_send_raw(p->client, buf, forgeries[i].len);
+}
+
 /* ---- out --------------------------------------------------------------------------- */
 
 static void send_packet(struct caller *c, unsigned kind, uint32_t ts, bool marker,
@@ -182,6 +224,8 @@ static void send_all(struct call *c, unsigned tick)
 	for (unsigned i = 0; i < PEOPLE; i++) {
 		struct caller *p = &c->people[i];
 
+		if (tick % FORGED_TICKS == i)
+			send_forged(p, tick / FORGED_TICKS);
 		send_packet(p, 0, tick * TICK_MS * 48, false, toc, sizeof toc,
 			    AUDIO_BYTES);
 		if (tick % FRAME_TICKS == i)
@@ -288,7 +332,7 @@ static bool connect_all(struct call *c)
 	return up == PEOPLE;
 }
 
-struct call *call_start(const struct hostile *h)
+struct call *call_start(struct hostile *h)
 {
 	struct call *c = calloc(1, sizeof *c);
 	int err = 0;
@@ -340,10 +384,14 @@ static void judge_flow(struct caller *to, const struct caller *from, unsigned ki
 
 void call_end(struct call *c)
 {
+	static const struct counters none;
+
 	c->sending = false;
 	pause_ms(END_MS);
 	c->stopping = true;
 	pthread_join(c->thread, NULL);
+	expect(c->forged > 0, "nothing was forged");
+	expect_grown(c->h, &none, "srtp_auth", c->forged);
 	for (unsigned to = 0; to < PEOPLE; to++) {
 		const struct client_counts *n = client_counts(c->people[to].client);
 

@@ -127,7 +127,7 @@ size_t peer_audio(struct peer *p, uint8_t *buf, uint32_t ssrc);
 /* ---- the call beside (call.c) ------------------------------------------------------ */
 
 /* Three people, each with a microphone and a camera. NULL after saying why. */
-struct call *call_start(const struct hostile *h);
+struct call *call_start(struct hostile *h);
 /* Is everybody being heard and seen, and has nobody lost anything so far? Says so if not.
  */
 void call_expect_good(struct call *c);
@@ -154,5 +154,6 @@ void wait_half_frame(struct hostile *h);
 void wait_unknown_frames(struct hostile *h);
 void wait_left_frames(struct hostile *h);
 void wait_no_hello(struct hostile *h);
+void wait_no_pong(struct hostile *h);
 
 #endif

@@ -40,6 +40,7 @@ static const struct wait {
 	{ "crowded", wait_crowded },	     { "first byte", wait_first_byte },
 	{ "half frame", wait_half_frame },   { "unknown frames", wait_unknown_frames },
 	{ "left frames", wait_left_frames }, { "no hello", wait_no_hello },
+	{ "no pong", wait_no_pong },
 };
 
 struct waiting {

@@ -298,47 +298,46 @@ static void upside_down(struct offer *o)
 static const struct {
 	const char *what;
 	void (*change)(struct offer *o);
-	int status;
-	const char *code;
+	int status, whip; /* whip: a publisher is taken whole or not at all */
 } offers[] = {
-	{ "as it should be", nothing, 201, "" },
-	{ "1500 candidates", some_candidates, 201, "" },
-	{ "10 000 candidates", many_candidates, 413, "too-large" },
-	{ "empty", empty, 400, "bad-offer" },
-	{ "no SDP", no_sdp, 400, "bad-offer" },
-	{ "upside down", upside_down, 400, "bad-offer" },
-	{ "1000 sections", sections, 400, "bad-offer" },
-	{ "a line of 64 KB that is nobody's", long_unknown, 201, "" },
-	{ "a line of 64 KB", long_msid, 400, "bad-offer" },
-	{ "parameters of 64 KB", long_fmtp, 400, "bad-offer" },
-	{ "no fingerprint", no_fingerprint, 400, "bad-offer" },
-	{ "a fingerprint of MD5", old_fingerprint, 400, "bad-offer" },
-	{ "half a fingerprint", short_fingerprint, 400, "bad-offer" },
-	{ "no ICE", no_ice, 400, "bad-offer" },
-	{ "a password of three letters", short_ice, 400, "bad-offer" },
-	{ "formats in the name", strange_ice, 400, "bad-offer" },
-	{ "no rtcp-mux", no_mux, 400, "bad-offer" },
-	{ "no BUNDLE", no_bundle, 400, "bad-offer" },
-	{ "1000 layers", rids, 400, "bad-offer" },
-	{ "5000 rids", rid_lines, 201, "" },
-	{ "a negative port", negative_port, 400, "bad-offer" },
-	{ "port 65536", big_port, 400, "bad-offer" },
-	{ "payload type 128", big_type, 400, "bad-offer" },
-	{ "payload type -111", negative_type, 400, "bad-offer" },
-	{ "a clock beyond 64 bits", big_clock, 400, "bad-offer" },
-	{ "an SSRC beyond 32 bits", big_ssrc, 400, "bad-offer" },
-	{ "3000 SSRCs", ssrcs, 400, "bad-offer" },
-	{ "1000 groups of SSRCs", groups, 400, "bad-offer" },
-	{ "255 extensions", extensions, 400, "bad-offer" },
-	{ "75 codecs", codecs, 400, "bad-offer" },
-	{ "a mid twice", same_mids, 400, "bad-offer" },
-	{ "two mids in one", two_mids, 400, "bad-offer" },
-	{ "a long mid", long_mid, 201, "" }, /* that section is rejected */
-	{ "a mid with HTML in it", strange_mid, 400, "bad-offer" },
-	{ "control characters", control, 400, "bad-offer" },
-	{ "a lonely return", lonely_return, 400, "bad-offer" },
-	{ "a setup that is none", strange_setup, 400, "bad-offer" },
-	{ "no encryption", strange_proto, 400, "bad-offer" },
+	{ "as it should be", nothing, 201, 201 },
+	{ "1500 candidates", some_candidates, 201, 201 },
+	{ "10 000 candidates", many_candidates, 413, 413 },
+	{ "empty", empty, 400, 400 },
+	{ "no SDP", no_sdp, 400, 400 },
+	{ "upside down", upside_down, 400, 400 },
+	{ "1000 sections", sections, 400, 400 },
+	{ "a line of 64 KB that is nobody's", long_unknown, 201, 201 },
+	{ "a line of 64 KB", long_msid, 400, 400 },
+	{ "parameters of 64 KB", long_fmtp, 400, 400 },
+	{ "no fingerprint", no_fingerprint, 400, 422 },
+	{ "a fingerprint of MD5", old_fingerprint, 400, 422 },
+	{ "half a fingerprint", short_fingerprint, 400, 422 },
+	{ "no ICE", no_ice, 400, 422 },
+	{ "a password of three letters", short_ice, 400, 400 },
+	{ "formats in the name", strange_ice, 400, 400 },
+	{ "no rtcp-mux", no_mux, 400, 422 },
+	{ "no BUNDLE", no_bundle, 400, 422 },
+	{ "1000 layers", rids, 400, 400 },
+	{ "5000 rids", rid_lines, 201, 201 },
+	{ "a negative port", negative_port, 400, 400 },
+	{ "port 65536", big_port, 400, 400 },
+	{ "payload type 128", big_type, 400, 400 },
+	{ "payload type -111", negative_type, 400, 400 },
+	{ "a clock beyond 64 bits", big_clock, 400, 400 },
+	{ "an SSRC beyond 32 bits", big_ssrc, 400, 400 },
+	{ "3000 SSRCs", ssrcs, 400, 400 },
+	{ "1000 groups of SSRCs", groups, 400, 400 },
+	{ "255 extensions", extensions, 400, 400 },
+	{ "75 codecs", codecs, 400, 400 },
+	{ "a mid twice", same_mids, 400, 400 },
+	{ "two mids in one", two_mids, 400, 400 },
+	{ "a long mid", long_mid, 201, 422 },
+	{ "a mid with HTML in it", strange_mid, 400, 400 },
+	{ "control characters", control, 400, 400 },
+	{ "a lonely return", lonely_return, 400, 400 },
+	{ "a setup that is none", strange_setup, 400, 400 },
+	{ "no encryption", strange_proto, 400, 422 },
 };
 
 static void whip_headers(const struct hostile *h, const char *type,
@@ -350,96 +349,102 @@ static void whip_headers(const struct hostile *h, const char *type,
 		 h->spare.token, type);
 }
 
-static void post_whip(struct hostile *h, const char *text, struct reply *r)
+static void try_whip(struct hostile *h, const char *offer, int status, struct reply *r)
 {
 	char headers[SIGNAL_TEXT_MAX + 128];
 
 	whip_headers(h, "sdp", headers);
-	post(h, "127.0.15.2", "/whip/spare", headers, text, strlen(text), r);
-}
-
-/* A page's offer, mutilated or not, is none of a publisher's: no SDP, or one that cannot be
- * taken whole. */
-static void try_whip(struct hostile *h, const struct offer *o, int status,
-		     struct reply *r)
-{
-	post_whip(h, o->text, r);
-	expect(r->status == 422 || (r->status == status && status != 201),
-	       "as WHIP answered %d; %.300s", r->status, r->text);
-	% .300s ", r->status, r->text);
+	post(h, "127.0.15.2", "/whip/spare", headers, offer, strlen(offer), r);
+	expect(r->status == status, "as WHIP answered %d, not %d; %.300s", r->status,
+	       status, r->text);
 }
 
 /* What follows a WHIP offer. */
+#define ANY "If-Match: *\r\n"
 static const struct {
-	const char *what, *method, *path, *body;
+	const char *what, *method, *path, *headers, *body;
 	int status;
 } later[] = {
-	{ "an empty fragment", "PATCH", NULL, "", 400 },
-	{ "a fragment of nothing", "PATCH", NULL, "a=ice-ufrag\r\na=ice-pwd\r\n", 400 },
-	{ "a fragment of two letters", "PATCH", NULL,
+	{ "an empty fragment", "PATCH", NULL, ANY, "", 400 },
+	{ "a fragment of nothing", "PATCH", NULL, ANY, "a=ice-ufrag\r\na=ice-pwd\r\n",
+	  400 },
+	{ "a fragment of two letters", "PATCH", NULL, ANY,
 	  "a=ice-ufrag:ab\r\na=ice-pwd:cd\r\n", 400 },
-	{ "a fragment with HTML", "PATCH", NULL,
+	{ "a fragment with HTML", "PATCH", NULL, ANY,
 	  "a=ice-ufrag:<script>\r\na=ice-pwd:0123456789012345678901\r\n", 400 },
-	{ "nobody's fragment", "PATCH", "/whip/spare/fffffffffffffff", "a=x\r\n", 404 },
-	{ "another room's", "PATCH", "/whip/palabre/1", "a=x\r\n", 403 },
-	{ "a restart", "PATCH", NULL,
+	{ "nobody's fragment", "PATCH", "/whip/spare/fffffffffffffff", ANY, "a=x\r\n",
+	  404 },
+	{ "another room's", "PATCH", "/whip/palabre/1", ANY, "a=x\r\n", 403 },
+	{ "no If-Match", "PATCH", NULL, "",
+	  "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n", 428 },
+	{ "another's If-Match", "PATCH", NULL, "If-Match: \"*, x\", \"\r\n",
+	  "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n", 412 },
+	{ "a restart", "PATCH", NULL, ANY,
 	  "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n", 200 },
-	{ "nobody's end", "DELETE", "/whip/spare/zzz", "", 404 },
-	{ "the end", "DELETE", NULL, "", 200 },
-	{ "the end once more", "DELETE", NULL, "", 404 },
+	{ "nobody's end", "DELETE", "/whip/spare/zzz", "", "", 404 },
+	{ "the end", "DELETE", NULL, "", "", 200 },
+	{ "the end once more", "DELETE", NULL, "", "", 404 },
 };
 
-static void try_later(struct hostile *h, const char *publisher, struct reply *r)
+static void try_later(struct hostile *h, const char *good, struct reply *r)
 {
 	char headers[SIGNAL_TEXT_MAX + 128], text[2048], path[256] = "";
+	const char *at;
 	int n;
 
 	trying("offers: WHIP");
-	post_whip(h, publisher, r);
-	expect(r->status == 201, "answered %d; %.300s", r->status, r->text);
-	if (!expect(sscanf(strstr(r->head, "Location: ") ?: "", "Location: %255s",
-			   path) == 1,
-		    "no location"))
+	try_whip(h, good, 201, r);
+	at = strstr(r->text, "Location: ");
+	if (!expect(at && sscanf(at, "Location: %255s", path) == 1, "no location"))
 		return;
 	whip_headers(h, "trickle-ice-sdpfrag", headers);
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
 		trying("offers: WHIP, %s", later[i].what);
 		n = snprintf(text, sizeof text,
-			     "%s %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: "
+			     "%s %s HTTP/1.1\r\nHost: localhost\r\n%s%sContent-Length: "
 			     "%zu\r\n\r\n%s",
 			     later[i].method, later[i].path ? later[i].path : path,
-			     headers, strlen(later[i].body), later[i].body);
+			     headers, later[i].headers, strlen(later[i].body),
+			     later[i].body);
 		ask(h, "127.0.15.3", text, (size_t)n, r);
 		expect(r->status == later[i].status, "answered %d, not %d; %.300s",
 		       r->status, later[i].status, r->text);
 	}
 }
 
+static const char *changed(struct offer *o, const char *good, size_t i)
+{
+	empty(o);
+	add(o, good);
+	offers[i].change(o);
+	return o->text;
+}
+
 void attack_offers(struct hostile *h)
 {
-	char *good = make_offer(h, 9), *body;
+	char *page = make_offer(h, 9), *whip = make_offer(h, 2), *body;
 	struct offer o = { malloc(TEXT_MAX_BYTES), 0 };
 	struct reply *r = malloc(sizeof *r);
 
 	if (!o.text || !r)
 		abort();
 	for (size_t i = 0; i < ARRAY_LEN(offers); i++) {
+		const char *code = offers[i].status == 400   ? "bad-offer"
+				   : offers[i].status == 413 ? "too-large"
+							     : "";
+
 		trying("offers: %s", offers[i].what);
-		empty(&o);
-		add(&o, good);
-		offers[i].change(&o);
-		body = join_body(&h->spare, "Mallory", o.text);
+		body = join_body(&h->spare, "Mallory", changed(&o, page, i));
 		post(h, OFFER_ADDRESS, JOIN_PATH, "", body, strlen(body), r);
-		expect(r->status == offers[i].status && !strcmp(r->code, offers[i].code),
+		expect(r->status == offers[i].status && !strcmp(r->code, code),
 		       "answered %d %s, not %d %s; %.300s", r->status, r->code,
-		       offers[i].status, offers[i].code, r->text);
+		       offers[i].status, code, r->text);
 		free(body);
-		try_whip(h, &o, offers[i].status, r);
+		try_whip(h, changed(&o, whip, i), offers[i].whip, r);
 	}
-	free(good);
-	good = make_offer(h, 2); /* what it sends, and nothing else */
-	try_later(h, good, r);
+	try_later(h, whip, r);
 	free(o.text);
-	free(good);
+	free(page);
+	free(whip);
 	free(r);
 }

@@ -26,6 +26,7 @@ enum {
 	CODE_EOF = 1,	  /* closed without a close frame */
 	CODE_NONE = 0,	  /* still open */
 	HELLO_MS = 10000,
+	PONG_MS = 35000, /* 20 s of silence, then 15 s for the answer: ws.c */
 	SLACK_MS = 4000,
 	CODE_MS = 3000,
 	PEOPLE = 45
@@ -349,6 +350,33 @@ static void tickets(struct hostile *h, const struct peer *p)
 	}
 }
 
+/* Signed by the server, but of long ago. */
+static void expired_ticket(struct hostile *h, const struct peer *p)
+{
+	char path[128], why[256], old[TOKEN_TEXT_MAX], body[TOKEN_TEXT_MAX + 32];
+	uint8_t in[TOKEN_BODY_MAX];
+	struct reply *r = malloc(sizeof *r);
+	struct secret secret;
+	size_t len;
+	int fd, n;
+
+	trying("websockets: a ticket of long ago");
+	snprintf(path, sizeof path, "%s/secret", h->server.dir);
+	if (!r || secret_load(&secret, path, why, sizeof why) ||
+	    token_verify(&secret, TOKEN_TICKET, 1, p->join.ticket, strlen(p->join.ticket),
+			 in, &len) ||
+	    token_sign(&secret, TOKEN_TICKET, 1000, in, len, old))
+		abort();
+	fd = ws_open(h, WS_ADDRESS, "spare");
+	hello(fd, old);
+	expect_code(fd, 4401);
+	n = snprintf(body, sizeof body, "{\"ticket\":\"%s\"}", old);
+	post(h, WS_ADDRESS, "/api/1/rooms/spare/leave", "", body, (size_t)n, r);
+	expect(r->status == 410 && !strcmp(r->code, "expired"), "answered %d %s",
+	       r->status, r->code);
+	free(r);
+}
+
 static void messages(struct hostile *h, const struct peer *p)
 {
 	static const char *const bad[] = { "nonsense",
@@ -512,6 +540,7 @@ void attack_websockets(struct hostile *h)
 	trying("websockets: join");
 	if (!peer_join(&p, h, &h->spare, NULL, false)) {
 		tickets(h, &p);
+		expired_ticket(h, &p);
 		messages(h, &p);
 		two_hellos(h, &p);
 		peer_leave(&p);
@@ -530,4 +559,28 @@ void wait_no_hello(struct hostile *h)
 	expect(code == 4408 && ms >= HELLO_MS - 500, "closed with %u after %d ms", code,
 	       ms);
 	close(fd);
+}
+
+/* Said hello, and then nothing more, not even to a ping: as one whose link broke. */
+void wait_no_pong(struct hostile *h)
+{
+	uint64_t start_us = clock_now_us();
+	struct peer p;
+	unsigned code;
+	int fd, ms;
+
+	if (peer_join(&p, h, &h->spare, NULL, false))
+		return;
+	fd = ws_open(h, "127.0.16.5", "spare");
+	hello(fd, p.join.ticket);
+	expect_event(fd, "\"welcome\"");
+	/* what others do comes here, and counts for nothing */
+	do {
+		read_until(fd, NULL, PONG_MS, &code);
+		ms = (int)((clock_now_us() - start_us) / 1000);
+	} while (code == CODE_NONE && ms < PONG_MS + SLACK_MS);
+	expect(code == CODE_EOF && ms >= PONG_MS - 500, "closed with %u after %d ms",
+	       code, ms);
+	close(fd);
+	peer_leave(&p);
 }
