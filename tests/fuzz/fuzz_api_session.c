@@ -33,7 +33,7 @@ static const char room[] = "room";
 static const struct secret secret;
 static struct conf conf;
 static struct event_base *base;
-struct http_server *http; /* not static: nobody reads it, and LeakSanitizer must see it */
+struct http_server *http; /* not static: nobody reads it, but LeakSanitizer must see it */
 static struct api *api;
 static struct calls *calls;
 static struct ws sockets[SESSIONS], *opening;

@@ -344,8 +344,7 @@ static void whip_headers(const struct hostile *h, const char *type,
 			 char out[SIGNAL_TEXT_MAX + 128])
 {
 	snprintf(out, SIGNAL_TEXT_MAX + 128,
-		 "Authorization: Bearer %s\r\nContent-Type: application/%s\r\n"
-		 "If-Match: *\r\n",
+		 "Authorization: Bearer %s\r\nContent-Type: application/%s\r\n",
 		 h->spare.token, type);
 }
 
