@@ -32,15 +32,15 @@ await scenario('twelve', async () => {
 		await Promise.all(before.filter((i) => !speakers.includes(i)).map((i) => all[i - 1].tone(false)));
 		await Promise.all(speakers.map((i) => all[i - 1].tone(true)));
 		const begin = Date.now();
-		await all[0].hears(speakers.filter((i) => i !== 1), 5000);
+		await all[0].hears(speakers.filter((i) => i !== 1), 12000);
 		delays.push(Date.now() - begin);
 		for (const person of all)
-			await person.hears(speakers.filter((i) => i !== person.index), 5000);
+			await person.hears(speakers.filter((i) => i !== person.index), 12000);
 		for (const w of watchers)
 			await until(`${w.name} sees the speakers ${speakers}`, async () => {
 				const saw = await w.seen();
 				return { ok: speakers.every((i) => i === w.index || saw.includes(i)), saw };
-			}, 8000);
+			}, 15000);
 		await until('the server names the speakers', async () => {
 			const saw = await all[0].run(() => __test.speakers.map((id) => __test.people.get(id)?.name));
 			return { ok: speakers.every((i) => saw.includes(nameOf(i))), saw };
