@@ -12,17 +12,6 @@ const SKEW_MS = 120;
 const SETTLE_MS = 12000;
 const WATCH_S = 10;
 
-// How much later the picture is put out than the sound, by capture times on the server's clock.
-const skewNow = (who) => who.run(() => {
-	const late = (k, rate) => {
-		const slot = [...__test.slots.values()].find((s) => s.k === k && s.p);
-		const source = __test.pc().getTransceivers().find((x) => x.mid === slot?.mid)
-			?.receiver.getSynchronizationSources()[0];
-		return source && source.timestamp - slot.at - ((source.rtpTimestamp - slot.ts) | 0) / rate;
-	};
-	return late('camera', 90) - late('mic', 48);
-});
-
 const targets = (who) => who.run(() => [...__test.slots.values()].filter((s) => s.p)
 	.map((s) => [s.k, __test.pc().getTransceivers().find((x) => x.mid === s.mid)
 		.receiver.jitterBufferTarget]).join(' '));
@@ -50,7 +39,7 @@ await scenario('lipsync', async () => {
 		const watching = viewer.run((s) => __test.watchFlashes(s), WATCH_S);
 		const told = [];
 		for (let i = 0; i < WATCH_S * 2; i++) {
-			told.push(await skewNow(viewer));
+			told.push(await viewer.skew(1));
 			await sleep(450);
 		}
 		log(`${what}: the page's targets: ${await targets(viewer)}`);

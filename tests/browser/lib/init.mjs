@@ -361,6 +361,20 @@ export function pageInit(o) {
 	const midOf = (track) => t.pc()?.getTransceivers()
 		.find((x) => x.receiver.track.id === track.id)?.mid ?? null;
 
+	// How much later a person's picture is put out than the sound, ms, by capture times on the
+	// server's clock; NaN if they are not in two slots.
+	t.skew = (name) => {
+		const late = (k, rate) => {
+			const slot = [...t.slots.values()].find((s) =>
+				s.k === k && t.people.get(s.p)?.name === name);
+			const source = t.pc().getTransceivers().find((x) => x.mid === slot?.mid)
+				?.receiver.getSynchronizationSources()[0];
+			return source && source.timestamp - slot.at -
+				((source.rtpTimestamp - slot.ts) | 0) / rate;
+		};
+		return late('camera', 90) - late('mic', 48);
+	};
+
 	const isVisible = (e) => {
 		// The page parks what nobody is to see.
 		if (!e.isConnected || e.closest('.parked'))

@@ -138,6 +138,11 @@ export class Person {
 		return [...new Set(pictures.map((x) => x.picture.index))].sort((a, b) => a - b);
 	}
 
+	/** How much later the picture of `index` is put out than the sound, ms (init.mjs). */
+	skew(index) {
+		return this.run((name) => __test.skew(name), nameOf(index));
+	}
+
 	/** Waits until exactly these are heard. */
 	hears(indices, ms = 10000) {
 		const want = [...indices].sort((a, b) => a - b).join();
