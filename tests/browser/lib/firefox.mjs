@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import WebSocket from 'ws';
-import { limit, onEnd, sleep } from './check.mjs';
+import { limit, onEnd, onFailure, sleep } from './check.mjs';
 import { freePort } from './ports.mjs';
 
 const PREFS = {
@@ -71,7 +71,7 @@ class Bidi {
 		this.#listeners.push(listener);
 	}
 
-	send(method, params) {
+	send(method, params, ms = 30000) {
 		const id = ++this.#next;
 		const answer = new Promise((done, fail) => {
 			this.#waiting.set(id, (m) => {
@@ -83,7 +83,7 @@ class Bidi {
 			});
 		});
 		this.ws.send(JSON.stringify({ id, method, params }));
-		return limit(answer, 30000, method);
+		return limit(answer, ms, method);
 	}
 }
 
@@ -93,7 +93,10 @@ export async function launchFirefox() {
 		.map(([k, v]) => `user_pref(${JSON.stringify(k)}, ${JSON.stringify(v)});\n`).join(''));
 	const port = await freePort();
 	const child = spawn('firefox-esr', ['--headless', '--no-remote', '--profile', profile,
-		'--remote-debugging-port', String(port)], { stdio: 'ignore' });
+		'--remote-debugging-port', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] });
+	const said = [];
+	child.stderr.on('data', (data) => said.splice(0, said.push(String(data)) - 40));
+	onFailure('firefox, last words', () => said.join(''));
 	process.once('exit', () => child.kill('SIGKILL')); // whatever happens to us
 	let bidi;
 	const close = async () => {
@@ -107,7 +110,8 @@ export async function launchFirefox() {
 	};
 	onEnd(close);
 	bidi = new Bidi(await connect(port, child));
-	await bidi.send('session.new', { capabilities: {} });
+	// Answered when the browser is up: 3 s, 15 with four programs to a core.
+	await bidi.send('session.new', { capabilities: {} }, 60000);
 	await bidi.send('session.subscribe', { events: ['log.entryAdded'] });
 	return {
 		name: 'firefox',
