@@ -66,7 +66,6 @@ struct call {
 	_Atomic unsigned begun; /* flows */
 	_Atomic unsigned wrong;
 	unsigned forged; /* packets that a seal should keep out */
-	uint64_t received_before;
 	unsigned wrong_before;
 };
 
@@ -370,7 +369,6 @@ void call_expect_good(struct call *c)
 	expect(c->received > before, "the call beside has stopped");
 	expect(c->wrong == c->wrong_before, "the call beside has suffered");
 	c->wrong_before = c->wrong;
-	c->received_before = c->received;
 }
 
 static void judge_flow(struct caller *to, const struct caller *from, unsigned kind)

@@ -46,7 +46,7 @@ struct counters {
 };
 struct watch *watch_create(int log); /* reads the log until it ends */
 void watch_destroy(struct watch *w);
-void counters_read(struct hostile *h, struct counters *out);
+bool counters_read(struct hostile *h, struct counters *out);
 uint64_t counter(const struct counters *c, const char *name);
 /* Within two seconds the counters `names` (separated by spaces) have together grown by
  * `least` or more: others may add to them. The growth seen. */

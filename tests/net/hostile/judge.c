@@ -128,7 +128,7 @@ void watch_destroy(struct watch *w)
 	free(w);
 }
 
-void counters_read(struct hostile *h, struct counters *out)
+bool counters_read(struct hostile *h, struct counters *out)
 {
 	struct watch *w = h->watch;
 	struct timespec until;
@@ -142,11 +142,13 @@ void counters_read(struct hostile *h, struct counters *out)
 	until.tv_sec += COUNTERS_WAIT_S;
 	kill(h->server.pid, SIGUSR1);
 	while (w->generation == before && !err)
-		err = pthread_cond_timedwait(&w->told, &w->lock, &until);
+		err = !server_alive(&h->server)
+			      ? ESRCH
+			      : pthread_cond_timedwait(&w->told, &w->lock, &until);
 	*out = w->now;
 	pthread_mutex_unlock(&w->lock);
 	pthread_mutex_unlock(&w->one_reader);
-	expect(!err, "the server tells no counters");
+	return expect(!err, "the server tells no counters");
 }
 
 uint64_t counter(const struct counters *c, const char *name)
@@ -176,7 +178,8 @@ uint64_t expect_grown(struct hostile *h, const struct counters *before, const ch
 	uint64_t grown = 0;
 
 	for (unsigned i = 0; i < GROWN_TRIES; i++) {
-		counters_read(h, &now);
+		if (!counters_read(h, &now))
+			return 0;
 		grown = growth(before, &now, names);
 		if (grown >= least)
 			return grown;
