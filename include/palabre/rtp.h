@@ -177,7 +177,8 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out,
 void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out);
 /* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only
- * packets as one byte of padding). Returns its length and *header_len, or -ENOBUFS.
+ * packets as one byte of padding). Video: the first packets of key frames have
+ * the segment's `stream` as their CSRC (RFC 3550 §5.1). Returns its length and *header_len, or -ENOBUFS.
  * Deterministic: the same packet of the same segment gives the same bytes. Hot. */
 int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p,
 		   const struct rtp_out *out, uint8_t *buf, size_t cap,

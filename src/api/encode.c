@@ -15,6 +15,7 @@ json_t *encode_person(const struct person *p)
 	for (unsigned k = 0; k < STREAM_KINDS; k++)
 		json_object_set_new(j, stream_kind_names[k], json_boolean(p->media[k]));
 	json_object_set_new(j, "away", json_boolean(p->away));
+	json_object_set_new(j, "n", json_integer(p->number));
 	return j;
 }
 
@@ -40,9 +41,10 @@ json_t *encode_slot(const struct seat *s, unsigned slot)
 		json_object_set_new(
 			j, "k",
 			json_string(stream_kind_names[leg_stream_kind(state->stream)]));
-		json_object_set_new(j, "ts", json_integer(state->ts));
 		json_object_set_new(j, "at", json_integer((json_int_t)state->at_ms));
 	}
+	if (state->stream || state->ts) /* not of a slot that nobody has been in */
+		json_object_set_new(j, "ts", json_integer(state->ts));
 	return j;
 }
 

@@ -139,6 +139,7 @@ static void idle(void *owner, unsigned index, uint64_t now_us)
 	struct leg_slot *slot = &leg->slots[index];
 
 	slot->state.stream = 0;
+	slot->state.ts = (uint32_t)slot->rtp.ts64 + 1;
 	leg->all->ops->changed(leg->all->arg, leg);
 	if (slot->plan->sec.audio && slot->rtp.segment_count) {
 		slot->silence_left = SILENCE_FRAMES;

@@ -265,12 +265,23 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, b
 
 /* ---- writing ----------------------------------------------------------------------- */
 
+/* Whose picture it is goes with the picture itself, once a key frame (4 bytes): what is told
+ * over TCP may be late by seconds on a thin link, and a face must not have another's name. */
+static bool names_source(const struct rtp_slot *s, const struct rtp_segment *seg,
+			 const struct pkt *p)
+{
+	const struct frame_view *f = &p->rtp.frame;
+
+	return !s->audio && p->rtp.payload_len &&
+	       ((f->start && f->key) || p->rtp.seq64 == seg->first_in);
+}
+
 /* Header with the descriptor, then `prefix` bytes left free, then the payload as this
  * segment has it. Only `ssrc`, `pt`, `seq` and the prefix tell a resend by RTX from the
  * first sending. */
-static int write_pkt(const struct rtp_segment *seg, const struct pkt *p,
-		     struct rtp_header *h, size_t prefix, uint8_t *buf, size_t cap,
-		     size_t *header_len)
+static int write_pkt(const struct rtp_slot *s, const struct rtp_segment *seg,
+		     const struct pkt *p, struct rtp_header *h, size_t prefix,
+		     uint8_t *buf, size_t cap, size_t *header_len)
 {
 	const struct frame_view *f = &p->rtp.frame;
 	size_t len = p->rtp.payload_len;
@@ -279,6 +290,10 @@ static int write_pkt(const struct rtp_segment *seg, const struct pkt *p,
 	int n;
 
 	h->marker = p->rtp.marker;
+	if (names_source(s, seg, p)) {
+		h->csrc_count = 1;
+		h->csrc = &seg->stream;
+	}
 	if (has_dd(seg, p)) {
 		uint8_t dd_len = p->rtp.ext[EXT_DD].len;
 
@@ -322,7 +337,7 @@ int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p,
 		.ssrc = s->ssrc,
 	};
 
-	return write_pkt(out->seg, p, &h, 0, buf, cap, header_len);
+	return write_pkt(s, out->seg, p, &h, 0, buf, cap, header_len);
 }
 
 int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out,
@@ -338,7 +353,7 @@ int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp
 
 	if (!out->seg->rtx_pt || !s->rtx_ssrc)
 		return -EPROTO;
-	n = write_pkt(out->seg, p, &h, RTX_OSN_BYTES, buf, cap, header_len);
+	n = write_pkt(s, out->seg, p, &h, RTX_OSN_BYTES, buf, cap, header_len);
 	if (n < 0)
 		return n;
 	put_be16(buf + *header_len, (uint16_t)out->seq64);

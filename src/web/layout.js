@@ -30,16 +30,6 @@ export function hue(text, count) {
 }
 
 /**
- * Has a frame with RTP timestamp `frame` reached `ts`? Both wrap at 2^32. A switch is announced at most
- * seconds ahead: a `ts` more than a minute ahead is one from long ago (90 kHz wraps in 13 hours).
- * @param {number} frame @param {number} ts
- */
-export function rtpReached(frame, ts) {
-	const ahead = (ts - frame) | 0;
-	return ahead <= 0 || ahead > 60 * 90000;
-}
-
-/**
  * The grid whose tiles are largest. Returns n rectangles, centred, the last row too.
  * @param {number} width @param {number} height @param {number} n
  * @returns {Rect[]}

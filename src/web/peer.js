@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // One PeerConnection, one offer: sections to send microphone, camera, screen and its sound (with
 // or without a track yet), and slots to receive in. Everything later is replaceTrack().
-import { rtpReached } from './layout.js';
+import { rtpReached } from './rtp.js';
 
 const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;

@@ -3,16 +3,18 @@
 // plays it for as long as the connection lives; the *element* moves into the tile of whoever is in
 // it, so a change shows neither a gap nor, for a single frame, a face under a wrong name.
 //
-// Invariant: slot.p and slot.k are what the element shows. An announced change waits in `pending`
-// until a frame with its RTP timestamp is shown.
+// Invariant: slot.p and slot.k are what the element shows. Two tell, and on a thin link either may be
+// seconds late: the server over the WebSocket, whose announced change waits in `pending` until a frame
+// with its RTP timestamp is shown; and the pictures themselves, whose key frames name their stream (CSRC).
 import { state, changed, flush } from './state.js';
 import { box } from './dom.js';
 import { media } from './media.js';
 import { played } from './peer.js';
-import { rtpReached } from './layout.js';
+import { rtpReached, sourceOf, streamOf } from './rtp.js';
 
 /** @typedef {import('./state.js').Slot} Slot */
 /** @typedef {import('./state.js').SlotEvent} SlotEvent */
+/** @typedef {import('./state.js').Kind} Kind */
 
 /** Slots of a new connection take the place of the old ones. @param {{mid: string, kind: 'audio'|'video'}[]} list @param {RTCPeerConnection} pc */
 export function adoptSlots(list, pc) {
@@ -32,8 +34,10 @@ export function adoptSlots(list, pc) {
 			el.srcObject = new MediaStream([receiver.track]);
 		box(kind === 'audio' ? 'sound' : 'parking').append(el);
 		/** @type {Slot} */
-		const slot = { mid, kind, p: null, k: null, clock: null, pending: [], el, receiver };
+		const slot = { mid, kind, p: null, k: null, clock: null, pending: [], id: 0, since: null, el, receiver };
 		state.slots.set(mid, slot);
+		if (el instanceof HTMLVideoElement)
+			eachFrame(slot, el);
 		if (kind === 'audio')
 			play(el);
 	}
@@ -111,44 +115,82 @@ export function onSlot({ mid, p, k, ts, at }) {
 	const slot = state.slots.get(mid);
 	if (!slot)
 		return;
-	const clock = p && at !== undefined ? { ts: ts >>> 0, at } : null;
+	const next = { p: p ?? null, k: k ?? null, ts: (ts ?? 0) >>> 0,
+		clock: p && ts !== undefined && at !== undefined ? { ts: ts >>> 0, at } : null };
 	const last = slot.pending[slot.pending.length - 1] || slot;
-	if (last.p === (p ?? null) && (p === null || last.k === k)) {
-		last.clock = clock;
+	if (last.p === next.p && (p === null || last.k === k)) {
+		last.clock = next.clock;
 		return;
 	}
-	slot.pending.push({ p: p ?? null, k: k ?? null, ts: ts >>> 0, clock });
+	if (slot.since !== null && ts !== undefined && ((next.ts - slot.since) | 0) < 0 && !named(slot, next))
+		return; // the pictures have moved on since
+	slot.pending.push(next);
 	settle(slot, undefined, false);
 	if (slot.pending.length && slot.el instanceof HTMLVideoElement)
 		watch(slot, slot.el);
 }
 
+/** Is it what the pictures say that they are? @param {Slot} slot @param {{p: string|null, k: Kind|null}} event */
+function named(slot, { p, k }) {
+	const { n, k: kind } = streamOf(slot.id);
+	return !!slot.id && !!p && state.people.get(p)?.n === n && kind === k;
+}
+
+const PRECISE = typeof HTMLVideoElement.prototype.requestVideoFrameCallback === 'function';
+
+/** Looks at each frame shown, for as long as the slot lives. @param {Slot} slot @param {HTMLVideoElement} video */
+function eachFrame(slot, video) {
+	if (!PRECISE)
+		return;
+	const onFrame = (/** @type {number} */ _now, /** @type {VideoFrameCallbackMetadata} */ meta) => {
+		if (state.slots.get(slot.mid) !== slot)
+			return;
+		video.requestVideoFrameCallback(onFrame);
+		if (meta.rtpTimestamp !== undefined)
+			heed(slot, meta.rtpTimestamp);
+		settle(slot, meta.rtpTimestamp, meta.rtpTimestamp === undefined);
+	};
+	video.requestVideoFrameCallback(onFrame);
+}
+
+/** What the frame shown says of whose it is. @param {Slot} slot @param {number} frame RTP timestamp */
+function heed(slot, frame) {
+	const sources = slot.receiver?.getContributingSources?.() || [];
+	const found = sourceOf(sources, frame, slot.since);
+	if (!found)
+		return;
+	const { n, k } = streamOf(found.id);
+	const p = [...state.people.values()].find((x) => x.n === n)?.id ?? null;
+	// Of what was announced the frame is past all, and what was announced of its own stream holds.
+	const own = slot.pending.filter((x) => x.p === p && x.k === k && rtpReached(found.ts, x.ts)).pop();
+	slot.pending = slot.pending.filter((x) => !rtpReached(found.ts, x.ts));
+	slot.id = found.id;
+	slot.since = found.ts;
+	if (own)
+		slot.clock = own.clock;
+	if (p === slot.p && (p === null || k === slot.k))
+		return;
+	slot.p = p;
+	slot.k = p ? k : null;
+	slot.clock = own?.clock ?? null;
+	flush();
+}
+
 /** @type {WeakSet<Slot>} */
 const watched = new WeakSet();
 
-/** @param {Slot} slot @param {HTMLVideoElement} video */
+/**
+ * A still screen may send no further frame, and a hidden page is told of none: looks now and then
+ * while a change is awaited. @param {Slot} slot @param {HTMLVideoElement} video
+ */
 function watch(slot, video) {
 	if (watched.has(slot))
 		return;
 	watched.add(slot);
-	const precise = typeof HTMLVideoElement.prototype.requestVideoFrameCallback === 'function';
-	/** @param {number|undefined} frame @param {boolean} blind */
-	const look = (frame, blind) => {
-		settle(slot, frame, blind);
-		return slot.pending.length > 0 && state.slots.get(slot.mid) === slot;
-	};
-	const onFrame = (/** @type {number} */ _now, /** @type {VideoFrameCallbackMetadata} */ meta) => {
-		if (look(meta.rtpTimestamp, meta.rtpTimestamp === undefined))
-			video.requestVideoFrameCallback(onFrame);
-		else
-			watched.delete(slot);
-	};
-	if (precise)
-		video.requestVideoFrameCallback(onFrame);
-	// A still screen may send no further frame, and a hidden page gets no callback: look now and then.
 	const timer = setInterval(() => {
-		const blind = !precise && video.readyState >= 2 && !slot.receiver?.getSynchronizationSources?.().length;
-		if (look(undefined, blind))
+		const blind = !PRECISE && video.readyState >= 2 && !slot.receiver?.getSynchronizationSources?.().length;
+		settle(slot, undefined, blind);
+		if (slot.pending.length && state.slots.get(slot.mid) === slot)
 			return;
 		clearInterval(timer);
 		watched.delete(slot);
@@ -173,6 +215,8 @@ function settle(slot, frame, blind) {
 		slot.p = next.p;
 		slot.k = next.k;
 		slot.clock = next.clock;
+		if (slot.id)
+			slot.since = next.ts;
 		moved = true;
 	}
 	if (moved)

@@ -15,6 +15,7 @@
  * @property {boolean} screen
  * @property {boolean} screenaudio
  * @property {boolean} away
+ * @property {number} n number in the room, never used twice
  */
 /**
  * since: order of coming; spoke: ms or 0; lost: ms since when somebody who was there has had no connection, or 0
@@ -22,16 +23,19 @@
  * @typedef {Person & {since: number, spoke: number, seen: boolean, lost: number}} Member
  */
 /** What has RTP timestamp `ts` was captured at `at` ms of the server's clock. @typedef {{ts: number, at: number}} Clock */
-/** @typedef {{mid: string, p: string|null, k: Kind|null, ts: number, at?: number}} SlotEvent */
+/** @typedef {{mid: string, p: string|null, k?: Kind, ts?: number, at?: number}} SlotEvent */
 /**
  * A receiving section. `p` and `k` are what its pictures or sound show *now*; `pending` is what
- * the server announced from a later RTP timestamp on; `clock` is that of the stream shown.
+ * the server announced from a later RTP timestamp on; `clock` is that of the stream shown; `id` is the stream that
+ * the pictures named themselves last (0: none), and nothing told of before `since` counts any more.
  * @typedef {object} Slot
  * @property {string} mid
  * @property {'audio'|'video'} kind
  * @property {string|null} p
  * @property {Kind|null} k
  * @property {Clock|null} clock
+ * @property {number} id
+ * @property {number|null} since
  * @property {{p: string|null, k: Kind|null, ts: number, clock: Clock|null}[]} pending
  * @property {HTMLMediaElement} el
  * @property {RTCRtpReceiver|null} receiver

@@ -28,6 +28,10 @@ await scenario('firefox', async () => {
 	});
 	figure('Firefox: picture after sound by capture times', skew, 'ms');
 
+	figure('Firefox: pictures that name their source', await felix.run(() => __test.pc().getReceivers()
+		.filter((r) => r.track.kind === 'video')
+		.flatMap((r) => r.getContributingSources?.() || []).length));
+
 	await felix.click('mic');
 	figure('Firefox mutes: silence after', await timed('silence', async () =>
 		!(await ada.heard()).includes(2), 2000), 'ms');

@@ -4,8 +4,9 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 
 const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.meta.url).href;
-const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, rtpReached, spotlight,
+const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, spotlight,
 	viewList } = await import(at('layout.js'));
+const { rtpReached, sourceOf, streamOf } = await import(at('rtp.js'));
 const { steer, LipSync } = await import(at('sync.js'));
 const { Silence, Weakness } = await import(at('peer.js'));
 
@@ -116,6 +117,26 @@ test('rtpReached: with wrap-around', () => {
 	assert.ok(!rtpReached(0, 59 * 90000));
 	assert.ok(rtpReached(0, 61 * 90000), 'that is long ago');
 	assert.ok(rtpReached(0xc0000000, 0));
+});
+
+test('sourceOf: the newest key frame that the frame shown has reached', () => {
+	const a = (ts) => ({ source: 5, rtpTimestamp: ts }), b = (ts) => ({ source: 9, rtpTimestamp: ts });
+	assert.equal(sourceOf([], 100, null), null);
+	assert.equal(sourceOf([{ source: 5 }], 100, null), null, 'a browser that tells no timestamps');
+	assert.deepEqual(sourceOf([a(100)], 100, null), { id: 5, ts: 100 });
+	assert.equal(sourceOf([a(100)], 99, null), null, 'decoded, but not yet shown');
+	assert.deepEqual(sourceOf([a(100), b(200)], 250, null), { id: 9, ts: 200 });
+	assert.deepEqual(sourceOf([b(200), a(100)], 250, 100), { id: 9, ts: 200 });
+	assert.deepEqual(sourceOf([a(100), b(200)], 150, null), { id: 5, ts: 100 });
+	// The next key frame of who is shown is decoded: older ones of others don't come back.
+	assert.equal(sourceOf([a(300), b(50)], 290, 100), null);
+	assert.equal(sourceOf([a(100)], 290, 100), null, 'known already');
+	assert.deepEqual(sourceOf([a(0xfffffff0), b(5)], 9, 0xfffffff0), { id: 9, ts: 5 }, 'wrapped');
+});
+
+test('streamOf: the server numbers streams as person · 4 + kind', () => {
+	assert.deepEqual(streamOf(7 << 2 | 1), { n: 7, k: 'camera' });
+	assert.deepEqual(streamOf(0xfffffffe), { n: 0x3fffffff, k: 'screen' });
 });
 
 test('initials: of one, two and many words, of any script', () => {

@@ -254,7 +254,7 @@ static void test_padding_and_rtx(void **state)
 			 -ENOBUFS);
 	assert_int_equal(s.rtx_seq, rtx_seq);
 	n = rtp_slot_write_rtx(&s, p, &out, o.bytes, sizeof o.bytes, &header, &index);
-	assert_int_equal(n, 12 + 2 + p->rtp.payload_len);
+	assert_int_equal(n, 16 + 2 + p->rtp.payload_len);
 	assert_int_equal(index, rtx_seq);
 	assert_int_equal(s.rtx_seq, rtx_seq + 1);
 	/* RFC 4588: taking the OSN off gives the original */
@@ -303,6 +303,56 @@ static void test_padding_and_rtx(void **state)
 		-EPROTO);
 	pkt_unref(p);
 	pkt_unref(pad);
+}
+
+/* Whose picture it is: key frames say it, resends too, nothing else does. */
+static void test_source_named(void **state)
+{
+	static const bool keys[] = { true, false, false, true, false };
+	struct gen g = { .codec = CODEC_VP8, .pid_bits = 15, .seq = 9, .id = 3 };
+	struct gen a = { .codec = CODEC_OPUS, .seq = 9, .id = 3 };
+	struct rtp_recv r, ra;
+	struct rtp_slot s;
+	struct rtp_out out;
+	struct parsed o;
+	struct pkt *p;
+	uint64_t index;
+	size_t header;
+
+	(void)state;
+	rtp_recv_init(&r, 1, 90000, false, true);
+	rtp_slot_init(&s, 5, 6, 90000, false);
+	for (unsigned i = 0; i < ARRAY_LEN(keys); i++) {
+		/* two packets a frame */
+		for (unsigned part = 0; part < 2; part++) {
+			bool named = part == 0 && keys[i];
+
+			p = gen_packet(pool, &g, part == 0, part == 1, keys[i], 0);
+			p->arrival_us = i * 33000;
+			assert_int_equal(rtp_recv_packet(&r, p, false), RECV_NEW);
+			if (i == 0 && part == 0)
+				rtp_slot_switch(&s, 0xc0ffee01, 100, 101, 0, p);
+			assert_int_equal(rtp_slot_map(&s, p, &out, false), 0);
+			write_out(&s, p, &out, &o);
+			assert_int_equal(o.bytes[0] & 15, named);
+			if (named)
+				assert_int_equal(get_be32(o.bytes + 12), 0xc0ffee01);
+			assert_true(rtp_slot_write_rtx(&s, p, &out, o.bytes,
+						       sizeof o.bytes, &header,
+						       &index) > 0);
+			assert_int_equal(o.bytes[0] & 15, named);
+			pkt_unref(p);
+		}
+		gen_next(&g, 3000, true);
+	}
+	rtp_recv_init(&ra, 1, 48000, true, true);
+	rtp_slot_init(&s, 7, 0, 48000, true);
+	p = opus(&a, &ra, 1);
+	rtp_slot_switch(&s, 4, 111, 0, 0, p);
+	assert_int_equal(rtp_slot_map(&s, p, &out, false), 0);
+	write_out(&s, p, &out, &o);
+	assert_int_equal(o.bytes[0] & 15, 0);
+	pkt_unref(p);
 }
 
 static void test_find_limits(void **state)
@@ -840,6 +890,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_audio_switch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_padding_and_rtx, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_source_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sr, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_video_codecs, setup, teardown),

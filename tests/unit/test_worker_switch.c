@@ -4,7 +4,14 @@
 
 #include <palabre/wire.h>
 
-enum { FIRST = 1000, SECOND = 2000, VIDEO_PT = 96, MARK = 17, SEEN_MAX = 64 };
+enum {
+	FIRST = 1000,
+	SECOND = 2000,
+	VIDEO_PT = 96,
+	MARK = 17,
+	MARK_AT = MARK - 12,
+	SEEN_MAX = 64
+};
 
 /* What the viewer has got, in the order of arrival; and what it got again. */
 static struct seen {
@@ -17,13 +24,15 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
 	bool rtx = (data[1] & 0x7f) != VIDEO_PT;
 	struct seen *to = rtx ? &again : &seen;
+	size_t header = 12 + 4 * (data[0] & 15u);
+	size_t mark = header + MARK_AT + (rtx ? RTX_OSN_BYTES : 0);
 
 	(void)arg;
 	(void)now_us;
-	if (len <= MARK + RTX_OSN_BYTES || to->count == SEEN_MAX)
+	if (len <= mark || to->count == SEEN_MAX)
 		return;
-	to->seq[to->count] = get_be16(data + (rtx ? 12 : 2));
-	to->mark[to->count++] = data[MARK + (rtx ? RTX_OSN_BYTES : 0)];
+	to->seq[to->count] = get_be16(data + (rtx ? header : 2));
+	to->mark[to->count++] = data[mark];
 }
 
 static int setup(void **state)

@@ -18,7 +18,7 @@ export function pageInit(o) {
 		calls: { setRemote: 0, negotiationneeded: 0 },
 		posts: [], events: [], errors: [],
 		people: new Map(), slots: new Map(), speakers: [], you: null,
-		first: {}, blockIce: false,
+		first: {}, blockIce: false, lag: 0,
 	};
 	globalThis.__test = t;
 	globalThis.addEventListener?.('error', (e) => t.errors.push(String(e.message)));
@@ -266,6 +266,11 @@ export function pageInit(o) {
 
 	const NativeSocket = globalThis.WebSocket;
 	globalThis.WebSocket = class WebSocket extends NativeSocket {
+		// The page gets what the server says `lag` ms late, as where TCP stalls.
+		set onmessage(f) {
+			super.onmessage = f && ((e) => t.lag ? setTimeout(() => f.call(this, e), t.lag) : f.call(this, e));
+		}
+
 		constructor(...args) {
 			super(...args);
 			t.sockets.push(this);
@@ -479,7 +484,13 @@ export function pageInit(o) {
 	t.watchNames = (tileSelector, nameSelector, nameOf) => {
 		const lies = [];
 		const present = new Map();
-		let samples = 0;
+		let samples = 0, turns = 0;
+		// A page can put a name right only when the browser lets it draw.
+		const turn = () => {
+			turns++;
+			frame = requestAnimationFrame(turn);
+		};
+		let frame = requestAnimationFrame(turn);
 		const look = () => {
 			for (const tile of document.querySelectorAll(tileSelector)) {
 				const video = tile.querySelector('video');
@@ -497,15 +508,17 @@ export function pageInit(o) {
 				}
 				const now = performance.now();
 				if (!present.has(video)) {
-					present.set(video, { shown, want, at: now, ms: 0 });
+					present.set(video, { shown, want, at: now, turn: turns, ms: 0, turns: 0 });
 					lies.push(present.get(video));
 				}
-				present.get(video).ms = now - present.get(video).at;
+				const lie = present.get(video);
+				Object.assign(lie, { ms: now - lie.at, turns: turns - lie.turn });
 			}
 		};
 		const timer = setInterval(look, 40);
 		t.stopWatching = () => {
 			clearInterval(timer);
+			cancelAnimationFrame(frame);
 			return { samples, lies };
 		};
 	};
