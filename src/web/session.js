@@ -450,12 +450,14 @@ export function hurry(changedNetwork) {
 	if (changedNetwork) {
 		// The old socket may hang for minutes on an address that we no longer have.
 		events?.reopen();
-		if (peer && !joining)
+		if (state.net.ever)
 			restartIce();
+		else // a browser that has just been started finds its network out: the checks may be getting through
+			arm(RESTART_GAP_MS, () => state.net.media || restartIce());
 		return;
 	}
 	events?.hurry();
-	if (peer && !joining && !state.net.media)
+	if (!state.net.media)
 		restartIce();
 }
 

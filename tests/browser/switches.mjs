@@ -36,8 +36,7 @@ await scenario('switches', async () => {
 	for (let n = 0; n < SWITCHES; n++) {
 		const target = senders[n % 3 === 2 ? 3 : (n * 2 + 1) % 3];
 		const begin = Date.now();
-		await viewer.run((p) => __test.sockets.at(-1).send(JSON.stringify(
-			{ t: 'view', show: [{ p, k: 'camera', w: 640, h: 480 }] })), ids.get(target.name));
+		await viewer.run((p) => __test.show([{ p, k: 'camera', w: 640, h: 480 }]), ids.get(target.name));
 		await until(`switch ${n} to ${target.name}`, async () => {
 			const saw = await viewer.seen();
 			return { ok: saw.join() === String(target.index), saw };

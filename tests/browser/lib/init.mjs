@@ -18,7 +18,7 @@ export function pageInit(o) {
 		calls: { setRemote: 0, negotiationneeded: 0 },
 		posts: [], events: [], errors: [],
 		people: new Map(), slots: new Map(), speakers: [], you: null,
-		first: {}, blockIce: false, lag: 0,
+		first: {}, blockIce: false, lag: 0, ownViews: true,
 	};
 	globalThis.__test = t;
 	globalThis.addEventListener?.('error', (e) => t.errors.push(String(e.message)));
@@ -265,7 +265,17 @@ export function pageInit(o) {
 	};
 
 	const NativeSocket = globalThis.WebSocket;
+	/** Asks for these pictures instead of the page, which from now on asks for none. */
+	t.show = (show) => {
+		t.ownViews = false;
+		NativeSocket.prototype.send.call(t.sockets.at(-1), JSON.stringify({ t: 'view', show }));
+	};
 	globalThis.WebSocket = class WebSocket extends NativeSocket {
+		send(data) {
+			if (t.ownViews || JSON.parse(data).t !== 'view')
+				super.send(data);
+		}
+
 		// The page gets what the server says `lag` ms late, as where TCP stalls.
 		set onmessage(f) {
 			super.onmessage = f && ((e) => t.lag ? setTimeout(() => f.call(this, e), t.lag) : f.call(this, e));
