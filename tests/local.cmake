@@ -93,6 +93,7 @@ if(TARGET palabred)
 	palabre_browser(switches "browser;net" 300)
 	palabre_browser(netchange "browser;net" 240)
 	palabre_browser(tcp "browser;net" 180)
+	palabre_browser(https "browser;net" 180)
 endif()
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs

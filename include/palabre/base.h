@@ -124,6 +124,16 @@ const char *addr_ip_text(const struct addr *a, char *buf);
 /* "1.2.3.4", "1.2.3.4:5", "::1", "[::1]:5". 0 or -EINVAL. No name lookup. */
 int addr_parse(struct addr *out, const char *text) MUST_CHECK;
 
+/* A network: the first `bits` of `addr`. */
+struct addr_net {
+	struct addr addr;
+	uint8_t bits;
+};
+/* "192.0.2.0/24", "2001:db8::/32"; an address without bits is a network of one. 0 or -EINVAL
+ * (malformed, a port). */
+int addr_net_parse(struct addr_net *out, const char *text) MUST_CHECK;
+bool addr_net_has(const struct addr_net *n, const struct addr *a);
+
 /* Where a packet came from and so where an answer goes: the peer, our own address it was
  * sent to (IP_PKTINFO; port = our port), and the TCP connection's id (0: UDP). */
 struct flow {

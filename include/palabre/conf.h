@@ -9,7 +9,11 @@
 
 #include <palabre/base.h>
 
-enum { CONF_TEXT_MAX = 256, CONF_FILE_MAX = 64 * 1024 };
+enum {
+	CONF_TEXT_MAX = 256,
+	CONF_FILE_MAX = 64 * 1024,
+	CONF_LIST_MAX = 16 /* entries of a comma-separated list */
+};
 
 /* Values of every option, by section. Strings are terminated, "" = not set. */
 struct conf {
@@ -27,7 +31,7 @@ struct conf {
 	} tls;
 	struct {
 		char trust_proxy
-			[CONF_TEXT_MAX]; /* addresses whose X-Forwarded-For is believed */
+			[CONF_TEXT_MAX]; /* proxies whose X-Forwarded-For is believed */
 		int64_t connections_max;
 		int64_t connections_per_address_max;
 		int64_t request_timeout_s;

@@ -83,6 +83,19 @@ int64_t framed_add(struct framed_set *s, int fd, const struct addr *peer,
 void framed_send(void *set, uint32_t tcp, const uint8_t *data, size_t len);
 void framed_close(struct framed_set *s, uint32_t tcp);
 
+/* ---- proxies in front of us -------------------------------------------------------- */
+
+enum { PROXIES_MAX = 16 };
+/* Who connects from one of these is believed when it says, in X-Forwarded-For, whom it speaks
+ * for, and is not held to what one address may have. */
+struct proxies {
+	unsigned count;
+	struct addr_net net[PROXIES_MAX];
+};
+/* Comma-separated, as addr_net_parse takes them. -EINVAL malformed, -ENOBUFS too many. */
+int proxies_parse(struct proxies *out, const char *list) MUST_CHECK;
+bool proxies_trust(const struct proxies *p, const struct addr *peer);
+
 /* ---- TCP door: accepts, tells connections apart by their first bytes --------------- */
 
 struct http_server;
@@ -97,6 +110,7 @@ struct door_ops {
 struct door_limits {
 	unsigned connections_max, connections_per_address_max;
 	unsigned first_bytes_ms; /* to tell what it is; then closed */
+	struct proxies proxies;	 /* each may have connections_max */
 };
 /* Listens on `bind`. Letters → http (if TLS is not configured, or from loopback, or to be
  * redirected by a route); 0x16 → TLS with `tls` (NULL: closed) and then http; a length prefix with a STUN
@@ -128,6 +142,8 @@ typedef void (*http_route_fn)(struct http_request *rq, void *arg);
 /* request_ms: whole head and body must be there by then; idle_ms: keep-alive. */
 struct http_server *http_server_create(struct event_base *base, unsigned request_ms,
 				       unsigned idle_ms) MUST_CHECK;
+/* Copied. Without it nobody is believed. */
+void http_trust(struct http_server *s, const struct proxies *proxies);
 /* Closes every connection; WebSockets left get on_close(1001) from inside. Requests being answered are gone. */
 void http_server_destroy(struct http_server *s);
 /* First match wins. `pattern` has literal segments and "{}" for one segment, "{*}" for the rest; captured segments
@@ -148,6 +164,7 @@ int http_query(const struct http_request *rq, const char *name, char *out,
 const char *http_header(const struct http_request *rq, const char *name);
 /* Body, inflated if it came with Content-Encoding: gzip or deflate (bounded). */
 const uint8_t *http_body(const struct http_request *rq, size_t *len);
+/* Who asks: the peer of the connection, or whom a trusted proxy there names; then without a port. */
 const struct addr *http_peer(const struct http_request *rq);
 bool http_is_tls(const struct http_request *rq);
 /* Response headers; values must be free of CR and LF (checked). */

@@ -42,7 +42,7 @@ struct api {
 	unsigned since_renewal_s;
 	bool closing;
 	struct join_rate {
-		struct addr addr;
+		uint64_t key; /* of the address */
 		uint64_t window_us;
 		unsigned count;
 	} rates[JOIN_ADDRESSES];

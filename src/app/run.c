@@ -26,6 +26,7 @@ struct app {
 	struct secret secret;
 	struct cert *cert;
 	struct ssl_ctx_st *tls;
+	struct proxies proxies;
 	struct http_server *http;
 	struct api *api;
 	struct calls *calls;
@@ -161,6 +162,7 @@ static int door_open(struct app *a, struct addr bind)
 		.connections_per_address_max =
 			(unsigned)c->http.connections_per_address_max,
 		.first_bytes_ms = FIRST_BYTES_MS,
+		.proxies = a->proxies,
 	};
 	char why[256], text[ADDR_TEXT_MAX];
 	int err = door_create(&a->doors[a->door_count], a->base, &bind, a->tls, a->http,
@@ -295,6 +297,9 @@ static int start(struct app *a)
 				     HTTP_IDLE_MS);
 	if (!a->http)
 		return fail(why);
+	if (proxies_parse(&a->proxies, c->http.trust_proxy))
+		return fail("http.trust_proxy is not a list of addresses");
+	http_trust(a->http, &a->proxies);
 	a->api = api_create(a->base, c, &a->secret, a->http);
 	a->calls =
 		a->api ? calls_create(a->base, c, a->cert, &api_call_ops, a->api) : NULL;

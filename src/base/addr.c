@@ -85,7 +85,7 @@ const char *addr_text(const struct addr *a, char *buf)
 	return buf;
 }
 
-static int parse_port(const char *text, uint16_t *port)
+static int parse_number(const char *text, uint16_t *out)
 {
 	uint32_t v = 0;
 	int digits;
@@ -95,7 +95,7 @@ static int parse_port(const char *text, uint16_t *port)
 		v = v * 10 + (uint32_t)(text[digits] - '0');
 	if (!digits || text[digits] || v > UINT16_MAX)
 		return -EINVAL;
-	*port = (uint16_t)v;
+	*out = (uint16_t)v;
 	return 0;
 }
 
@@ -124,7 +124,7 @@ int addr_parse(struct addr *out, const char *text)
 		return -EINVAL;
 	memcpy(ip, ip_start, (size_t)(ip_end - ip_start));
 	ip[ip_end - ip_start] = 0;
-	if (port && parse_port(port, &a.port))
+	if (port && parse_number(port, &a.port))
 		return -EINVAL;
 	if (text[0] != '[' && inet_pton(AF_INET, ip, a.ip) == 1) {
 		a.family = 4;
@@ -136,4 +136,37 @@ int addr_parse(struct addr *out, const char *text)
 	}
 	*out = a;
 	return 0;
+}
+
+int addr_net_parse(struct addr_net *out, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	size_t len = slash ? (size_t)(slash - text) : strlen(text);
+	char ip[ADDR_TEXT_MAX];
+	struct addr_net n = { 0 };
+	uint16_t bits;
+	unsigned most;
+
+	if (len >= sizeof ip)
+		return -EINVAL;
+	memcpy(ip, text, len);
+	ip[len] = 0;
+	if (addr_parse(&n.addr, ip) || n.addr.port)
+		return -EINVAL;
+	most = n.addr.family == 4 ? 32 : 128;
+	bits = (uint16_t)most;
+	if (slash && (parse_number(slash + 1, &bits) || bits > most))
+		return -EINVAL;
+	n.bits = (uint8_t)bits;
+	*out = n;
+	return 0;
+}
+
+bool addr_net_has(const struct addr_net *n, const struct addr *a)
+{
+	unsigned whole = n->bits / 8;
+	uint8_t mask = (uint8_t)(0xff00 >> n->bits % 8);
+
+	return a->family == n->addr.family && !memcmp(a->ip, n->addr.ip, whole) &&
+	       (!mask || !((a->ip[whole] ^ n->addr.ip[whole]) & mask));
 }

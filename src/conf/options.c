@@ -110,11 +110,41 @@ static int wrong(char what[OPTION_WHAT_MAX], const char *fmt, ...)
 	return -EINVAL;
 }
 
-static int check_addresses(const char *list, char what[OPTION_WHAT_MAX])
+static int check_address(const char *text, char what[OPTION_WHAT_MAX])
+{
+	struct addr a;
+
+	if (addr_parse(&a, text))
+		return wrong(what,
+			     "\"%.60s\" is not an IP address; write addresses such as "
+			     "192.0.2.1 or 2001:db8::1, comma-separated",
+			     text);
+	if (a.port)
+		return wrong(what,
+			     "\"%.60s\" has a port; leave it out, the port is an option "
+			     "of its own",
+			     text);
+	return 0;
+}
+
+static int check_network(const char *text, char what[OPTION_WHAT_MAX])
+{
+	struct addr_net n;
+
+	if (addr_net_parse(&n, text))
+		return wrong(what,
+			     "\"%.60s\" is not an IP address or network; write them like "
+			     "192.0.2.1 or 10.0.0.0/8, comma-separated",
+			     text);
+	return 0;
+}
+
+static int check_list(const char *list, int (*check)(const char *text, char *what),
+		      char what[OPTION_WHAT_MAX])
 {
 	static const char blank[] = " \t";
 	char one[CONF_TEXT_MAX];
-	struct addr a;
+	unsigned count = 0;
 	size_t len, n;
 
 	if (!list[strspn(list, blank)])
@@ -126,19 +156,10 @@ static int check_addresses(const char *list, char what[OPTION_WHAT_MAX])
 		while (n && strchr(blank, one[n - 1]))
 			n--;
 		one[n] = 0;
-		n = strspn(one, blank);
-		if (addr_parse(&a, one + n))
-			return wrong(
-				what,
-				"\"%.60s\" is not an IP address; write addresses such as "
-				"192.0.2.1 or 2001:db8::1, comma-separated",
-				one + n);
-		if (a.port)
-			return wrong(what,
-				     "\"%.60s\" has a port; leave it out, the port is an "
-				     "option "
-				     "of its own",
-				     one + n);
+		if (check(one + strspn(one, blank), what))
+			return -EINVAL;
+		if (++count > CONF_LIST_MAX)
+			return wrong(what, "has more than %d entries", CONF_LIST_MAX);
 		if (!list[len])
 			return 0;
 	}
@@ -152,7 +173,9 @@ static int check_text(const struct option *o, const char *value,
 	if (o->kind == KIND_LISTEN && !value[strspn(value, " \t")])
 		return wrong(what, "is empty; write * to listen on all addresses");
 	if (o->kind == KIND_LISTEN || o->kind == KIND_ADDRESSES)
-		return check_addresses(value, what);
+		return check_list(value, check_address, what);
+	if (o->kind == KIND_NETWORKS)
+		return check_list(value, check_network, what);
 	if (o->kind == KIND_LEVEL && strcmp(value, "debug") != 0 &&
 	    strcmp(value, "info") != 0 && strcmp(value, "warn") != 0 &&
 	    strcmp(value, "error") != 0)

@@ -40,8 +40,9 @@ TEXT(tls, certificate_file, PATH, "", "File with the certificate and its chain, 
 TEXT(tls, key_file, PATH, "", "File with the private key, PEM.") \
 \
 SECTION(http, "The page and its requests.") \
-TEXT(http, trust_proxy, ADDRESSES, "", \
-	"IP addresses of proxies whose X-Forwarded-For header is believed, comma-separated.") \
+TEXT(http, trust_proxy, NETWORKS, "", \
+	"IP addresses or networks of proxies in front, comma-separated. Their X-Forwarded-For\n" \
+	"header is believed, and they count as many people: 127.0.0.1, ::1 for one on this machine.") \
 NUMBER(http, connections_max, 4096, 16, 1000000, "connections", \
 	"Open TCP connections; further ones are closed at once.") \
 NUMBER(http, connections_per_address_max, 256, 1, 1000000, "connections", \
@@ -77,6 +78,7 @@ enum option_kind {
 	KIND_PATH,	/* anything */
 	KIND_LISTEN,	/* "*" or addresses */
 	KIND_ADDRESSES, /* addresses without ports, comma-separated */
+	KIND_NETWORKS,	/* the same, or networks: 10.0.0.0/8 */
 	KIND_LEVEL,
 	KIND_URL,
 	KIND_NUMBER,

@@ -78,7 +78,8 @@ static struct count_address *find(struct count *c, const uint8_t key[9], uint64_
 	return NULL;
 }
 
-int count_take(struct count *c, const struct addr *peer, struct count_ticket **out)
+int count_take(struct count *c, const struct addr *peer, bool exempt,
+	       struct count_ticket **out)
 {
 	uint8_t key[9] = { peer->family };
 	struct count_ticket *t;
@@ -90,7 +91,7 @@ int count_take(struct count *c, const struct addr *peer, struct count_ticket **o
 	memcpy(key + 1, peer->ip, 8);
 	hash = hash_bytes(key, sizeof key);
 	a = find(c, key, hash);
-	if (a && a->connections >= c->per_address_max)
+	if (a && !exempt && a->connections >= c->per_address_max)
 		return -ENOBUFS;
 	t = mem_create(sizeof *t, ticket_destroy);
 	if (!t)

@@ -223,7 +223,8 @@ static void admit(struct door *d, int fd, const struct sockaddr_storage *name)
 	struct guest *g;
 
 	addr_from_sockaddr(&peer, (const struct sockaddr *)name);
-	if (count_take(d->count, &peer, &ticket)) {
+	if (count_take(d->count, &peer, proxies_trust(&d->limits.proxies, &peer),
+		       &ticket)) {
 		STAT_INC(tcp_limit);
 		close(fd);
 		return;

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 
 #include "http_inner.h"
+#include "proxy.h"
 
 enum {
 	INPUT_MAX = HTTP_HEAD_MAX, /* read ahead of what is being parsed */
@@ -60,6 +61,7 @@ struct http_server {
 	struct http_child *children;
 	struct http_route *routes;
 	unsigned request_ms, idle_ms;
+	struct proxies proxies;
 };
 
 static void process(struct http_conn *c);
@@ -220,6 +222,7 @@ static void dispatch(struct http_conn *c)
 		refuse(c, 400, "bad-address", "The address is not well-formed.");
 	} else {
 		rq = request_release(c);
+		proxy_client(&s->proxies, &rq->msg, &rq->peer);
 		route(s, rq);
 		mem_unref(rq);
 	}
@@ -441,6 +444,11 @@ struct http_server *http_server_create(struct event_base *base, unsigned request
 	s->request_ms = request_ms;
 	s->idle_ms = idle_ms;
 	return s;
+}
+
+void http_trust(struct http_server *s, const struct proxies *proxies)
+{
+	s->proxies = *proxies;
 }
 
 void http_server_destroy(struct http_server *s)

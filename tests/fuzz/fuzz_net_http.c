@@ -5,6 +5,25 @@
 #include <string.h>
 
 #include "http_inner.h"
+#include "proxy.h"
+
+/* Where all are believed the search goes all the way. */
+static void check_client(const struct http_msg *m)
+{
+	static const struct addr from = { .ip = { 127, 0, 0, 1 },
+					  .family = 4,
+					  .port = 9 };
+	struct addr peer = from;
+	struct proxies all;
+
+	if (proxies_parse(&all, "0.0.0.0/0, ::/0"))
+		abort();
+	proxy_client(&all, m, &peer);
+	if (peer.family != 4 && peer.family != 6)
+		abort();
+	if (peer.port && memcmp(&peer, &from, sizeof peer))
+		abort();
+}
 
 static void check(const struct http_msg *m)
 {
@@ -21,6 +40,7 @@ static void check(const struct http_msg *m)
 	if (!http_msg_field(m, "Host") && m->parser.http_minor)
 		abort();
 	http_msg_has_token(m, "Connection", "upgrade");
+	check_client(m);
 	if (http_query_decode(http_msg_target(m), "a", value, sizeof value) == 0 &&
 	    strlen(value) >= sizeof value)
 		abort();

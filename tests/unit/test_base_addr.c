@@ -101,6 +101,57 @@ static void test_refused(void **state)
 	}
 }
 
+static void test_networks(void **state)
+{
+	static const struct {
+		const char *net, *in, *out;
+	} cases[] = {
+		{ "192.0.2.0/24", "192.0.2.255", "192.0.3.0" },
+		{ "192.0.2.77/24", "192.0.2.1", "192.0.1.255" },
+		{ "10.0.0.0/9", "10.127.255.255", "10.128.0.0" },
+		{ "192.0.2.1", "192.0.2.1", "192.0.2.2" },
+		{ "192.0.2.1/32", "192.0.2.1", "192.0.2.0" },
+		{ "0.0.0.0/0", "203.0.113.9", "::1" },
+		{ "2001:db8::/32", "2001:db8:ffff::1", "2001:db9::" },
+		{ "2001:db8::8000/113", "2001:db8::ffff", "2001:db8::7fff" },
+		{ "::1", "::1", "::2" },
+		{ "::/0", "::2", "0.0.0.2" },
+		{ "::ffff:192.0.2.1", "192.0.2.1", "::ffff:192.0.2.2" },
+	};
+	static const char *const bad[] = {
+		"",
+		"/",
+		"/8",
+		"10.0.0.0/",
+		"10.0.0.0/33",
+		"10.0.0.0/-1",
+		"10.0.0.0/8 ",
+		"10.0.0.0/8/8",
+		"10.0.0.0:80",
+		"10.0.0.0:80/8",
+		"::/129",
+		"::/65537",
+		"[::]:1/8",
+		"10.0.0.0/x",
+		"ten/8",
+		"1111111111111111111111111111111111111111111111111111111111111111111111/"
+		"8",
+	};
+	struct addr_net n;
+	struct addr in, out;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(addr_net_parse(&n, cases[i].net), 0);
+		assert_int_equal(addr_parse(&in, cases[i].in), 0);
+		assert_int_equal(addr_parse(&out, cases[i].out), 0);
+		assert_true(addr_net_has(&n, &in));
+		assert_false(addr_net_has(&n, &out));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(addr_net_parse(&n, bad[i]), -EINVAL);
+}
+
 static void test_sockaddr(void **state)
 {
 	struct sockaddr_in6 *in6;
@@ -175,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse_and_print),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_sockaddr),
 		cmocka_unit_test(test_mapped_sockaddr),
 		cmocka_unit_test(test_none),

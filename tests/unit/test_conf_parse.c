@@ -163,6 +163,12 @@ static void test_mistakes(void **state)
 		  "f.conf:2: listen: \"\" is not an IP address; write addresses such as "
 		  "192.0.2.1 or "
 		  "2001:db8::1, comma-separated" },
+		{ "[http]\ntrust_proxy = 10.0.0.0/8, proxy",
+		  "f.conf:2: trust_proxy: \"proxy\" is not an IP address or network; "
+		  "write them like 192.0.2.1 or 10.0.0.0/8, comma-separated" },
+		{ "[http]\ntrust_proxy = "
+		  "::,::,::,::,::,::,::,::,::,::,::,::,::,::,::,::,::",
+		  "f.conf:2: trust_proxy: has more than 16 entries" },
 		{ "[media]\nannounce = *", "f.conf:2: announce: \"*\" is not an IP "
 					   "address; write addresses such as 192.0.2.1 "
 					   "or 2001:db8::1, comma-separated" },

@@ -74,7 +74,7 @@ static unsigned first_bytes_ms;
 
 static void open_door(unsigned total, unsigned per_address, bool with_tls)
 {
-	struct door_limits limits = { total, per_address, first_bytes_ms };
+	struct door_limits limits = { total, per_address, first_bytes_ms, { 0 } };
 	struct addr at;
 
 	assert_int_equal(addr_parse(&at, "127.0.0.1:0"), 0);
@@ -273,17 +273,21 @@ static void test_count(void **state)
 	assert_int_equal(addr_parse(&far, "[2001:db8:0:2::1]:1"), 0);
 	assert_int_equal(addr_parse(&four, "32.1.13.184:1"),
 			 0); /* its bytes begin alike */
-	assert_int_equal(count_take(c, &a, &t[0]), 0);
-	assert_int_equal(count_take(c, &near, &t[1]), 0);
-	assert_int_equal(count_take(c, &a, &more), -ENOBUFS);
-	assert_int_equal(count_take(c, &far, &t[2]), 0);
+	assert_int_equal(count_take(c, &a, false, &t[0]), 0);
+	assert_int_equal(count_take(c, &near, false, &t[1]), 0);
+	assert_int_equal(count_take(c, &a, false, &more), -ENOBUFS);
+	assert_int_equal(count_take(c, &far, false, &t[2]), 0);
 	mem_fail_after(1);
-	assert_int_equal(count_take(c, &four, &t[3]), -ENOMEM);
-	assert_int_equal(count_take(c, &four, &t[3]), 0);
-	assert_int_equal(count_take(c, &four, &more), -ENOBUFS); /* in all */
+	assert_int_equal(count_take(c, &four, false, &t[3]), -ENOMEM);
+	assert_int_equal(count_take(c, &four, false, &t[3]), 0);
+	assert_int_equal(count_take(c, &four, false, &more), -ENOBUFS); /* in all */
+	assert_int_equal(count_take(c, &four, true, &more), -ENOBUFS);
 	mem_unref(t[1]);
-	assert_int_equal(count_total(c), 3);
-	assert_int_equal(count_take(c, &a, &t[1]), 0);
+	mem_unref(t[3]);
+	assert_int_equal(count_total(c), 2);
+	assert_int_equal(count_take(c, &a, false, &t[1]), 0);
+	assert_int_equal(count_take(c, &a, false, &t[3]), -ENOBUFS);
+	assert_int_equal(count_take(c, &a, true, &t[3]), 0); /* a proxy */
 	mem_unref(t[0]);
 	mem_unref(t[1]);
 	mem_unref(c); /* the tickets keep it */
@@ -295,7 +299,7 @@ static void test_count(void **state)
 
 static void test_create_errors(void **state)
 {
-	struct door_limits limits = { 1, 1, 1 };
+	struct door_limits limits = { 1, 1, 1, { 0 } };
 	struct door *other = NULL;
 	struct addr at, none = { 0 };
 	unsigned i;

@@ -21,7 +21,7 @@ const ARGS = [
 ];
 
 /**
- * @param {{netns?: string, origin?: string, args?: string[]}} [o]  netns: runs in that network
+ * @param {{netns?: string, origin?: string, args?: string[], anyCertificate?: boolean}} [o]  netns: runs in that network
  * namespace; origin: a plain-http origin to be taken for secure
  */
 export async function launchChromium(o = {}) {
@@ -47,6 +47,7 @@ export async function launchChromium(o = {}) {
 		/** A new page in a context of its own. */
 		async open(init, arg, { viewport, locale } = {}) {
 			const context = await browser.newContext({ locale: locale ?? 'en-GB',
+				ignoreHTTPSErrors: o.anyCertificate,
 				viewport: viewport ?? { width: 1000, height: 700 } });
 			await context.grantPermissions(['microphone', 'camera']);
 			const page = await context.newPage();

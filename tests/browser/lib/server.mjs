@@ -14,7 +14,7 @@ const program = process.env.PALABRED ?? join(root, 'build/dev/palabred');
 const LOG_LINES = 4000;
 
 export class Server {
-	/** @param {{netns?: string, address?: string, set?: Record<string, string|number>}} [o] */
+	/** @param {{netns?: string, address?: string, scheme?: string, set?: Record<string, string|number>}} [o] */
 	static async start(o = {}) {
 		if (!existsSync(program))
 			throw new Error(`there is no ${program}: build it, or set PALABRED`);
@@ -30,12 +30,12 @@ export class Server {
 		this.port = port;
 		this.lines = [];
 		this.dir = mkdtempSync(join(tmpdir(), 'palabre-state-'));
-		this.origin = `http://${o.address ?? 'localhost'}:${port}`;
+		this.origin = `${o.scheme ?? 'http'}://${o.address ?? 'localhost'}:${port}`;
 		const set = { 'server.port': port, 'server.state_dir': this.dir, 'server.workers': 1,
 			'server.log_level': process.env.PALABRE_LOG ?? 'info', ...o.set };
 		if (o.address) {
-			set['server.listen'] = o.address;
-			set['server.url'] = this.origin;
+			set['server.listen'] ??= o.address;
+			set['server.url'] ??= this.origin;
 		} else {
 			set['server.listen'] ??= '127.0.0.1,::1';
 		}
