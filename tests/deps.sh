@@ -8,7 +8,7 @@ set -euo pipefail
 build=(
 	gcc libc6-dev cmake ninja-build pkg-config
 	libevent-dev libwslay-dev libnice-dev libsrtp2-dev libssl-dev
-	libjansson-dev libhttp-parser-dev zlib1g-dev
+	libopus-dev libjansson-dev libhttp-parser-dev zlib1g-dev
 	gzip brotli
 )
 test=(

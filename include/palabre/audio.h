@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * audio: voices as samples. Level 3, worker's thread. No sockets, no clock: packets and
+ * time come in as arguments, packets go out by return.
+ *
+ * A room's mixer takes each speaker's packets (audio_voice), makes 20 ms of samples of
+ * each 20 ms of time, evens them out, and encodes what listeners on thin links hear:
+ * everybody together, or everybody but one, at a *rung*. One encoder per rung and mix,
+ * whoever many listen, so the cost does not depend on listeners.
+ *
+ * Samples are mono float in [-1, 1] at 16 kHz: what Opus carries at the rungs (wideband at
+ * 12 kbit/s and above, narrowband below).
+ */
+#ifndef PALABRE_AUDIO_H
+#define PALABRE_AUDIO_H
+
+#include <palabre/base.h>
+
+enum {
+	AUDIO_RATE = 16000,
+	AUDIO_TICK_US = 20000,
+	AUDIO_TICK = 320,     /* samples */
+	AUDIO_TICK_48K = 960, /* the same in RTP's clock */
+	AUDIO_PACKET_MAX = 1275
+};
+
+/* ---- rungs: bitrate and packet length of what the server encodes ------------------- */
+
+enum audio_rung {
+	RUNG_24K_20,
+	RUNG_16K_40,
+	RUNG_12K_60,
+	RUNG_8K_60,
+	RUNG_8K_120,
+	RUNG_6K_120,
+	RUNGS
+};
+struct audio_rung_params {
+	uint32_t bitrate_bps;
+	uint8_t packet_ms;
+};
+extern const struct audio_rung_params audio_rungs[RUNGS];
+
+/* ---- encoder ----------------------------------------------------------------------- */
+
+struct audio_encoder;
+/* NULL: out of memory. */
+struct audio_encoder *audio_encoder_create(enum audio_rung rung) MUST_CHECK;
+void audio_encoder_destroy(struct audio_encoder *e);
+/* One packet's samples (packet_ms of them) → its length, -EINVAL, or 0: nothing to send. Of
+ * silence the first packet is sent (it tells the receiver), then one every 400 ms. */
+int audio_encode(struct audio_encoder *e, const float *samples, uint8_t *out,
+		 size_t cap) MUST_CHECK;
+
+/* ---- one voice: packets in, a tick of samples out ---------------------------------- */
+
+enum {
+	VOICE_QUEUE = 32,
+	VOICE_DELAY_MIN_US = 20000,
+	/* What comes later than this is not waited for, repeated or not. */
+	VOICE_DELAY_MAX_US = 400000
+};
+struct audio_voice;
+struct audio_voice *audio_voice_create(void) MUST_CHECK;
+void audio_voice_destroy(struct audio_voice *v);
+/* An Opus packet of the speaker with p->rtp.ts64 (48 kHz) and arrival_us; keeps a reference
+ * until it is decoded or too late. Duplicates and late ones are dropped. A step of more than
+ * 10 s either way is another beginning. Hot. */
+void audio_voice_put(struct audio_voice *v, struct pkt *p);
+/* The next tick. What is missing is decoded from the packet behind it (in-band FEC) or
+ * concealed. */
+enum audio_piece {
+	PIECE_NONE, /* nothing has come for a while, or not yet: `out` is all zero */
+	PIECE_PLAYED,
+	PIECE_RECOVERED, /* from FEC */
+	PIECE_CONCEALED
+};
+enum audio_piece audio_voice_tick(struct audio_voice *v, uint64_t now_us,
+				  float out[AUDIO_TICK]);
+/* How long a packet waits at present, for display and tests. */
+uint64_t audio_voice_delay_us(const struct audio_voice *v);
+
+/* ---- level: a shy phone and a loud headset equally loud, noise as silence ---------- */
+
+enum {
+	LEVEL_TARGET_DBFS = -22, /* of speech, RMS */
+	LEVEL_GAIN_MIN_DB = -12,
+	LEVEL_GAIN_MAX_DB = 18,
+	LEVEL_HANG_TICKS = 15 /* the gate stays open for the end of a word */
+};
+struct audio_level {
+	float gain;		       /* at the end of the last tick, 0 = gate closed */
+	float wanted;		       /* gain by the loudness of speech so far */
+	float loud;		       /* mean square of speech */
+	float floor_now, floor_before; /* least mean square of two windows */
+	unsigned window_ticks, hang;
+};
+void audio_level_init(struct audio_level *l);
+/* Evens `s` out in place. false: it is silence, all zero now. */
+bool audio_level_tick(struct audio_level *l, float s[AUDIO_TICK]);
+
+/* ---- limiter: a sum that is too loud is turned down, never cut --------------------- */
+
+struct audio_limiter {
+	float gain;
+};
+void audio_limiter_init(struct audio_limiter *m);
+/* Brings `s` within ±0.9 in place. */
+void audio_limiter_tick(struct audio_limiter *m, float s[AUDIO_TICK]);
+
+/* ---- mixer: a room's voices → packets for thin links ------------------------------- */
+
+enum {
+	MIX_VOICES = 4,
+	MIX_ALL = MIX_VOICES, /* mix i < MIX_VOICES is everybody but voice i */
+	MIXES
+};
+struct audio_mixer;
+struct audio_mixer *audio_mixer_create(void) MUST_CHECK;
+void audio_mixer_destroy(struct audio_mixer *m);
+/* A (new) speaker takes place `voice`. -ENOMEM: the place is empty. */
+int audio_mixer_open(struct audio_mixer *m, unsigned voice) MUST_CHECK;
+/* Nobody is in that place from now on. */
+void audio_mixer_clear(struct audio_mixer *m, unsigned voice);
+/* A packet of whoever has place `voice`; dropped if nobody. Hot. */
+void audio_mixer_put(struct audio_mixer *m, unsigned voice, struct pkt *p);
+/* Encodes `mix` at `rung` from the next packet on, or stops. -ENOMEM. */
+int audio_mixer_want(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
+		     bool wanted) MUST_CHECK;
+/* It has heard a packet and does not begin cold. */
+bool audio_mixer_ready(const struct audio_mixer *m, unsigned mix, enum audio_rung rung);
+/* AUDIO_TICK_US have passed. Decodes and mixes; what is due then comes from
+ * audio_mixer_next, one encode a call, so that the caller can look at its socket between. */
+void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us);
+struct audio_mixed {
+	unsigned mix;
+	enum audio_rung rung;
+	uint64_t ts64;	 /* of its first sample; 48 kHz, from 0 at the mixer's start */
+	unsigned voices; /* bits: who is heard in it */
+	int level_dbov;	 /* 0 to 127, as RFC 6464 */
+	size_t len;
+	uint8_t data[AUDIO_PACKET_MAX];
+};
+/* false: no more is due. */
+bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out);
+/* Nobody has said anything for a while and everybody has been told: ticks can stop until
+ * the next audio_mixer_put (call audio_mixer_skip then). */
+bool audio_mixer_idle(const struct audio_mixer *m);
+/* Time has passed without ticks. */
+void audio_mixer_skip(struct audio_mixer *m, unsigned ticks);
+
+#endif
