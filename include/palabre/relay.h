@@ -10,6 +10,9 @@
  * of slots). A change of speakers or of a view costs the ports concerned, once. 500
  * silent people cost nothing.
  *
+ * A mixer is a port, too: it hears every lane, and its streams, which are nobody's voice, are
+ * heard by the ports that ask for one instead of the lanes (relay_port_mix).
+ *
  * Audio slots: the loudest speakers (RFC 6464 levels), for each port without its own
  * voice. A speaker keeps the place until another needs it (no chopping): see speakers.h.
  * Video slots: what the port asked for (relay_port_view), else the latest speakers'
@@ -25,9 +28,9 @@
 enum {
 	RELAY_AUDIO_SLOTS_MAX = 3,
 	RELAY_VIDEO_SLOTS_MAX = 9,
-	RELAY_SLOTS_MAX = RELAY_AUDIO_SLOTS_MAX + RELAY_VIDEO_SLOTS_MAX,
 	/* Loudest kept: one more, so that a speaker hears three others. */
 	RELAY_LANES = RELAY_AUDIO_SLOTS_MAX + 1,
+	RELAY_SLOTS_MAX = RELAY_LANES + RELAY_VIDEO_SLOTS_MAX,
 	RELAY_VIEW_MAX = 64,
 	RELAY_STREAMS_MAX = 4 /* of one port */
 };
@@ -126,6 +129,20 @@ void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us);
 void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us);
 /* The port's slot lost its decoder state (its PLI or FIR): asks the stream now in it. */
 void relay_port_key_request(struct relay_port *p, unsigned slot, uint64_t now_us);
+
+/* The server's own port in the room, which hears all lanes, each in a slot 0..RELAY_LANES - 1, by
+ * callbacks of its own (the default ones of relay_create are for all others). Not suspended. NULL: out
+ * of memory or the id is taken. */
+struct relay_port *relay_mixer_create(struct relay_room *room, uint32_t id,
+				      const struct relay_port_ops *ops, void *owner,
+				      uint64_t now_us) MUST_CHECK;
+/* A stream made by a mixer, active from the start and never told of want_key or wanted; as many as
+ * needed, each to be destroyed before the mixer's port. */
+struct relay_stream *relay_made_create(struct relay_port *mixer, uint32_t id,
+				       enum codec_id codec, void *owner) MUST_CHECK;
+/* The port hears the made stream `id` in audio slot 0, and nothing in the others; 0, or while there
+ * is no such stream: the lanes. */
+void relay_port_mix(struct relay_port *p, uint32_t id, uint64_t now_us);
 
 uint32_t relay_stream_id(const struct relay_stream *st);
 void *relay_stream_owner(const struct relay_stream *st);

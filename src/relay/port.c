@@ -53,7 +53,7 @@ void slot_settle(struct slot *s, uint64_t now_us)
 	if (s->cur || !s->sounding)
 		return;
 	s->sounding = false;
-	s->port->room->relay->port_ops->idle(s->port->owner, s->index, now_us);
+	s->port->ops->idle(s->port->owner, s->index, now_us);
 }
 
 static void carry(struct slot *s, struct relay_stream *st)
@@ -142,7 +142,7 @@ void slot_renew(struct slot *s, uint64_t now_us)
 
 static bool accepts(const struct slot *s, const struct relay_stream *st)
 {
-	return s->port->room->relay->port_ops->accepts(s->port->owner, s->index, st);
+	return s->port->ops->accepts(s->port->owner, s->index, st);
 }
 
 /* Gives the wanted streams their slots: whoever is shown stays where they are, then
@@ -210,14 +210,28 @@ static void want_add(struct relay_port *p, struct relay_stream *st, struct slot 
 		want[(*wanted)++] = st;
 }
 
+/* Whoever is in the slots leaves them for what a mixer makes of all. */
+static void place_mix(struct relay_port *p, struct relay_stream *mix, uint64_t now_us)
+{
+	for (unsigned i = 0; i < p->audio; i++) {
+		assign(&p->slots[i], i ? NULL : mix, now_us);
+		slot_settle(&p->slots[i], now_us);
+	}
+}
+
 void port_update_audio(struct relay_port *p, uint64_t now_us)
 {
 	struct relay_room *room = p->room;
 	struct relay_stream *want[RELAY_SLOTS_MAX];
+	struct relay_stream *mix = p->mix ? relay_stream_find(room, p->mix) : NULL;
 	unsigned wanted = 0;
 
 	if (p->dying)
 		return;
+	if (mix && mix->made && mix->active && p->audio) {
+		place_mix(p, mix, now_us);
+		return;
+	}
 	for (unsigned i = 0; i < room->lane_count; i++)
 		want_add(p, room->lanes[i], p->slots, p->audio, want, &wanted);
 	place(p->slots, p->audio, want, wanted, now_us);
@@ -254,18 +268,19 @@ bool port_views(const struct relay_port *p, uint32_t stream)
 
 /* ---- the port ---------------------------------------------------------------------- */
 
-struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio,
-				     unsigned video, void *owner)
+static struct relay_port *port_create(struct relay_room *room, uint32_t id,
+				      unsigned audio, unsigned video,
+				      const struct relay_port_ops *ops, void *owner)
 {
 	struct relay_port *p;
 
-	if (!id || audio > RELAY_AUDIO_SLOTS_MAX || video > RELAY_VIDEO_SLOTS_MAX ||
-	    room_port(room, id))
+	if (!id || room_port(room, id))
 		return NULL;
 	p = mem_create(sizeof *p, NULL);
 	if (!p)
 		return NULL;
 	p->room = room;
+	p->ops = ops;
 	p->owner = owner;
 	p->id = id;
 	p->audio = audio;
@@ -280,6 +295,34 @@ struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsig
 	if (room_add_port(room, p))
 		return mem_unref(p);
 	return p;
+}
+
+struct relay_port *relay_port_create(struct relay_room *room, uint32_t id, unsigned audio,
+				     unsigned video, void *owner)
+{
+	if (audio > RELAY_AUDIO_SLOTS_MAX || video > RELAY_VIDEO_SLOTS_MAX)
+		return NULL;
+	return port_create(room, id, audio, video, room->relay->port_ops, owner);
+}
+
+struct relay_port *relay_mixer_create(struct relay_room *room, uint32_t id,
+				      const struct relay_port_ops *ops, void *owner,
+				      uint64_t now_us)
+{
+	struct relay_port *p = port_create(room, id, RELAY_LANES, 0, ops, owner);
+
+	if (p)
+		relay_port_suspend(p, false, now_us);
+	return p;
+}
+
+void relay_port_mix(struct relay_port *p, uint32_t id, uint64_t now_us)
+{
+	assert(!p->room->relay->forwarding);
+	if (p->mix == id)
+		return;
+	p->mix = id;
+	port_update_audio(p, now_us);
 }
 
 void relay_port_destroy(struct relay_port *p, uint64_t now_us)

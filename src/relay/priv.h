@@ -83,10 +83,12 @@ struct relay_room {
 
 struct relay_port {
 	struct relay_room *room;
+	const struct relay_port_ops *ops;
 	void *owner;
 	struct hash_node id_node;
 	uint32_t id;
 	unsigned pos; /* in room->ports */
+	uint32_t mix; /* heard instead of the lanes, 0 none */
 	unsigned audio, video;
 	bool suspended, automatic, dying;
 	unsigned view_count;
@@ -119,6 +121,7 @@ struct relay_stream {
 	struct hash_node id_node;
 	uint32_t id;
 	bool audio, screen, active, wanted;
+	bool made; /* by a mixer: in no lane, and nobody is told what is wanted of it */
 	enum codec_id codec;
 	uint64_t age;
 	uint64_t highest; /* seq64 */

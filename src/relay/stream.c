@@ -16,7 +16,7 @@ static const uint64_t LATE_KEY_PKTS = 128;
 void stream_take(struct relay_stream *st, uint64_t now_us)
 {
 	link_remove(&st->calm_link);
-	if (st->wanted)
+	if (st->wanted || st->made)
 		return;
 	st->wanted = true;
 	st->room->relay->stream_ops->wanted(st->owner, st, true, now_us);
@@ -85,7 +85,7 @@ void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us
 	if (jumped)
 		restart(st, now_us);
 	if (st->audio) {
-		if (newest) {
+		if (newest && !st->made) {
 			st->room->packets = true;
 			room_mark(st->room);
 			speakers_packet(st, p, now_us);
@@ -106,7 +106,7 @@ void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us
 			continue;
 		s->fresh = false;
 		s->sounding = true;
-		r->port_ops->forward(s->port->owner, s->index, st, p, first, now_us);
+		s->port->ops->forward(s->port->owner, s->index, st, p, first, now_us);
 	}
 	r->forwarding = false;
 }
@@ -151,16 +151,13 @@ static void withdraw(struct relay_stream *st, uint64_t now_us)
 	}
 }
 
-struct relay_stream *relay_stream_create(struct relay_port *p, uint32_t id, bool audio,
-					 bool screen, void *owner)
+static struct relay_stream *stream_create(struct relay_port *p, uint32_t id, bool audio,
+					  bool screen, void *owner)
 {
 	struct relay_room *room = p->room;
 	struct relay_stream *st;
-	unsigned i;
 
-	for (i = 0; i < RELAY_STREAMS_MAX && p->streams[i]; i++)
-		;
-	if (!id || i == RELAY_STREAMS_MAX || relay_stream_find(room, id))
+	if (!id || relay_stream_find(room, id))
 		return NULL;
 	st = mem_create(sizeof *st, NULL);
 	if (!st)
@@ -174,7 +171,32 @@ struct relay_stream *relay_stream_create(struct relay_port *p, uint32_t id, bool
 	speakers_reset(st);
 	if (room_add_stream(room, st))
 		return mem_unref(st);
-	p->streams[i] = st;
+	return st;
+}
+
+struct relay_stream *relay_stream_create(struct relay_port *p, uint32_t id, bool audio,
+					 bool screen, void *owner)
+{
+	unsigned i;
+
+	for (i = 0; i < RELAY_STREAMS_MAX && p->streams[i]; i++)
+		;
+	if (i == RELAY_STREAMS_MAX)
+		return NULL;
+	p->streams[i] = stream_create(p, id, audio, screen, owner);
+	return p->streams[i];
+}
+
+struct relay_stream *relay_made_create(struct relay_port *mixer, uint32_t id,
+				       enum codec_id codec, void *owner)
+{
+	struct relay_stream *st = stream_create(mixer, id, true, false, owner);
+
+	if (!st)
+		return NULL;
+	st->made = true;
+	st->active = true;
+	st->codec = codec;
 	return st;
 }
 
@@ -204,7 +226,7 @@ void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us)
 			offer(st, now_us);
 		return;
 	}
-	if (st->audio)
+	if (st->audio && !st->made)
 		speakers_leave(st, now_us);
 	withdraw(st, now_us);
 }
