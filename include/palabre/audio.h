@@ -77,6 +77,8 @@ enum audio_piece {
 };
 enum audio_piece audio_voice_tick(struct audio_voice *v, uint64_t now_us,
 				  float out[AUDIO_TICK]);
+/* Nothing has come yet. */
+void audio_voice_reset(struct audio_voice *v);
 /* How long a packet waits at present, for display and tests. */
 uint64_t audio_voice_delay_us(const struct audio_voice *v);
 
@@ -118,8 +120,8 @@ enum {
 struct audio_mixer;
 struct audio_mixer *audio_mixer_create(void) MUST_CHECK;
 void audio_mixer_destroy(struct audio_mixer *m);
-/* A (new) speaker takes place `voice`. -ENOMEM: the place is empty. */
-int audio_mixer_open(struct audio_mixer *m, unsigned voice) MUST_CHECK;
+/* A (new) speaker takes place `voice`. Hot. */
+void audio_mixer_open(struct audio_mixer *m, unsigned voice);
 /* Nobody is in that place from now on. */
 void audio_mixer_clear(struct audio_mixer *m, unsigned voice);
 /* A packet of whoever has place `voice`; dropped if nobody. Hot. */

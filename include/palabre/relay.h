@@ -149,6 +149,11 @@ void *relay_stream_owner(const struct relay_stream *st);
 enum codec_id relay_stream_codec_get(const struct relay_stream *st);
 bool relay_stream_wanted(const struct relay_stream *st);
 uint32_t relay_port_id(const struct relay_port *p);
+void *relay_port_owner(const struct relay_port *p);
+/* NULL if there is none of that id. */
+struct relay_port *relay_port_find(struct relay_room *room, uint32_t id);
+/* Whose stream it is. */
+uint32_t relay_stream_port(const struct relay_stream *st);
 /* The stream in a slot now (forwarded already), NULL if idle or still waiting for the
  * stream's first packet. */
 struct relay_stream *relay_port_slot(const struct relay_port *p, unsigned slot);

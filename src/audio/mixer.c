@@ -36,8 +36,9 @@ struct mix {
 struct audio_mixer {
 	uint64_t tick; /* the next one */
 	struct {
-		struct audio_voice *voice; /* made with its first packet */
+		struct audio_voice *voice;
 		struct audio_level level;
+		bool taken;
 		unsigned nothing; /* ticks without a packet */
 	} voices[MIX_VOICES];
 	struct mix mixes[MIXES];
@@ -54,9 +55,15 @@ struct audio_mixer *audio_mixer_create(void)
 		audio_limiter_init(&m->mixes[i].limiter);
 		m->mixes[i].quiet = QUIET_TICKS;
 	}
-	for (unsigned i = 0; i < MIX_VOICES; i++)
-		m->voices[i].nothing = QUIET_TICKS;
 	m->next_mix = MIXES;
+	for (unsigned i = 0; i < MIX_VOICES; i++) {
+		m->voices[i].nothing = QUIET_TICKS;
+		m->voices[i].voice = audio_voice_create();
+		if (!m->voices[i].voice) {
+			audio_mixer_destroy(m);
+			return NULL;
+		}
+	}
 	return m;
 }
 
@@ -74,24 +81,23 @@ void audio_mixer_destroy(struct audio_mixer *m)
 
 void audio_mixer_put(struct audio_mixer *m, unsigned voice, struct pkt *p)
 {
-	if (!m->voices[voice].voice)
+	if (!m->voices[voice].taken)
 		return;
 	m->voices[voice].nothing = 0;
 	audio_voice_put(m->voices[voice].voice, p);
 }
 
-int audio_mixer_open(struct audio_mixer *m, unsigned voice)
+void audio_mixer_open(struct audio_mixer *m, unsigned voice)
 {
-	audio_mixer_clear(m, voice);
-	m->voices[voice].voice = audio_voice_create();
+	audio_voice_reset(m->voices[voice].voice);
 	audio_level_init(&m->voices[voice].level);
-	return m->voices[voice].voice ? 0 : -ENOMEM;
+	m->voices[voice].taken = true;
 }
 
 void audio_mixer_clear(struct audio_mixer *m, unsigned voice)
 {
-	audio_voice_destroy(m->voices[voice].voice);
-	m->voices[voice].voice = NULL;
+	audio_voice_reset(m->voices[voice].voice); /* its packets go back */
+	m->voices[voice].taken = false;
 	m->voices[voice].nothing = QUIET_TICKS;
 }
 
@@ -155,7 +161,7 @@ void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us)
 	unsigned speaking = 0;
 
 	for (unsigned v = 0; v < MIX_VOICES; v++) {
-		if (!m->voices[v].voice)
+		if (!m->voices[v].taken)
 			continue;
 		if (audio_voice_tick(m->voices[v].voice, now_us, s[v]) == PIECE_NONE)
 			m->voices[v].nothing++;

@@ -84,6 +84,17 @@ void audio_voice_destroy(struct audio_voice *v)
 	free(v);
 }
 
+void audio_voice_reset(struct audio_voice *v)
+{
+	OpusDecoder *opus = v->opus;
+
+	queue_drop(v, v->count);
+	memset(v, 0, sizeof *v);
+	v->opus = opus;
+	v->delay_us = VOICE_DELAY_MIN_US;
+	opus_decoder_ctl(opus, OPUS_RESET_STATE);
+}
+
 /* ---- time -------------------------------------------------------------------------- */
 
 static int64_t media_us(uint64_t ts64)

@@ -26,9 +26,11 @@ enum {
 	ANCHOR_AGE_S = 3600
 };
 
-/* A stream this leg sends us. Made when it is first switched on. */
+/* A stream this leg sends us (made when it is first switched on), or one that a mixer makes,
+ * without leg and plan. */
 struct leg_source {
 	struct leg *leg;
+	const struct rtp_clock *clock; /* its sender's */
 	const struct nego_source *plan;
 	struct relay_stream *stream;
 	const struct nego_codec *codec; /* of the packets that arrive now */
@@ -51,6 +53,13 @@ struct leg_slot {
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint8_t silence_left;
 	bool report_now;
+};
+
+struct mixer;
+/* A stream of the mixer. */
+struct leg_mix {
+	bool used;
+	uint8_t mix, rung;
 };
 
 struct leg {
@@ -76,6 +85,9 @@ struct leg {
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
 	uint64_t nacked_us; /* when it last asked for a packet */
+	struct mixer *mixer; /* whose listener it is, NULL: it hears the lanes */
+	struct leg *next_listener;
+	struct leg_mix mix_at, mix_to; /* heard now, and soon */
 	uint8_t fir_seq;
 };
 
@@ -95,6 +107,7 @@ struct legs {
 	const struct leg_ops *ops;
 	void *arg;
 	uint64_t batch_us; /* time of the batch under way */
+	struct rtp_clock no_clock; /* of what is made here: never known */
 	unsigned out_count;
 	struct out_item out[OUT_QUEUE];
 };

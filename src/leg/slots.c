@@ -32,7 +32,7 @@ static bool switch_slot(struct leg_slot *slot, const struct leg_source *src,
 static void anchor(struct leg *leg, struct leg_slot *slot, const struct leg_source *src,
 		   uint64_t ts64, uint32_t ts, uint64_t arrival_us)
 {
-	if (!rtp_capture_us(&src->recv, &src->leg->clock, ts64, &slot->anchor_us))
+	if (!rtp_capture_us(&src->recv, src->clock, ts64, &slot->anchor_us))
 		slot->anchor_us = arrival_us;
 	slot->anchor_ts64 = ts64;
 	slot->state.ts = ts;
@@ -45,7 +45,7 @@ void leg_slot_follow(struct leg *leg, struct leg_slot *slot, const struct leg_so
 	uint64_t ticks = src->recv.ts64 - slot->anchor_ts64;
 	uint64_t at_us, drift_us;
 
-	if (!rtp_capture_us(&src->recv, &src->leg->clock, slot->anchor_ts64, &at_us))
+	if (!rtp_capture_us(&src->recv, src->clock, slot->anchor_ts64, &at_us))
 		return;
 	drift_us = at_us > slot->anchor_us ? at_us - slot->anchor_us
 					   : slot->anchor_us - at_us;

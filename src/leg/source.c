@@ -43,6 +43,7 @@ struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 	if (!src)
 		return NULL;
 	src->leg = leg;
+	src->clock = &leg->clock;
 	src->plan = plan;
 	src->wanted = true;
 	src->epoch = 1;

@@ -395,6 +395,16 @@ uint32_t relay_port_id(const struct relay_port *p)
 	return p->id;
 }
 
+void *relay_port_owner(const struct relay_port *p)
+{
+	return p->owner;
+}
+
+struct relay_port *relay_port_find(struct relay_room *room, uint32_t id)
+{
+	return room_port(room, id);
+}
+
 struct relay_stream *relay_port_slot(const struct relay_port *p, unsigned slot)
 {
 	if (slot >= slot_count(p) || p->slots[slot].fresh)

@@ -257,6 +257,11 @@ uint32_t relay_stream_id(const struct relay_stream *st)
 	return st->id;
 }
 
+uint32_t relay_stream_port(const struct relay_stream *st)
+{
+	return st->port->id;
+}
+
 void *relay_stream_owner(const struct relay_stream *st)
 {
 	return st->owner;

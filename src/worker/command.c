@@ -132,6 +132,10 @@ static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t 
 	case COMMAND_VIEW:
 		leg_view(wl->leg, c->on, v ? v->view : NULL, v ? v->count : 0, now_us);
 		break;
+	case COMMAND_VOICE:
+		if (leg_voice(wl->leg, c->rung, now_us))
+			STAT_INC(mix_fail);
+		break;
 	case COMMAND_RESTART:
 		leg_restart(wl->leg, r->local_ufrag, r->local_pwd, r->remote_ufrag,
 			    r->remote_pwd, now_us);
@@ -195,6 +199,13 @@ int worker_leg_create(struct worker *w, uint64_t leg, uint64_t room, uint32_t po
 
 	c.data = copy(plan, sizeof *plan);
 	return c.data ? send_command(w, &c) : -ENOMEM;
+}
+
+int worker_leg_voice(struct worker *w, uint64_t leg, int rung)
+{
+	struct command c = { .type = COMMAND_VOICE, .leg = leg, .rung = rung };
+
+	return send_command(w, &c);
 }
 
 int worker_leg_close(struct worker *w, uint64_t leg)

@@ -74,6 +74,7 @@ enum command_type {
 	COMMAND_CLOSE,
 	COMMAND_MEDIA,
 	COMMAND_VIEW,
+	COMMAND_VOICE,
 	COMMAND_RESTART,
 	COMMAND_TCP,
 	COMMAND_STOP
@@ -96,6 +97,7 @@ struct command {
 	uint8_t type;
 	uint8_t kind;
 	bool on;
+	int rung;
 	uint32_t port;
 	uint64_t leg, room;
 	void *data; /* nego_plan, command_view, command_restart, command_tcp; freed by the

@@ -146,7 +146,7 @@ static void tick(unsigned speaking, const float *loud)
 static void open_all(void)
 {
 	for (unsigned v = 0; v < MIX_VOICES; v++)
-		assert_int_equal(audio_mixer_open(S.m, v), 0);
+		audio_mixer_open(S.m, v);
 }
 
 static void test_who_is_heard(void **state)
@@ -259,12 +259,12 @@ static void test_places(void **state)
 	for (unsigned t = 0; t < SECOND; t++)
 		tick(1, NULL);
 	assert_int_equal(h->voices, 0);
-	assert_int_equal(audio_mixer_open(S.m, 0), 0);
+	audio_mixer_open(S.m, 0);
 	for (unsigned t = 0; t < SECOND; t++)
 		tick(1, NULL);
 	assert_int_equal(h->voices, 1);
 	audio_mixer_clear(S.m, 0);
-	assert_int_equal(audio_mixer_open(S.m, 1), 0);
+	audio_mixer_open(S.m, 1);
 	for (unsigned t = 0; t < 5 * SECOND; t++)
 		tick(2, NULL);
 	assert_int_equal(h->voices, 2);

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * A room's mixer, there while somebody listens at a rung. It is a port that hears every
+ * lane and a source of made streams, one for each (mix, rung) that somebody listens to:
+ * from there on a made packet goes the way of any other (store, slot, seal), so what a
+ * listener costs is a forwarded packet.
+ *
+ * Who speaks hears the mix without themselves: the port's places are the mixer's voices,
+ * and a listener whose own port is in a place is moved to that place's mix at the next
+ * tick. A listener who changes rungs goes over on the 120 ms grid, once the new encoder has
+ * heard a packet.
+ *
+ * Invariants: out[mix][rung].users counts the listeners with that mix and rung, as `at` or as
+ * `to`; its stream and its encoder exist exactly while users > 0. Ticks are counted from
+ * start_us; the timer runs while there is something to hear.
+ */
+#include "leg_private.h"
+
+#include <palabre/audio.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MIXER_PORT = LEG_PORT_MAX, /* no leg's */
+	MADE_STREAM = 1 << 30,	   /* above all ids of legs' streams */
+	GRID_TICKS = 6,
+	ENCODES_A_TURN = 4, /* about 1 ms; then the sockets have their turn */
+	BETWEEN_TURNS_US = 1000,
+	TICKS_LATE_MAX = 10, /* later than that time is skipped */
+	MADE_STORE = 32
+};
+
+struct made {
+	unsigned users;
+	struct leg_source src;
+};
+struct mixer {
+	struct legs *all;
+	struct relay_room *room;
+	struct relay_port *port;
+	struct audio_mixer *audio;
+	struct timer timer;
+	uint64_t start_us, ticks; /* ticks done */
+	bool running;
+	bool moved; /* somebody has taken or left a place */
+	uint32_t places[MIX_VOICES]; /* port in it, 0 none */
+	struct leg *listeners;
+	struct made out[MIXES][RUNGS];
+};
+
+static const struct nego_codec made_codec = { .codec = CODEC_OPUS };
+
+/* ---- in: a port's callbacks -------------------------------------------------------- */
+
+static void wake(struct mixer *m, uint64_t now_us)
+{
+	if (m->running)
+		return;
+	m->running = true;
+	wheel_arm(m->all->wheel, &m->timer, now_us);
+}
+
+static void forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
+		    bool first, uint64_t now_us)
+{
+	struct mixer *m = owner;
+
+	if (first) {
+		audio_mixer_open(m->audio, slot);
+		m->places[slot] = relay_stream_port(st);
+		m->moved = true;
+	}
+	audio_mixer_put(m->audio, slot, p);
+	wake(m, now_us);
+}
+
+static bool accepts(void *owner, unsigned slot, const struct relay_stream *st)
+{
+	(void)owner;
+	(void)slot;
+	return relay_stream_codec_get(st) == CODEC_OPUS;
+}
+
+static void idle(void *owner, unsigned slot, uint64_t now_us)
+{
+	struct mixer *m = owner;
+
+	(void)now_us;
+	audio_mixer_clear(m->audio, slot);
+	m->places[slot] = 0;
+	m->moved = true;
+}
+
+static const struct relay_port_ops port_ops = { .forward = forward,
+						.accepts = accepts,
+						.idle = idle };
+
+/* ---- made streams ------------------------------------------------------------------ */
+
+static uint32_t made_id(unsigned mix, unsigned rung)
+{
+	return MADE_STREAM | mix << 8 | rung;
+}
+
+static int made_use(struct mixer *m, unsigned mix, unsigned rung)
+{
+	struct made *o = &m->out[mix][rung];
+	struct leg_source *src = &o->src;
+
+	if (o->users) {
+		o->users++;
+		return 0;
+	}
+	memset(src, 0, sizeof *src);
+	if (rtp_store_init(&src->store, MADE_STORE))
+		return -ENOMEM;
+	rtp_recv_init(&src->recv, 1, 48000, true, false);
+	src->clock = &m->all->no_clock;
+	src->codec = &made_codec;
+	src->epoch = 1;
+	src->stream = relay_made_create(m->port, made_id(mix, rung), CODEC_OPUS, src);
+	if (!src->stream || audio_mixer_want(m->audio, mix, (enum audio_rung)rung, true)) {
+		if (src->stream)
+			relay_stream_destroy(src->stream, m->all->batch_us);
+		rtp_store_fini(&src->store);
+		return -ENOMEM;
+	}
+	o->users = 1;
+	return 0;
+}
+
+static void made_leave(struct mixer *m, unsigned mix, unsigned rung, uint64_t now_us)
+{
+	struct made *o = &m->out[mix][rung];
+
+	if (--o->users)
+		return;
+	(void)audio_mixer_want(m->audio, mix, (enum audio_rung)rung, false);
+	relay_stream_destroy(o->src.stream, now_us);
+	rtp_store_fini(&o->src.store);
+}
+
+static void send_made(struct mixer *m, const struct audio_mixed *x, uint64_t at_us,
+		      uint64_t now_us)
+{
+	struct leg_source *src = &m->out[x->mix][x->rung].src;
+	struct pkt *p = pkt_take(m->all->pool);
+
+	if (!p) {
+		STAT_INC(pool_empty);
+		return;
+	}
+	memcpy(p->data, x->data, x->len);
+	p->len = p->rtp.payload_len = (uint16_t)x->len;
+	p->arrival_us = at_us;
+	p->rtp.codec = CODEC_OPUS;
+	p->rtp.level_dbov = (int8_t)x->level_dbov;
+	p->rtp.frame.start = p->rtp.frame.end = p->rtp.frame.key = true;
+	p->rtp.seq64 = src->recv.highest ? src->recv.highest + 1 : 65536;
+	p->rtp.ts64 = (UINT64_C(1) << 32) + x->ts64;
+	src->recv.highest = p->rtp.seq64;
+	src->recv.ts64 = p->rtp.ts64;
+	src->recv.last_us = at_us;
+	rtp_store_put(&src->store, p);
+	relay_stream_packet(src->stream, p, now_us);
+	pkt_unref(p);
+}
+
+/* ---- listeners --------------------------------------------------------------------- */
+
+static unsigned mix_for(const struct mixer *m, const struct leg *leg)
+{
+	for (unsigned i = 0; i < MIX_VOICES; i++)
+		if (m->places[i] == leg->port_id)
+			return i;
+	return MIX_ALL;
+}
+
+/* From now on. */
+static void go_over(struct mixer *m, struct leg *leg, uint64_t now_us)
+{
+	struct leg_mix old = leg->mix_at;
+
+	leg->mix_at = leg->mix_to;
+	relay_port_mix(leg->port, made_id(leg->mix_at.mix, leg->mix_at.rung), now_us);
+	if (old.used)
+		made_leave(m, old.mix, old.rung, now_us);
+}
+
+/* `rung` in the mix that is theirs. Another mix at once, another rung when it is ready. */
+static int aim(struct mixer *m, struct leg *leg, unsigned rung, uint64_t now_us)
+{
+	struct leg_mix to = { .used = true, .mix = (uint8_t)mix_for(m, leg),
+			      .rung = (uint8_t)rung };
+	bool pending = leg->mix_to.used && memcmp(&leg->mix_to, &leg->mix_at, sizeof to);
+
+	if (leg->mix_to.used && !memcmp(&leg->mix_to, &to, sizeof to))
+		return 0;
+	if (made_use(m, to.mix, to.rung))
+		return -ENOMEM;
+	if (pending)
+		made_leave(m, leg->mix_to.mix, leg->mix_to.rung, now_us);
+	leg->mix_to = to;
+	wake(m, now_us);
+	if (!leg->mix_at.used || leg->mix_at.mix != to.mix)
+		go_over(m, leg, now_us);
+	return 0;
+}
+
+static void follow_places(struct mixer *m, uint64_t now_us)
+{
+	m->moved = false;
+	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
+		if (aim(m, leg, leg->mix_to.rung, now_us))
+			m->moved = true; /* again at the next tick */
+}
+
+static void follow_rungs(struct mixer *m, uint64_t now_us)
+{
+	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
+		if (memcmp(&leg->mix_at, &leg->mix_to, sizeof leg->mix_at) &&
+		    audio_mixer_ready(m->audio, leg->mix_to.mix,
+				      (enum audio_rung)leg->mix_to.rung))
+			go_over(m, leg, now_us);
+}
+
+/* ---- time -------------------------------------------------------------------------- */
+
+/* What is due of the last tick, as far as a turn goes. True: more is. */
+static bool encode_some(struct mixer *m, uint64_t now_us)
+{
+	uint64_t at_us = m->start_us + m->ticks * AUDIO_TICK_US;
+	struct audio_mixed x;
+
+	for (unsigned i = 0; i < ENCODES_A_TURN; i++) {
+		if (!audio_mixer_next(m->audio, &x))
+			return false;
+		send_made(m, &x, at_us, now_us);
+	}
+	return true;
+}
+
+static void on_timer(struct timer *t, uint64_t now_us)
+{
+	struct mixer *m = CONTAINER_OF(t, struct mixer, timer);
+	uint64_t due = (now_us - m->start_us) / AUDIO_TICK_US;
+
+	if (m->moved)
+		follow_places(m, now_us);
+	if (encode_some(m, now_us)) {
+		wheel_arm(m->all->wheel, t, now_us + BETWEEN_TURNS_US);
+		return;
+	}
+	if (due > m->ticks + TICKS_LATE_MAX) {
+		audio_mixer_skip(m->audio, (unsigned)(due - 1 - m->ticks));
+		m->ticks = due - 1;
+	}
+	if (m->ticks < due) {
+		if (m->ticks % GRID_TICKS == 0)
+			follow_rungs(m, now_us);
+		audio_mixer_tick(m->audio, m->start_us + m->ticks++ * AUDIO_TICK_US);
+		wheel_arm(m->all->wheel, t, now_us);
+		return;
+	}
+	if (audio_mixer_idle(m->audio) && !m->moved) {
+		m->running = false;
+		return;
+	}
+	wheel_arm(m->all->wheel, t, m->start_us + (m->ticks + 1) * AUDIO_TICK_US);
+}
+
+/* ---- life -------------------------------------------------------------------------- */
+
+static void mixer_destroy(struct mixer *m, uint64_t now_us)
+{
+	wheel_disarm(m->all->wheel, &m->timer);
+	if (m->port)
+		relay_port_destroy(m->port, now_us);
+	audio_mixer_destroy(m->audio);
+	free(m);
+}
+
+static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
+{
+	struct relay_port *port = relay_port_find(leg->room, MIXER_PORT);
+	struct mixer *m;
+
+	if (port)
+		return relay_port_owner(port);
+	m = calloc(1, sizeof *m);
+	if (!m)
+		return NULL;
+	m->all = leg->all;
+	m->room = leg->room;
+	m->start_us = now_us;
+	m->timer.fn = on_timer;
+	m->audio = audio_mixer_create();
+	m->port = m->audio ? relay_mixer_create(leg->room, MIXER_PORT, &port_ops, m, now_us)
+			   : NULL;
+	if (!m->port) {
+		mixer_destroy(m, now_us);
+		return NULL;
+	}
+	return m;
+}
+
+static void listener_remove(struct mixer *m, struct leg *leg, uint64_t now_us)
+{
+	struct leg_mix at = leg->mix_at, to = leg->mix_to;
+
+	for (struct leg **p = &m->listeners; *p; p = &(*p)->next_listener) {
+		if (*p == leg) {
+			*p = leg->next_listener;
+			break;
+		}
+	}
+	leg->mix_at = leg->mix_to = (struct leg_mix) { 0 };
+	leg->mixer = NULL;
+	relay_port_mix(leg->port, 0, now_us);
+	if (at.used && memcmp(&at, &to, sizeof at))
+		made_leave(m, at.mix, at.rung, now_us);
+	if (to.used)
+		made_leave(m, to.mix, to.rung, now_us);
+	if (!m->listeners)
+		mixer_destroy(m, now_us);
+}
+
+int leg_voice(struct leg *leg, int rung, uint64_t now_us)
+{
+	struct mixer *m = leg->mixer;
+	int err;
+
+	if (rung == LEG_LANES) {
+		if (m)
+			listener_remove(m, leg, now_us);
+		return 0;
+	}
+	if (rung < 0 || rung >= RUNGS)
+		return -EINVAL;
+	if (m)
+		return aim(m, leg, (unsigned)rung, now_us);
+	m = mixer_get(leg, now_us);
+	if (!m)
+		return -ENOMEM;
+	leg->mixer = m;
+	leg->next_listener = m->listeners;
+	m->listeners = leg;
+	err = aim(m, leg, (unsigned)rung, now_us);
+	if (err)
+		listener_remove(m, leg, now_us);
+	return err;
+}
