@@ -10,12 +10,48 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char policy[] =
-	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: "
-	"blob:; "
-	"media-src 'self' blob: mediastream:; connect-src 'self' ws: wss:; manifest-src "
-	"'self'; "
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+enum { HOST_MAX = 255 };
+
+#define POLICY \
+	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: " \
+	"blob:; media-src 'self' blob: mediastream:; manifest-src 'self'; " \
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src " \
+	"'self'"
+
+/* A host as a policy can have it (CSP 3 §2.3.1, no wildcard), so that nothing in it ends a
+ * source or a directive. IPv6 it cannot have. */
+static bool host_valid(const char *host)
+{
+	static const char digits[] = "0123456789",
+			  letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	const char *p = host;
+	size_t n;
+
+	if (strlen(host) > HOST_MAX)
+		return false;
+	while ((n = strspn(p, letters)) && p[n] == '.')
+		p += n + 1;
+	p += n;
+	if (n && *p == ':') {
+		n = strspn(p + 1, digits);
+		p += n + 1;
+	}
+	return n && !*p;
+}
+
+/* 'self' means our WebSocket, too, but for Safari before 15.4, which has to be told. */
+static void set_policy(struct http_request *rq)
+{
+	const char *host = http_header(rq, "Host");
+	char policy[sizeof POLICY + 2 * HOST_MAX + 16];
+
+	if (host && host_valid(host))
+		snprintf(policy, sizeof policy, POLICY " ws://%s wss://%s", host, host);
+	else
+		snprintf(policy, sizeof policy, POLICY);
+	http_set_header(rq, "Content-Security-Policy", policy);
+}
 
 static const struct asset *find(const char *path)
 {
@@ -66,7 +102,7 @@ static void page(struct http_request *rq, void *arg)
 	}
 	snprintf(etag, sizeof etag, "\"%s\"", asset_version);
 	http_set_header(rq, "ETag", etag);
-	http_set_header(rq, "Content-Security-Policy", policy);
+	set_policy(rq);
 	http_set_header(rq, "Referrer-Policy", "no-referrer");
 	http_set_header(rq, "Permissions-Policy",
 			"camera=(self), microphone=(self), display-capture=(self), "

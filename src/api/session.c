@@ -256,6 +256,7 @@ static void on_text(void *arg, const char *text, size_t len)
 	json_t *m;
 
 	if (!rate_allows(s)) {
+		STAT_INC(ws_limited);
 		ws_close(s->ws, 4429, "too many messages");
 		return;
 	}

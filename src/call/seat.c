@@ -150,14 +150,15 @@ static void fresh_init(struct fresh *f, const struct seat *s, bool loopback)
 		cs, (unsigned)worker_of_ufrag(f->ufrag, 1), loopback, f->candidates);
 }
 
-/* The plan holds both sides' new credentials. */
-static int restart(struct seat *s, struct refusal *why)
+/* `plan` holds both sides' new credentials. It becomes the seat's only if the worker will hear
+ * of it, or the same offer again would be taken for one that is answered. */
+static int restart(struct seat *s, const struct nego_plan *plan, struct refusal *why)
 {
-	const struct nego_plan *plan = s->plan;
-
 	if (!worker_leg_restart(s->call->worker, s->leg, plan->local_ufrag,
-				plan->local_pwd, plan->remote_ufrag, plan->remote_pwd))
+				plan->local_pwd, plan->remote_ufrag, plan->remote_pwd)) {
+		*s->plan = *plan;
 		return 0;
+	}
 	refuse(why, 503, "internal", "The server is busy; try again in a moment.");
 	return -ENOBUFS;
 }
@@ -167,6 +168,7 @@ int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
 {
 	struct arena *arena = arena_create(SDP_BYTES_MAX * 4);
 	const char *bad = "not enough memory";
+	struct nego_plan plan = *s->plan;
 	struct text text = { 0 };
 	char words[160] = "";
 	struct fresh f;
@@ -177,14 +179,14 @@ int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
 	if (arena)
 		err = sdp_parse(arena, offer, len, &sdp, &bad);
 	if (!err) {
-		err = nego_restart(sdp, &f.policy, s->plan, &text, words, sizeof words);
+		err = nego_restart(sdp, &f.policy, &plan, &text, words, sizeof words);
 		bad = words;
 	}
 	if (err)
 		refuse(why, 400, "bad-offer", "The offer cannot be used: %s.", bad);
 	/* An offer that comes again (its answer was lost) is no second restart. */
-	else if (!strcmp(s->plan->local_ufrag, f.ufrag))
-		err = restart(s, why);
+	else if (!strcmp(plan.local_ufrag, f.ufrag))
+		err = restart(s, &plan, why);
 	if (!err)
 		*answer = text.s;
 	else
@@ -198,7 +200,7 @@ int call_restart_fragment(struct seat *s, const char *fragment, size_t len, bool
 			  struct text *answer, struct refusal *why)
 {
 	char ufrag[SDP_TEXT_MAX + 1], pwd[SDP_TEXT_MAX + 1];
-	struct nego_plan *plan = s->plan;
+	struct nego_plan plan = *s->plan;
 	struct fresh f;
 	int err = nego_read_fragment(fragment, len, ufrag, pwd);
 
@@ -207,14 +209,14 @@ int call_restart_fragment(struct seat *s, const char *fragment, size_t len, bool
 		       "The fragment has no a=ice-ufrag and a=ice-pwd.");
 		return err;
 	}
-	if (!strcmp(ufrag, plan->remote_ufrag))
+	if (!strcmp(ufrag, plan.remote_ufrag))
 		return 0;
 	fresh_init(&f, s, loopback);
-	memcpy(plan->local_ufrag, f.ufrag, sizeof f.ufrag);
-	memcpy(plan->local_pwd, f.pwd, sizeof f.pwd);
-	memcpy(plan->remote_ufrag, ufrag, sizeof ufrag);
-	memcpy(plan->remote_pwd, pwd, sizeof pwd);
-	plan->restarts++;
-	nego_write_fragment(plan, &f.policy, answer);
-	return restart(s, why);
+	memcpy(plan.local_ufrag, f.ufrag, sizeof f.ufrag);
+	memcpy(plan.local_pwd, f.pwd, sizeof f.pwd);
+	memcpy(plan.remote_ufrag, ufrag, sizeof ufrag);
+	memcpy(plan.remote_pwd, pwd, sizeof pwd);
+	plan.restarts++;
+	nego_write_fragment(&plan, &f.policy, answer);
+	return restart(s, &plan, why);
 }

@@ -166,7 +166,8 @@ static void source_begin(struct leg_source *src, uint32_t ssrc)
 	if (src->ssrc)
 		rtp_recv_renew(&src->recv, ssrc);
 	else
-		rtp_recv_init(&src->recv, ssrc, audio ? 48000 : 90000, audio, true);
+		rtp_recv_init(&src->recv, ssrc, audio ? 48000 : 90000, audio,
+			      false); /* until codec_set */
 	src->ssrc = ssrc;
 }
 
@@ -212,6 +213,7 @@ static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
 		if (!codec)
 			return -EBADMSG;
 		src->codec = codec;
+		src->recv.nack = codec->nack; /* asked only if it is obeyed */
 		src->epoch++;
 		relay_stream_codec(src->stream, (enum codec_id)codec->codec, now_us);
 	}

@@ -141,17 +141,14 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 		if (m->kind == SDP_AUDIO) {
 			if (!select_audio(c, &out))
 				continue;
-			/* Chromium doesn't offer it for Opus but obeys the answer;
-			 * Firefox passes it over. */
-			out.nack = true;
 		} else {
 			if (!select_video(c, sends, &out))
 				continue;
 			out.rtx_pt = rtx_of(m, c->pt);
-			out.nack = c->fb_nack;
 			out.pli = c->fb_pli;
 			out.fir = c->fb_fir;
 		}
+		out.nack = c->fb_nack;
 		sec->codecs[sec->codec_count++] = out;
 	}
 }

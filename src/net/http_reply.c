@@ -159,11 +159,31 @@ static void add_json_text(struct text *t, const char *s)
 	text_add(t, "\"");
 }
 
+static void count_error(int status)
+{
+	switch (status) {
+	case 413:
+	case 414:
+	case 429:
+	case 431:
+	case 503:
+		STAT_INC(http_limited);
+		break;
+	case 500:
+		STAT_INC(http_failed);
+		break;
+	default:
+		STAT_INC(http_refused);
+	}
+}
+
 void http_reply_error(struct http_request *rq, int status, const char *code,
 		      const char *text)
 {
 	struct text t = { 0 };
 
+	if (rq->conn)
+		count_error(status);
 	text_add(&t, "{\"error\":");
 	add_json_text(&t, code);
 	text_add(&t, ",\"message\":");

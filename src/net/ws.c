@@ -135,10 +135,12 @@ static void on_read(struct bufferevent *bev, void *arg)
 		if (w->step == DEAD)
 			return;
 		evbuffer_drain(in, piece.iov_len);
-		if (unsent(w) > WS_QUEUE_MAX + 2 * INPUT_MAX)
+		if (unsent(w) > WS_QUEUE_MAX + 2 * INPUT_MAX) {
+			STAT_INC(ws_limited);
 			die(w, 1008); /* it pings and doesn't read */
-		else if (!goes_on)
+		} else if (!goes_on) {
 			to_ending(w);
+		}
 	}
 	if (w->step == ENDING)
 		evbuffer_drain(in, SIZE_MAX);
@@ -313,6 +315,7 @@ int ws_send(struct ws *w, const char *text, size_t len)
 	if (w->step != OPEN)
 		return -ENOTCONN;
 	if (unsent(w) + len > WS_QUEUE_MAX) {
+		STAT_INC(ws_limited);
 		begin_close(w, 1013, "too slow");
 		return -ENOBUFS;
 	}

@@ -235,6 +235,8 @@ static void take(struct ws_layer *l, const struct wslay_frame_iocb *io)
 		uint16_t code = check_header(l, io);
 
 		if (code) {
+			if (code == 1009)
+				STAT_INC(ws_limited);
 			fail(l, code);
 			return;
 		}

@@ -11,7 +11,7 @@ import { firstMode, focusPrejoin, openPrejoin, renderMeter, renderPrejoin, setup
 import { renderStage, setupStage } from './stage.js';
 import { BAD_LINK, renderBar, renderEnded, renderPeople, renderSettings, renderStatus, setupPanels } from './panels.js';
 
-// For tests and for looking into a call that misbehaves; nothing in the page uses it.
+// For tests and for looking into a call that misbehaves; of the page, only boot.js looks whether it is there.
 Object.assign(globalThis, { palabre: {
 	pc: currentPc,
 	call: state,
@@ -157,6 +157,8 @@ async function main() {
 	listDevices();
 	changed();
 	document.documentElement.dataset.ready = language();
+	if (history.state)
+		history.replaceState(null, ''); // boot.js may try as often again
 }
 
 main();

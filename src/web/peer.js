@@ -46,6 +46,16 @@ function cutCodecs(transceiver, kind, sends) {
 }
 
 /**
+ * Chromium and Safari send sound again that an RTCP NACK asks for, if the answer has it, but do not
+ * offer it; Firefox never does. @param {string} sdp an offer
+ */
+export function offerNack(sdp) {
+	return /^o=mozilla/m.test(sdp) ? sdp :
+		sdp.replace(/^a=rtpmap:(\d+) opus\/.*$/gim, (line, pt) =>
+			sdp.includes(`a=rtcp-fb:${pt} nack`) ? line : `${line}\r\na=rtcp-fb:${pt} nack`);
+}
+
+/**
  * @param {'voice'|'video'} mode
  * @param {Partial<Record<Kind, MediaStreamTrack|null>>} tracks to begin with
  * @returns {Promise<Peer>}
@@ -70,7 +80,7 @@ export async function makePeer(mode, tracks) {
 	await pc.setLocalDescription();
 	// No waiting for candidates: the server is ICE-lite and learns ours from our checks.
 	/** @type {Peer} */
-	const peer = { pc, offer: pc.localDescription?.sdp || '', streams: {}, senders: {} };
+	const peer = { pc, offer: offerNack(pc.localDescription?.sdp || ''), streams: {}, senders: {} };
 	for (const [k, transceiver] of sending) {
 		peer.streams[k] = transceiver.mid || '';
 		peer.senders[k] = transceiver.sender;

@@ -11,7 +11,7 @@
 import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
-import { arrivals, makePeer, readStats, setActive, Silence, Weakness } from './peer.js';
+import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
 import { adoptSlots, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 
@@ -267,10 +267,10 @@ async function restartIce() {
 	restarting = true;
 	restartedAt = Date.now();
 	try {
-		const offer = await p.pc.createOffer({ iceRestart: true });
-		await p.pc.setLocalDescription(offer);
-		const { answer } = await post(state.room, 'ice',
-			{ ticket: state.ticket, leg: state.leg, offer: p.pc.localDescription?.sdp }, ICE_LIMIT_MS);
+		await p.pc.setLocalDescription(await p.pc.createOffer({ iceRestart: true }));
+		const offer = offerNack(p.pc.localDescription?.sdp || '');
+		const { answer } = await post(state.room, 'ice', { ticket: state.ticket, leg: state.leg, offer },
+			ICE_LIMIT_MS);
 		if (peer === p && p.pc.signalingState === 'have-local-offer')
 			await p.pc.setRemoteDescription({ type: 'answer', sdp: answer });
 		restarting = false;

@@ -207,6 +207,56 @@ await scenario('page', async () => {
 	ok((await axeFinds(lost.page.page)).some((f) => f.startsWith('button-name')), 'axe finds what is wrong');
 	await lost.close();
 
+	log('what a change of network breaks off; where the page may talk to');
+	const isUp = (page) => until('the page is up', () => page.run(() =>
+		document.documentElement.dataset.state === 'prejoin' &&
+		getComputedStyle(document.getElementById('join')).borderRadius !== '0px' &&
+		!document.getElementById('stuck').getClientRects().length), 12000);
+	for (const pattern of [/\/stage\.js$/, /\/main\.js$/, /\/i18n\.js$/, /\/i18n\/en\.js$/, /\/style\.css$/]) {
+		const page = await browser.open(() => {}, null, { viewport: DESK });
+		let broken = 0;
+		await page.page.route(pattern, (route) => broken++ ? route.continue() : route.abort('failed'));
+		await page.goto(link);
+		await isUp(page);
+		ok(broken > 1, `${pattern} was asked for again`);
+		equal(await page.run(() => [history.state, location.hash.length > 20]), [null, true], 'history and link');
+		await page.close();
+	}
+	const strict = await browser.open(() => {}, null, { viewport: DESK });
+	await strict.goto(link);
+	equal(await strict.run(() => new Promise((done) => {
+		document.addEventListener('securitypolicyviolation', (e) => done(e.effectiveDirective));
+		setTimeout(done, 2000, 'nothing');
+		try {
+			new WebSocket('ws://127.0.0.1:9/');
+		} catch { /* some throw */ }
+	})), 'connect-src', 'what stops a WebSocket to elsewhere');
+	await strict.close();
+	const stuck = new Person(dressed(browser), link, 9, {});
+	stuck.page = await stuck.browser.open(() => {}, null, { viewport: PHONE });
+	const modules = /\/(?!boot)[a-z0-9]+\.js$/;
+	let broken = 0;
+	await stuck.page.page.route(modules, (route) => {
+		broken++;
+		return route.abort('failed');
+	});
+	await stuck.page.goto(link);
+	await until('the page says so', () => stuck.run(() =>
+		document.getElementById('reload').getClientRects().length > 0), 15000);
+	ok(broken > 4 * 10, `all were asked for four times: ${broken}`);
+	ok(await stuck.run(() => /rechargez/.test(document.activeElement.textContent)), 'the words have the focus');
+	await axeClean(stuck, 'a page that does not come up');
+	equal(await stuck.run(() => __look.faults()), [], 'a page that does not come up');
+	await stuck.page.page.unroute(modules);
+	await tabTo(stuck, 'reload', 2);
+	await key(stuck, 'Enter');
+	await isUp(stuck.page);
+	await stuck.page.page.route(/\/web\//, (route) => route.abort('failed'));
+	await stuck.page.reload();
+	await until('words without style', () => stuck.run(() =>
+		/rechargez/.test(document.body.innerText)), 5000);
+	await stuck.close();
+
 	log('before the call, by keyboard');
 	const bo = await Person.join(dressed(browser), link, 2, SMALL);
 	const ada = new Person(dressed(browser, counted), link, 1, SMALL);
@@ -249,7 +299,7 @@ await scenario('page', async () => {
 	await tabTo(ada, 'people-list', 1);
 	await key(ada, 'Escape');
 	await focusIs(ada, 'people-button');
-	equal(await ada.run(() => document.getElementById('people').open), false, 'the list is closed');
+	await until('the list is closed', () => ada.run(() => !document.getElementById('people').open), 2000);
 	await tabTo(ada, 'settings-button', 1);
 	await key(ada, 'Enter');
 	await until('settings', () => ada.run(() => document.getElementById('settings').open), 2000);

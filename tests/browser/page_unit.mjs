@@ -2,13 +2,14 @@
 // The page's pure functions, in Node:   node tests/browser/page_unit.mjs
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 
 const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.meta.url).href;
 const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, spotlight,
 	viewList } = await import(at('layout.js'));
 const { rtpReached, sourceOf, streamOf } = await import(at('rtp.js'));
 const { steer, LipSync } = await import(at('sync.js'));
-const { Silence, Weakness } = await import(at('peer.js'));
+const { offerNack, Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
 const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
@@ -324,4 +325,18 @@ test('Silence: pauses of a thin link are learned', () => {
 	// And a death is still noticed after a quiet minute.
 	const voice = [...lossy, ...each(20, 120000, 180000)];
 	assert.deepEqual(told(new Silence(), voice, 190000).filter((t) => t > 180000), [181500]);
+});
+
+test('offerNack: for Opus, of a browser that obeys', async () => {
+	const offer = (name) => readFile(new URL(`../unit/data/offers/${name}.sdp`, import.meta.url), 'utf8');
+	const chromium = await offer('chromium-full');
+	const changed = offerNack(chromium);
+	const audio = (sdp) => sdp.split(/^(?=m=)/m).filter((m) => m.startsWith('m=audio'));
+	assert.ok(audio(changed).length > 3);
+	for (const section of audio(changed))
+		assert.equal(section.match(/^a=rtpmap:111 opus.48000.2\r\na=rtcp-fb:111 nack\r\n/gm)?.length, 1);
+	assert.equal(changed.replaceAll('a=rtcp-fb:111 nack\r\n', ''), chromium);
+	assert.equal(offerNack(changed), changed);
+	const firefox = await offer('firefox-full');
+	assert.equal(offerNack(firefox), firefox);
 });

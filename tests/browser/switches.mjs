@@ -67,11 +67,16 @@ await scenario('switches', async () => {
 	const concealed = sound.concealedSamples - soundBefore.concealedSamples -
 		(sound.silentConcealedSamples - soundBefore.silentConcealedSamples);
 	figure('sound concealed at 5 % loss', 100 * concealed / total, '%');
+	const again = await senders[0].run(async () => [...(await palabre.pc().getStats()).values()]
+		.filter((x) => x.type === 'outbound-rtp' && x.kind === 'audio')
+		.reduce((sum, x) => sum + (x.retransmittedPacketsSent || 0), 0));
+	figure('sounds sent again by one', again);
 	for (const space of [here, there])
 		net.rules(space, []);
 	ok(picture.packetsLost - pictureBefore.packetsLost > 20 || picture.nackCount > 20,
 		`packets were lost: ${JSON.stringify(picture)}`);
 	equal(picture.freezeCount - pictureBefore.freezeCount, 0, 'freezes');
 	ok(concealed / total < 0.03, `at most 3 % concealed: ${concealed} of ${total}`);
+	ok(again > 0, 'lost sound is asked for');
 	await viewer.oneNegotiation();
 }, 280);

@@ -50,6 +50,7 @@ struct scene {
 	struct leg *from, *to;
 	uint16_t audio_seq, video_seq;
 	uint32_t mic_ssrc;
+	uint8_t audio_pt;
 	unsigned changes; /* of `to` */
 	unsigned speaking;
 	bool reports;
@@ -134,6 +135,7 @@ static void scene_open(struct scene *s)
 	stats_here = &stats;
 	s->start_us = 50000 * MS;
 	s->mic_ssrc = MIC_SSRC;
+	s->audio_pt = OPUS_PT;
 	s->audio_seq = 30000;
 	s->video_seq = 100;
 	s->reports = true;
@@ -202,7 +204,7 @@ static uint32_t video_ts(uint64_t ms)
 static void send_audio(struct scene *s, uint64_t captured_ms)
 {
 	static const uint8_t voice[] = { 0x78, 1, 2, 3, 4, 5, 6, 7 };
-	struct rtp_header h = { .pt = OPUS_PT,
+	struct rtp_header h = { .pt = s->audio_pt,
 				.seq = s->audio_seq++,
 				.ts = audio_ts(s, captured_ms),
 				.ssrc = s->mic_ssrc };
@@ -278,6 +280,62 @@ static void assert_near(int64_t got, int64_t want)
 {
 	if (got < want - 1 || got > want + 1)
 		fail_msg("%lld, not %lld ms", (long long)got, (long long)want);
+}
+
+/* ---- what was lost ----------------------------------------------------------------- */
+
+/* How often the sender is asked for three packets that are lost of its sound, or of its
+ * pictures. The other one's NACKs are agreed on when its own are not. */
+static uint64_t asked_for(bool audio, bool nack)
+{
+	struct scene s;
+	uint64_t asked;
+
+	scene_open(&s);
+	s.from->plan.sources[0].sec.codecs[0].nack = audio == nack;
+	s.from->plan.sources[1].sec.codecs[0].nack = audio != nack;
+	speak(&s, 1000);
+	assert_int_equal(STAT(nack_tx), 0);
+	*(audio ? &s.audio_seq : &s.video_seq) += 3;
+	speak(&s, 500);
+	asked = STAT(nack_tx);
+	scene_close(&s);
+	return asked;
+}
+
+static void losses_are_asked_for_where_agreed(void **state)
+{
+	(void)state;
+	assert_true(asked_for(true, true) >= 3);
+	assert_int_equal(asked_for(true, false), 0);
+	assert_true(asked_for(false, true) >= 3);
+	assert_int_equal(asked_for(false, false), 0);
+}
+
+/* The payload type says which of a section's codecs it is. */
+static void asking_goes_by_the_codec(void **state)
+{
+	struct nego_section *sec;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	sec = &s.from->plan.sources[0].sec;
+	sec->codecs[1] = sec->codecs[0];
+	sec->codecs[1].pt = OPUS_PT + 1;
+	sec->codecs[1].nack = false;
+	sec->codec_count = 2;
+	s.audio_pt = OPUS_PT + 1;
+	speak(&s, 1000);
+	s.audio_seq++;
+	speak(&s, 500);
+	assert_int_equal(STAT(nack_tx), 0);
+	s.audio_pt = OPUS_PT;
+	speak(&s, 100);
+	s.audio_seq++;
+	speak(&s, 500);
+	assert_true(STAT(nack_tx) > 0);
+	scene_close(&s);
 }
 
 /* ---- lip sync ---------------------------------------------------------------------- */
@@ -427,6 +485,8 @@ static void each_thing_is_counted_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(losses_are_asked_for_where_agreed),
+		cmocka_unit_test(asking_goes_by_the_codec),
 		cmocka_unit_test(before_reports_arrival_counts),
 		cmocka_unit_test(slots_are_told_on_one_clock),
 		cmocka_unit_test(a_clock_that_drifts_is_told_again),

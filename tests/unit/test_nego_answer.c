@@ -62,13 +62,11 @@ static void test_chromium_full(void **state)
 	assert_int_equal(src->sec.codecs[0].codec, CODEC_OPUS);
 	assert_int_equal(src->sec.codecs[0].pt, 111);
 	assert_int_equal(src->sec.codecs[0].rtx_pt, 0);
-	assert_true(src->sec.codecs[0].nack);
 	assert_int_equal(src->sec.exts.of_id[1], EXT_AUDIO_LEVEL);
 	assert_int_equal(src->sec.exts.of_id[4], EXT_MID);
 	assert_int_equal(f.sdp->media[0].ext_count, 2);
 	assert_string_equal(f.sdp->media[0].codecs[0].fmtp,
 			    "minptime=10;useinbandfec=1;usedtx=1");
-	assert_true(f.sdp->media[0].codecs[0].fb_nack);
 	/* Camera: the offer's order, H264 in mode 1 only, each with its rtx. */
 	src = &f.plan.sources[1];
 	assert_int_equal(src->sec.codec_count, 7);
@@ -269,6 +267,33 @@ static void test_many_sections(void **state)
 	assert_int_equal(f.plan.remote_fingerprint[1], 0x1b);
 	assert_int_equal(f.plan.slots[3].rtx_ssrc, 0); /* no rtx offered */
 	assert_null(strstr(f.answer.s, "FID"));
+	unload(&f);
+}
+
+/* Opus: no browser offers NACKs for it by itself, Chromium's page does. */
+static void test_nack_as_offered(void **state)
+{
+	static const char opus[] = "a=rtpmap:111 opus/48000/2\r\n";
+	static const char *const silent[] = { "chromium-audio", "firefox-audio" };
+	struct fixture f;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(silent); i++) {
+		load_offer(&f, silent[i]);
+		answer_ok(&f);
+		assert_false(f.plan.sources[0].sec.codecs[0].nack);
+		assert_false(f.plan.slots[0].sec.codecs[0].nack);
+		assert_null(strstr(f.answer.s, "nack"));
+		unload(&f);
+	}
+	load_changed(&f, "chromium-audio", opus,
+		     "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 nack\r\n");
+	answer_ok(&f);
+	assert_true(f.plan.sources[0].sec.codecs[0].nack);
+	assert_true(f.plan.slots[0].sec.codecs[0].nack);
+	assert_true(f.sdp->media[0].codecs[0].fb_nack);
+	assert_false(f.plan.sources[0].sec.codecs[0].pli);
 	unload(&f);
 }
 
@@ -505,6 +530,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_limits_and_rights),
 		cmocka_unit_test(test_kinds_by_mid),
 		cmocka_unit_test(test_many_sections),
+		cmocka_unit_test(test_nack_as_offered),
 		cmocka_unit_test(test_whip),
 		cmocka_unit_test(test_whip_in_part),
 		cmocka_unit_test(test_rejected_sections),

@@ -644,6 +644,61 @@ static void test_full_body(void **state)
 	free(s);
 }
 
+static void on_full(struct http_request *rq, void *arg)
+{
+	int *status = arg;
+
+	http_reply_error(rq, *status, "full", "Wait.");
+	http_reply_error(rq, *status, "full", "Counted once.");
+}
+
+/* Whoever refuses: the parser, the routes' table, or a route. */
+static void test_errors_counted(void **state)
+{
+	static const struct {
+		const char *target;
+		int status;
+		unsigned limited, failed, refused;
+	} cases[] = {
+		{ "/full", 429, 1, 0, 0 },  { "/full", 503, 1, 0, 0 },
+		{ "/full", 413, 1, 0, 0 },  { "/full", 403, 0, 0, 1 },
+		{ "/full", 500, 0, 1, 0 },  { "/nothing", 500, 0, 1, 0 },
+		{ "/none", 404, 0, 0, 1 },  { "/echo", 405, 0, 0, 1 },
+		{ "/r/%00", 400, 0, 0, 1 }, { "/r/one", 200, 0, 0, 0 },
+	};
+	char text[80];
+	int status;
+	size_t i;
+
+	(void)state;
+	http_route(server, "GET", "/full", on_full, &status);
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		memset(&rig_stats, 0, sizeof rig_stats);
+		client.len = 0;
+		status = cases[i].status;
+		sprintf(text, "GET %s HTTP/1.1\r\n" HOST "\r\n", cases[i].target);
+		rig_say(&client, text);
+		sprintf(text, "HTTP/1.1 %d ", cases[i].status);
+		rig_expect(&client, text);
+		if (atomic_load(&rig_stats.http_limited) != cases[i].limited ||
+		    atomic_load(&rig_stats.http_failed) != cases[i].failed ||
+		    atomic_load(&rig_stats.http_refused) != cases[i].refused)
+			fail_msg("%s %d is counted wrongly", cases[i].target, status);
+		if (cases[i].status == 400) { /* ends the connection */
+			teardown(NULL);
+			setup(NULL);
+			http_route(server, "GET", "/full", on_full, &status);
+		}
+	}
+	memset(&rig_stats, 0, sizeof rig_stats);
+	refused_long("GET / HTTP/1.1\r\n" HOST "X: ", "y", HTTP_HEAD_MAX, "\r\n\r\n",
+		     "HTTP/1.1 431 ");
+	refused_long("GET /r/", "a", HTTP_PATH_MAX, " HTTP/1.1\r\n" HOST "\r\n",
+		     "HTTP/1.1 414 ");
+	assert_int_equal(atomic_load(&rig_stats.http_limited), 2);
+	assert_int_equal(atomic_load(&rig_stats.http_refused), 0);
+}
+
 /* ---- deadlines --------------------------------------------------------------------- */
 
 static void test_slow_request(void **state)
@@ -802,6 +857,7 @@ int main(void)
 		cmocka_unit_test(test_query),
 		TEST(test_limits),
 		TEST(test_full_body),
+		TEST(test_errors_counted),
 		TEST(test_slow_request),
 		TEST(test_slow_body),
 		TEST(test_silent_and_idle),

@@ -65,6 +65,7 @@ static int setup(void **state)
 {
 	(void)state;
 	stats_here = &rig_stats;
+	memset(&rig_stats, 0, sizeof rig_stats);
 	log_set_level(LOG_ERROR);
 	ws = NULL;
 	texts = closes = close_code = 0;
@@ -358,11 +359,17 @@ static void test_size(void **state)
 	assert_int_equal(got_len, WS_MESSAGE_MAX);
 	teardown(NULL);
 	setup(NULL);
-	broken(0x81, big, WS_MESSAGE_MAX + 1, 1009);
+	open_ws();
+	send_frame(0x81, big, WS_MESSAGE_MAX + 1);
+	expect_close(1009);
+	assert_int_equal(atomic_load(&rig_stats.ws_limited), 1);
+	teardown(NULL);
+	setup(NULL);
 	open_ws();
 	send_frame(0x01, big, WS_MESSAGE_MAX);
 	send_frame(0x80, big, 1);
 	expect_close(1009);
+	assert_int_equal(atomic_load(&rig_stats.ws_limited), 1);
 	free(big);
 }
 
@@ -525,6 +532,7 @@ static void test_slow_reader(void **state)
 	rig_expect(&client, "\x03\xf5too slow");
 	RIG_UNTIL(&client, closes == 1);
 	assert_int_equal(close_code, 1013);
+	assert_int_equal(atomic_load(&rig_stats.ws_limited), 1);
 }
 
 /* Pings without end from one who doesn't read: our pongs must not pile up. */
@@ -546,6 +554,7 @@ static void test_ping_flood(void **state)
 	}
 	RIG_UNTIL(&client, closes == 1);
 	assert_int_equal(close_code, 1008);
+	assert_int_equal(atomic_load(&rig_stats.ws_limited), 1);
 	assert_true(i < 200);
 }
 

@@ -125,11 +125,13 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	struct caller *c = arg;
 	int slot = len > RTP_HEADER ? slot_of(c, get_be32(data + 8)) : -1;
 	unsigned kind = slot >= FIRST_SLOT + 3;
-	size_t skip = RTP_HEADER + (kind ? VIDEO_DESCRIPTOR : AUDIO_DESCRIPTOR);
+	size_t sources = data[0] & 0xf; /* pictures name theirs now and then */
+	size_t skip =
+		RTP_HEADER + 4 * sources + (kind ? VIDEO_DESCRIPTOR : AUDIO_DESCRIPTOR);
 	struct slot_seen *s;
 
 	(void)now_us;
-	if (slot < 0 || data[0] != 0x80 || len < skip) {
+	if (slot < 0 || (data[0] & 0xf0) != 0x80 || sources > kind || len < skip) {
 		wrong(c, "a packet of no slot, bytes", 0, len);
 		return;
 	}

@@ -305,10 +305,12 @@ static void compressed(struct hostile *h, const char *what, const char *coding,
 static void many_joins(struct hostile *h)
 {
 	struct reply *r = malloc(sizeof *r);
+	struct counters before;
 
 	if (!r)
 		abort();
 	trying("bodies: more joins than a minute has");
+	counters_read(h, &before);
 	for (unsigned i = 0; i < JOINS_PER_MINUTE; i++) {
 		post(h, "127.0.14.8", JOIN_PATH, "", "{}", 2, r);
 		expect(r->status == 401, "answered %d", r->status);
@@ -318,6 +320,8 @@ static void many_joins(struct hostile *h)
 	expect(strstr(r->head, "Retry-After: ") != NULL, "doesn't say until when");
 	post(h, "127.0.14.9", JOIN_PATH, "", "{}", 2, r);
 	expect_reply(r, 401, "bad-token");
+	expect_grown(h, &before, "http_limited", 1);
+	expect_grown(h, &before, "http_refused", JOINS_PER_MINUTE + 1);
 	free(r);
 }
 

@@ -392,6 +392,7 @@ static void messages(struct hostile *h, const struct peer *p)
 					   "\"mic\"}]}" };
 	char view[8192] = "{\"t\":\"view\",\"show\":[", deep[2000];
 	int fd = ws_open(h, WS_ADDRESS, "spare");
+	struct counters before;
 
 	trying("websockets: messages before hello");
 	say(fd, "{\"t\":\"name\",\"name\":\"Eve\"}");
@@ -420,9 +421,11 @@ static void messages(struct hostile *h, const struct peer *p)
 	say(fd, "{\"t\":\"name\",\"name\":\"Eve\"}");
 	expect_event(fd, "\"Eve\"");
 	trying("websockets: more than 50 messages");
+	counters_read(h, &before);
 	for (unsigned i = 0; i < 60; i++)
 		say(fd, "{\"t\":\"of-tomorrow\"}");
 	expect_code(fd, 4429);
+	expect_grown(h, &before, "ws_limited", 1);
 }
 
 /* One socket, two people; the end of the first must not be the server's. */
