@@ -126,9 +126,10 @@ void audio_mixer_open(struct audio_mixer *m, unsigned voice);
 void audio_mixer_clear(struct audio_mixer *m, unsigned voice);
 /* A packet of whoever has place `voice`; dropped if nobody. Hot. */
 void audio_mixer_put(struct audio_mixer *m, unsigned voice, struct pkt *p);
-/* Encodes `mix` at `rung` from the next packet on, or stops. -ENOMEM. */
-int audio_mixer_want(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
-		     bool wanted) MUST_CHECK;
+/* Encodes `mix` at `rung` from the next packet on. -ENOMEM. */
+int audio_mixer_start(struct audio_mixer *m, unsigned mix,
+		      enum audio_rung rung) MUST_CHECK;
+void audio_mixer_stop(struct audio_mixer *m, unsigned mix, enum audio_rung rung);
 /* It has heard a packet and does not begin cold. */
 bool audio_mixer_ready(const struct audio_mixer *m, unsigned mix, enum audio_rung rung);
 /* AUDIO_TICK_US have passed. Decodes and mixes; what is due then comes from

@@ -5,7 +5,7 @@
  * of every length end on a common grid of 120 ms, so a listener who changes rungs misses
  * nothing and hears nothing twice.
  *
- * Invariant: an output's encoder exists exactly while it is wanted; history[mix] holds the
+ * Invariant: an output's encoder exists exactly between start and stop; history[mix] holds the
  * last 120 ms of a mix that any output wants.
  */
 #include <palabre/audio.h>
@@ -101,20 +101,13 @@ void audio_mixer_clear(struct audio_mixer *m, unsigned voice)
 	m->voices[voice].nothing = QUIET_TICKS;
 }
 
-int audio_mixer_want(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
-		     bool wanted)
+int audio_mixer_start(struct audio_mixer *m, unsigned mix, enum audio_rung rung)
 {
 	struct mix *x = &m->mixes[mix];
 	struct output *o = &x->outputs[rung];
 
-	if (wanted == (o->encoder != NULL))
+	if (o->encoder)
 		return 0;
-	if (!wanted) {
-		audio_encoder_destroy(o->encoder);
-		*o = (struct output) { 0 };
-		x->wanted--;
-		return 0;
-	}
 	o->encoder = audio_encoder_create(rung);
 	if (!o->encoder)
 		return -ENOMEM;
@@ -125,6 +118,17 @@ int audio_mixer_want(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
 	}
 	x->quiet = 0; /* or the new encoder would hear nothing */
 	return 0;
+}
+
+void audio_mixer_stop(struct audio_mixer *m, unsigned mix, enum audio_rung rung)
+{
+	struct output *o = &m->mixes[mix].outputs[rung];
+
+	if (!o->encoder)
+		return;
+	audio_encoder_destroy(o->encoder);
+	*o = (struct output) { 0 };
+	m->mixes[mix].wanted--;
 }
 
 bool audio_mixer_ready(const struct audio_mixer *m, unsigned mix, enum audio_rung rung)

@@ -136,7 +136,7 @@ static void sr_put(struct leg *leg, unsigned index, struct wr *w, uint64_t now_u
 		return;
 	/* Of the latest packet: its capture time on our clock, or, before the sender's
 	 * first SR, its arrival. */
-	if (!rtp_capture_us(&src->recv, &src->leg->clock, src->recv.ts64, &capture_us))
+	if (!rtp_capture_us(&src->recv, src->clock, src->recv.ts64, &capture_us))
 		capture_us = src->recv.last_us;
 	rtp_slot_sr(&slot->rtp, src->recv.ts64, capture_us, now_us,
 		    (uint64_t)((int64_t)now_us + clock_wall_offset_us()), &ntp, &ts);

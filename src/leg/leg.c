@@ -194,7 +194,7 @@ void leg_close(struct leg *leg, uint64_t now_us)
 {
 	leg_send_bye(leg);
 	leg_feedback_fini(leg);
-	(void)leg_voice(leg, LEG_LANES, now_us);
+	leg_voice_end(leg, now_us);
 	for (unsigned i = 0; i < leg->plan.source_count; i++)
 		leg_source_destroy(leg, i, now_us);
 	relay_port_destroy(leg->port, now_us);

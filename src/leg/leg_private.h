@@ -84,7 +84,7 @@ struct leg {
 	struct leg_slot *slots; /* plan.slot_count */
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
-	uint64_t nacked_us; /* when it last asked for a packet */
+	uint64_t nacked_us;  /* when it last asked for a packet */
 	struct mixer *mixer; /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at, mix_to; /* heard now, and soon */
@@ -106,7 +106,7 @@ struct legs {
 	struct pkt_pool *pool;
 	const struct leg_ops *ops;
 	void *arg;
-	uint64_t batch_us; /* time of the batch under way */
+	uint64_t batch_us;	   /* time of the batch under way */
 	struct rtp_clock no_clock; /* of what is made here: never known */
 	unsigned out_count;
 	struct out_item out[OUT_QUEUE];
@@ -125,6 +125,8 @@ void leg_send_bye(struct leg *leg);
 /* slots.c: makes the slot's state follow the clocks of the source that is in it. */
 void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
 		     const struct leg_source *src);
+/* mixer.c: it hears the lanes again. */
+void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c */
 void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
 		unsigned count, uint64_t now_us);

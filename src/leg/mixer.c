@@ -44,7 +44,7 @@ struct mixer {
 	struct timer timer;
 	uint64_t start_us, ticks; /* ticks done */
 	bool running;
-	bool moved; /* somebody has taken or left a place */
+	bool moved;		     /* somebody has taken or left a place */
 	uint32_t places[MIX_VOICES]; /* port in it, 0 none */
 	struct leg *listeners;
 	struct made out[MIXES][RUNGS];
@@ -121,7 +121,7 @@ static int made_use(struct mixer *m, unsigned mix, unsigned rung)
 	src->codec = &made_codec;
 	src->epoch = 1;
 	src->stream = relay_made_create(m->port, made_id(mix, rung), CODEC_OPUS, src);
-	if (!src->stream || audio_mixer_want(m->audio, mix, (enum audio_rung)rung, true)) {
+	if (!src->stream || audio_mixer_start(m->audio, mix, (enum audio_rung)rung)) {
 		if (src->stream)
 			relay_stream_destroy(src->stream, m->all->batch_us);
 		rtp_store_fini(&src->store);
@@ -137,7 +137,7 @@ static void made_leave(struct mixer *m, unsigned mix, unsigned rung, uint64_t no
 
 	if (--o->users)
 		return;
-	(void)audio_mixer_want(m->audio, mix, (enum audio_rung)rung, false);
+	audio_mixer_stop(m->audio, mix, (enum audio_rung)rung);
 	relay_stream_destroy(o->src.stream, now_us);
 	rtp_store_fini(&o->src.store);
 }
@@ -149,7 +149,7 @@ static void send_made(struct mixer *m, const struct audio_mixed *x, uint64_t at_
 	struct pkt *p = pkt_take(m->all->pool);
 
 	if (!p) {
-		STAT_INC(pool_empty);
+		STAT_INC(mix_drop);
 		return;
 	}
 	memcpy(p->data, x->data, x->len);
@@ -192,7 +192,8 @@ static void go_over(struct mixer *m, struct leg *leg, uint64_t now_us)
 /* `rung` in the mix that is theirs. Another mix at once, another rung when it is ready. */
 static int aim(struct mixer *m, struct leg *leg, unsigned rung, uint64_t now_us)
 {
-	struct leg_mix to = { .used = true, .mix = (uint8_t)mix_for(m, leg),
+	struct leg_mix to = { .used = true,
+			      .mix = (uint8_t)mix_for(m, leg),
 			      .rung = (uint8_t)rung };
 	bool pending = leg->mix_to.used && memcmp(&leg->mix_to, &leg->mix_at, sizeof to);
 
@@ -297,8 +298,9 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 	m->start_us = now_us;
 	m->timer.fn = on_timer;
 	m->audio = audio_mixer_create();
-	m->port = m->audio ? relay_mixer_create(leg->room, MIXER_PORT, &port_ops, m, now_us)
-			   : NULL;
+	m->port =
+		m->audio ? relay_mixer_create(leg->room, MIXER_PORT, &port_ops, m, now_us)
+			 : NULL;
 	if (!m->port) {
 		mixer_destroy(m, now_us);
 		return NULL;
@@ -306,10 +308,13 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 	return m;
 }
 
-static void listener_remove(struct mixer *m, struct leg *leg, uint64_t now_us)
+void leg_voice_end(struct leg *leg, uint64_t now_us)
 {
+	struct mixer *m = leg->mixer;
 	struct leg_mix at = leg->mix_at, to = leg->mix_to;
 
+	if (!m)
+		return;
 	for (struct leg **p = &m->listeners; *p; p = &(*p)->next_listener) {
 		if (*p == leg) {
 			*p = leg->next_listener;
@@ -333,8 +338,7 @@ int leg_voice(struct leg *leg, int rung, uint64_t now_us)
 	int err;
 
 	if (rung == LEG_LANES) {
-		if (m)
-			listener_remove(m, leg, now_us);
+		leg_voice_end(leg, now_us);
 		return 0;
 	}
 	if (rung < 0 || rung >= RUNGS)
@@ -349,6 +353,6 @@ int leg_voice(struct leg *leg, int rung, uint64_t now_us)
 	m->listeners = leg;
 	err = aim(m, leg, (unsigned)rung, now_us);
 	if (err)
-		listener_remove(m, leg, now_us);
+		leg_voice_end(leg, now_us);
 	return err;
 }

@@ -61,6 +61,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	w->timer_due_us = 0;
 	wheel_run(w->wheel, now_us);
+	legs_drain(w->legs); /* what mixers have made */
 	relay_tick(w->relay, now_us);
 	worker_after(w, now_us);
 }

@@ -154,7 +154,7 @@ static void test_who_is_heard(void **state)
 	(void)state;
 	open_all();
 	for (unsigned i = 0; i < MIXES; i++)
-		assert_int_equal(audio_mixer_want(S.m, i, RUNG_12K_60, true), 0);
+		assert_int_equal(audio_mixer_start(S.m, i, RUNG_12K_60), 0);
 	for (unsigned t = 0; t < 2 * SECOND; t++)
 		tick(0x7, NULL);
 	for (unsigned i = 0; i < MIXES; i++) {
@@ -180,7 +180,7 @@ static void test_evened(void **state)
 
 	(void)state;
 	open_all();
-	assert_int_equal(audio_mixer_want(S.m, MIX_ALL, RUNG_24K_20, true), 0);
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_24K_20), 0);
 	for (unsigned t = 0; t < 8 * SECOND; t++)
 		tick(0xf, loud);
 	for (unsigned v = 0; v < MIX_VOICES; v++)
@@ -194,8 +194,7 @@ static void test_rungs(void **state)
 	(void)state;
 	open_all();
 	for (unsigned r = 0; r < RUNGS; r++)
-		assert_int_equal(audio_mixer_want(S.m, MIX_ALL, (enum audio_rung)r, true),
-				 0);
+		assert_int_equal(audio_mixer_start(S.m, MIX_ALL, (enum audio_rung)r), 0);
 	assert_false(audio_mixer_ready(S.m, MIX_ALL, RUNG_8K_120));
 	for (unsigned t = 0; t < 6; t++)
 		tick(1, NULL);
@@ -211,7 +210,7 @@ static void test_rungs(void **state)
 				audio_rungs[r].bitrate_bps * 11 / 10);
 	}
 	/* no longer wanted: no longer made */
-	assert_int_equal(audio_mixer_want(S.m, MIX_ALL, RUNG_8K_60, false), 0);
+	audio_mixer_stop(S.m, MIX_ALL, RUNG_8K_60);
 	for (unsigned t = 0; t < SECOND; t++)
 		tick(1, NULL);
 	assert_int_equal(S.heard[MIX_ALL][RUNG_8K_60].packets, 200);
@@ -226,7 +225,7 @@ static void test_silence(void **state)
 
 	(void)state;
 	open_all();
-	assert_int_equal(audio_mixer_want(S.m, MIX_ALL, RUNG_8K_60, true), 0);
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_8K_60), 0);
 	for (t = 0; t < SECOND; t++)
 		tick(1, NULL);
 	assert_false(audio_mixer_idle(S.m));
@@ -255,7 +254,7 @@ static void test_places(void **state)
 	const struct heard *h = &S.heard[MIX_ALL][RUNG_16K_40];
 
 	(void)state;
-	assert_int_equal(audio_mixer_want(S.m, MIX_ALL, RUNG_16K_40, true), 0);
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_16K_40), 0);
 	for (unsigned t = 0; t < SECOND; t++)
 		tick(1, NULL);
 	assert_int_equal(h->voices, 0);

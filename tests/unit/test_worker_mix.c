@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* A room with a mixer, on real sockets: three talk, one listens at a rung, and one of those who
+ * talk does, too. What comes out is decoded. */
+#include "worker_rig.h"
+
+#include <palabre/audio.h>
+#include <palabre/wire.h>
+
+#include <math.h>
+#include <opus/opus.h>
+
+enum { TALKERS = 3, LISTENER = TALKERS, PEOPLE, OPUS_PT = 111 };
+
+static const unsigned tones_hz[TALKERS] = { 330, 560, 950 };
+
+static struct ear {
+	OpusDecoder *opus;
+	unsigned packets, bytes, gaps, ms[4]; /* packets by length: 20, 40, 60, 120 */
+	uint32_t ssrc;
+	uint16_t seq;
+	float tone[TALKERS];
+} ears[PEOPLE];
+static struct talker {
+	OpusEncoder *opus;
+	unsigned phase;
+	uint16_t seq;
+	uint32_t ts;
+} talkers[TALKERS];
+static uint64_t next_us;
+
+static float energy_at(const float *s, unsigned n, unsigned hz)
+{
+	float k = 2 * cosf((float)(2 * M_PI) * (float)hz / AUDIO_RATE);
+	float a = 0, b = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		float c = s[i] + k * a - b;
+
+		b = a;
+		a = c;
+	}
+	return (a * a + b * b - k * a * b) / ((float)n * (float)n / 4);
+}
+
+static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
+{
+	struct ear *e = arg;
+	float s[1920];
+	int err, n;
+
+	(void)now_us;
+	if (!e->opus)
+		e->opus = opus_decoder_create(AUDIO_RATE, 1, &err);
+	n = opus_decode_float(e->opus, data + 12, (int)len - 12, s, 1920, 0);
+	assert_true(n > 0);
+	if (e->ssrc && (e->ssrc != get_be32(data + 8) ||
+			(uint16_t)(e->seq + 1) != get_be16(data + 2)))
+		e->gaps++;
+	e->ssrc = get_be32(data + 8);
+	e->seq = get_be16(data + 2);
+	e->packets++;
+	e->bytes += (unsigned)len - 12;
+	e->ms[n == 320 ? 0 : n == 640 ? 1 : n == 960 ? 2 : 3]++;
+	for (unsigned v = 0; v < TALKERS; v++)
+		e->tone[v] += (energy_at(s, (unsigned)n, tones_hz[v]) - e->tone[v]) / 8;
+}
+
+static void talk(struct scene *s, unsigned v)
+{
+	struct talker *t = &talkers[v];
+	uint8_t buf[600] = { 0x80, OPUS_PT };
+	float pcm[AUDIO_TICK];
+	int len;
+
+	for (unsigned i = 0; i < AUDIO_TICK; i++) {
+		float at = (float)(t->phase++ % AUDIO_RATE) / AUDIO_RATE;
+		float word = sinf((float)(2 * M_PI) * 2 * at + (float)v);
+
+		pcm[i] = 0.3f * word * word *
+			 sinf((float)(2 * M_PI) * (float)tones_hz[v] * at);
+	}
+	put_be16(buf + 2, t->seq++);
+	put_be32(buf + 4, t->ts);
+	put_be32(buf + 8, 1000 + v);
+	t->ts += AUDIO_TICK_48K;
+	len = opus_encode_float(t->opus, pcm, AUDIO_TICK, buf + 12, 400);
+	assert_true(len > 0);
+	assert_int_equal(client_send_rtp(s->people[v], buf, 12 + (size_t)len), 0);
+}
+
+/* Real time. */
+static void run(struct scene *s, unsigned ms)
+{
+	uint64_t end_us = clock_now_us() + ms * 1000ULL;
+
+	if (!next_us)
+		next_us = clock_now_us();
+	while (clock_now_us() < end_us) {
+		while (clock_now_us() >= next_us) {
+			for (unsigned v = 0; v < TALKERS; v++)
+				talk(s, v);
+			next_us += AUDIO_TICK_US;
+		}
+		scene_poll(s);
+		poll(NULL, 0, 1);
+	}
+}
+
+static void forget(void)
+{
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		OpusDecoder *opus = ears[i].opus;
+
+		ears[i] = (struct ear) { .opus = opus };
+	}
+}
+
+static void scene_of_talkers(struct scene *s)
+{
+	static struct client_section sections[PEOPLE][4];
+	int err;
+
+	scene_open(s, 9);
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		struct client_params params = { .on_rtp = on_rtp, .arg = &ears[i] };
+		unsigned n = 0;
+
+		if (i < TALKERS) {
+			sections[i][n++] = (struct client_section) { .send = true,
+								     .ssrc = 1000 + i };
+			talkers[i].opus = opus_encoder_create(
+				AUDIO_RATE, 1, OPUS_APPLICATION_VOIP, &err);
+		}
+		for (unsigned k = 0; k < 3; k++)
+			sections[i][n++] = (struct client_section) { 0 };
+		scene_join(s, sections[i], n, &params);
+	}
+	scene_connect(s);
+}
+
+static void test_mix(void **state)
+{
+	const struct ear *e = &ears[LISTENER], *own = &ears[0];
+	struct scene s;
+
+	(void)state;
+	scene_of_talkers(&s);
+	run(&s, 500);
+	assert_true(e->packets > 50); /* three lanes */
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_12K_60), 0);
+	assert_int_equal(worker_leg_voice(s.worker, 1, RUNG_12K_60), 0);
+	run(&s, 600);
+	forget();
+	run(&s, 2400);
+	/* everybody, in one stream without a gap, and nothing else */
+	assert_in_range(e->packets, 38, 41);
+	assert_int_equal(e->ms[2], e->packets);
+	assert_int_equal(e->gaps, 0);
+	assert_in_range(e->bytes * 8 / 2400, 6, 13);
+	for (unsigned v = 0; v < TALKERS; v++)
+		assert_true(e->tone[v] > 0.0005f);
+	/* who talks does not hear themselves */
+	assert_in_range(own->packets, 38, 41);
+	assert_int_equal(own->gaps, 0);
+	assert_true(own->tone[0] < 0.00003f);
+	assert_true(own->tone[1] > 0.0005f && own->tone[2] > 0.0005f);
+	/* those who did not ask still hear the lanes */
+	assert_true(ears[1].packets > 200);
+	assert_int_equal(ears[1].ms[0], ears[1].packets);
+
+	/* another rung: nothing is lost in between */
+	forget();
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_8K_120), 0);
+	run(&s, 1800);
+	assert_int_equal(e->gaps, 0);
+	assert_true(e->ms[3] >= 11);
+	assert_in_range(e->ms[2] * 60 + e->ms[3] * 120, 1680, 1860);
+
+	/* and back to the lanes */
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, LEG_LANES), 0);
+	run(&s, 300);
+	forget();
+	run(&s, 600);
+	assert_true(e->packets > 75);
+	assert_int_equal(e->ms[0], e->packets);
+	scene_close(&s);
+	for (unsigned i = 0; i < TALKERS; i++)
+		opus_encoder_destroy(talkers[i].opus);
+	for (unsigned i = 0; i < PEOPLE; i++)
+		if (ears[i].opus)
+			opus_decoder_destroy(ears[i].opus);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_mix) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
