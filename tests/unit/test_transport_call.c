@@ -312,30 +312,6 @@ static void test_dtls_queue(void **state)
 	rig_close(&r);
 }
 
-static void test_dtls_freed(void **state)
-{
-	struct rig r;
-
-	(void)state;
-	open_up(&r, (struct options) { 0 });
-	run(&r, 12 * S);
-	assert_non_null(
-		r.conn->ssl); /* no media yet: the browser may not have our Finished */
-	client_says(&r, 1111, 1);
-	run(&r, 9 * S);
-	assert_non_null(r.conn->ssl);
-	run(&r, 3 * S);
-	assert_null(r.conn->ssl);
-	media_both_ways(&r);
-	/* Late DTLS is ignored. */
-	SSL_shutdown(r.client->ssl);
-	client_input(r.client, (uint8_t[]) { 22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 },
-		     13, r.now);
-	run(&r, 100 * MS);
-	assert_int_equal(conn_get_state(r.conn), CONN_UP);
-	rig_close(&r);
-}
-
 /* ---- SRTP -------------------------------------------------------------------------- */
 
 static void test_forged_srtp(void **state)
@@ -534,7 +510,6 @@ int main(void)
 		cmocka_unit_test(test_lost_flight),
 		cmocka_unit_test(test_lost_finished),
 		cmocka_unit_test(test_dtls_queue),
-		cmocka_unit_test(test_dtls_freed),
 		cmocka_unit_test(test_forged_srtp),
 		cmocka_unit_test(test_ssrc_limit),
 		cmocka_unit_test(test_sending_refused),
