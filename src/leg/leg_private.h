@@ -13,7 +13,7 @@ enum {
 	SILENCE_FRAMES = 3,
 	/* The first frame after a switch, or its last packets, goes once more to who has
 	 * missed packets lately: until the frame behind it comes nobody can know of a
-	 * loss, and a second loss there is a freeze. Apart, since losses come in bursts. */
+	 * loss, and the repeat asked for may be lost, too. Apart, since losses come in bursts. */
 	REPEAT_PKTS_MAX = 8,
 	REPEAT_US = 25000,
 	LOSSY_US = 10000000,

@@ -43,8 +43,9 @@ enum {
 #define CONN_UNANSWERED_US (30 * 1000000ULL)
 /* The browser may repeat its Finished until it has ours. */
 #define DTLS_LINGER_US (10 * 1000000ULL)
-/* A page gives up on a connection in 12 s (session.js), browsers repeat a flight for less
- * than 40. */
+/* The same for a peer that sends no SRTP. Its timer doubles from 1 s up to 60 s (RFC 6347
+ * §4.2.4.1): if our last flight was lost, repeats are answered for so long, and after a
+ * later one it must join again. A page of ours gives up in 12 s (session.js). */
 #define DTLS_LINGER_SILENT_US (40 * 1000000ULL)
 
 /* One generation of ICE credentials, in one block. */

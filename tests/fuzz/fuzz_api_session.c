@@ -17,8 +17,8 @@
 #undef http_segment
 
 #include "../../src/call/call_private.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
+#include "record.h"
 
 enum { SESSIONS = 3, PEOPLE = 3, RECORDS_MAX = 64 };
 enum kind { K_OPEN, K_TEXT, K_HELLO, K_CLOSE, K_FLUSH, K_RENEW, K_COUNT };
@@ -40,12 +40,6 @@ static struct ws sockets[SESSIONS], *opening;
 static struct call *the_call;
 static char ids[PEOPLE][PERSON_ID_BYTES + 1];
 static char tickets[PEOPLE][TOKEN_TEXT_MAX];
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* ---- what session.c sees of net ---------------------------------------------------- */
 
@@ -207,20 +201,16 @@ static void run(enum kind kind, struct ws *w, const uint8_t *body, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned n, i;
+	struct record rec;
 	struct rd r;
 
 	if (!api)
 		set_up();
 	fill_room();
 	rd_init(&r, data, size);
-	for (n = 0; n < RECORDS_MAX && rd_left(&r) >= 3; n++) {
-		uint8_t head = rd_u8(&r);
-		size_t len = rd_be16(&r);
-
-		if (len > rd_left(&r))
-			len = rd_left(&r);
-		run((enum kind)(head % K_COUNT), &sockets[head / K_COUNT % SESSIONS],
-		    rd_bytes(&r, len), len);
+	for (n = 0; n < RECORDS_MAX && record_next(&r, &rec); n++) {
+		run((enum kind)(rec.head % K_COUNT),
+		    &sockets[rec.head / K_COUNT % SESSIONS], rec.body, rec.len);
 		for (i = 0; i < SESSIONS; i++) /* from the loop */
 			if (sockets[i].open && sockets[i].closing)
 				on_end(&sockets[i]);

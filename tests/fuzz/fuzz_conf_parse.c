@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Any file: either it applies and every value keeps its rules, or it changes nothing and
  * every mistake is told. */
+#include "fuzz.h"
+
 #include <palabre/conf.h>
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Hostile token and fingerprint texts; and every body that may be signed comes back. */
+#include "fuzz.h"
+
 #include <palabre/crypto.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const struct secret secret = { { 0,  1,	2,  3,	4,  5,	6,  7,	8,  9,	10,
 					11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
 					22, 23, 24, 25, 26, 27, 28, 29, 30, 31 } };
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

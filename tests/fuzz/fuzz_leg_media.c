@@ -7,7 +7,9 @@
  *
  * Nothing is sealed (the connections have no keys): see fuzz_transport_entrance.
  */
+#include "fuzz.h"
 #include "leg_private.h"
+#include "record.h"
 
 #include "../../src/transport/internal.h"
 
@@ -16,8 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { LEGS = 2, POOL = 4096, RECORDS_MAX = 200, START_US = 1000000000 };
 enum { PT_OPUS = 111, PT_VP8 = 96, PT_RTX = 97, PT_AV1 = 45 };
@@ -43,12 +43,6 @@ static struct relay *relay;
 static struct legs *legs;
 static struct leg *leg[LEGS];
 static uint64_t now;
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void on_changed(void *arg, struct leg *l)
 {
@@ -309,6 +303,7 @@ static void run(enum kind kind, struct leg *l, const uint8_t *body, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct relay_room *room;
+	struct record rec;
 	struct rd r;
 	unsigned n;
 
@@ -316,15 +311,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	room = open_all();
 	rd_init(&r, data, size);
-	for (n = 0; n < RECORDS_MAX && rd_left(&r) >= 3; n++) {
-		uint8_t head = rd_u8(&r);
-		size_t len = rd_be16(&r);
-
-		if (len > rd_left(&r))
-			len = rd_left(&r);
-		run((enum kind)(head % K_COUNT), leg[head / K_COUNT % LEGS],
-		    rd_bytes(&r, len), len);
-	}
+	for (n = 0; n < RECORDS_MAX && record_next(&r, &rec); n++)
+		run((enum kind)(rec.head % K_COUNT), leg[rec.head / K_COUNT % LEGS],
+		    rec.body, rec.len);
 	close_all(room);
 	return 0;
 }

@@ -9,15 +9,16 @@
  * no more was sent to an unproven flow than allowed, and every packet is back in its
  * pool.
  */
+#include "fuzz.h"
 #include "internal.h"
+#include "record.h"
 
 #include <palabre/wire.h>
 
 #include <openssl/hmac.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <zlib.h>
 
 enum { CONNS = 2, FLOWS = 4, POOL = 64, RECORDS_MAX = 64, START_US = 1000000000 };
 enum kind {
@@ -47,12 +48,6 @@ static uint64_t now;
 static struct flow flows[FLOWS];
 static uint64_t sent[FLOWS], received[FLOWS];
 static uint8_t asked[FLOWS][12];
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void on_sent(void *arg, uint32_t tcp, const uint8_t *data, size_t len)
 {
@@ -125,19 +120,6 @@ static void close_all(void)
 	check(pkt_pool_free_count(pool) == POOL);
 }
 
-static uint32_t crc32_of(const uint8_t *p, size_t n)
-{
-	uint32_t crc = 0xffffffff;
-	int k;
-
-	while (n--) {
-		crc ^= *p++;
-		for (k = 0; k < 8; k++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	}
-	return ~crc;
-}
-
 /* Header, USERNAME if it is a request, the fuzzer's attributes, MESSAGE-INTEGRITY,
  * FINGERPRINT. */
 static size_t sign(uint8_t *out, bool request, const uint8_t id[12], const char *name,
@@ -169,7 +151,7 @@ static size_t sign(uint8_t *out, bool request, const uint8_t id[12], const char 
 	put_be16(out + 2, (uint16_t)(n + 8 - 20));
 	put_be16(out + n, 0x8028);
 	put_be16(out + n + 2, 4);
-	put_be32(out + n + 4, crc32_of(out, n) ^ 0x5354554e);
+	put_be32(out + n + 4, (uint32_t)crc32(0, out, (unsigned)n) ^ 0x5354554e);
 	return n + 8;
 }
 
@@ -230,6 +212,7 @@ static void check_sent(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct record rec;
 	struct rd r;
 	unsigned n;
 
@@ -237,23 +220,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	open_all();
 	rd_init(&r, data, size);
-	for (n = 0; n < RECORDS_MAX && rd_left(&r) >= 3; n++) {
-		uint8_t head = rd_u8(&r);
-		size_t len = rd_be16(&r);
-		const uint8_t *body;
+	for (n = 0; n < RECORDS_MAX && record_next(&r, &rec); n++) {
+		enum kind kind = (enum kind)(rec.head % K_COUNT);
 
-		if (len > rd_left(&r))
-			len = rd_left(&r);
-		body = rd_bytes(&r, len);
-		if (head % K_COUNT == K_TIME) {
-			now += 1 + 20000u * len;
+		if (kind == K_TIME) {
+			now += 1 + 20000u * rec.len;
 			wheel_run(wheel, now);
-		} else if (head % K_COUNT == K_RESTART) {
+		} else if (kind == K_RESTART) {
 			conn_restart(conns[1], n & 1 ? "server02" : "server03", pwd[1],
 				     peer_ufrag, peer_pwd, now);
 		} else {
-			input((enum kind)(head % K_COUNT), head / K_COUNT % FLOWS, body,
-			      len);
+			input(kind, rec.head / K_COUNT % FLOWS, rec.body, rec.len);
 		}
 		while (transport_run(t, now))
 			;

@@ -3,16 +3,12 @@
  * RTCP: iterates everything through every getter. A compound that passed rtcp_iter_init()
  * must come out to its last byte; a NACK that was read must survive being built again.
  */
+#include "fuzz.h"
+
 #include <palabre/wire.h>
 
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(x) \
-	do { \
-		if (!(x)) \
-			__builtin_trap(); \
-	} while (0)
 
 enum { SEQS_MAX = 512 };
 
@@ -33,16 +29,16 @@ static void try_nack(const struct rtcp_pkt *p)
 	struct rtcp_pkt q;
 	struct wr w;
 
-	CHECK(n <= SEQS_MAX);
-	CHECK(rtcp_nack_get(p, again, n / 2) == n / 2);
-	CHECK(memcmp(seqs, again, n / 2 * sizeof *seqs) == 0);
+	check(n <= SEQS_MAX);
+	check(rtcp_nack_get(p, again, n / 2) == n / 2);
+	check(memcmp(seqs, again, n / 2 * sizeof *seqs) == 0);
 	if (n == 0)
 		return;
 	wr_init(&w, buf, sizeof buf);
 	rtcp_put_nack(&w, p->ssrc, p->media_ssrc, seqs, n);
-	CHECK(!w.bad);
-	CHECK(rtcp_iter_init(&it, buf, wr_len(&w)) == 0 && rtcp_next(&it, &q));
-	CHECK(q.ssrc == p->ssrc && q.media_ssrc == p->media_ssrc);
+	check(!w.bad);
+	check(rtcp_iter_init(&it, buf, wr_len(&w)) == 0 && rtcp_next(&it, &q));
+	check(q.ssrc == p->ssrc && q.media_ssrc == p->media_ssrc);
 	unsigned m = rtcp_nack_get(&q, again, SEQS_MAX);
 
 	/* Whatever their order, all that were asked for are asked for again. */
@@ -51,7 +47,7 @@ static void try_nack(const struct rtcp_pkt *p)
 
 		while (j < m && again[j] != seqs[i])
 			j++;
-		CHECK(j < m);
+		check(j < m);
 	}
 }
 
@@ -59,10 +55,10 @@ static void try_reports(const struct rtcp_pkt *p)
 {
 	struct rtcp_block b;
 
-	CHECK(p->blocks <= RTCP_BLOCKS_MAX);
+	check(p->blocks <= RTCP_BLOCKS_MAX);
 	for (unsigned i = 0; i <= p->blocks; i++) {
 		rtcp_block_get(p, i, &b);
-		CHECK(b.lost >= -0x800000 && b.lost <= 0x7fffff);
+		check(b.lost >= -0x800000 && b.lost <= 0x7fffff);
 		sink += b.ssrc;
 	}
 }
@@ -75,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rtcp_pkt p;
 	unsigned packets = 0;
 
-	CHECK(copy);
+	check(copy);
 	if (size)
 		memcpy(copy, data, size);
 	if (rtcp_iter_init(&it, copy, size) == 0) {
@@ -89,13 +85,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			try_reports(&p);
 			try_nack(&p);
 			for (unsigned i = 0; rtcp_fir_get(&p, i, &ssrc, &seq); i++)
-				CHECK(8 * (i + 1) <= p.body_len);
+				check(8 * (i + 1) <= p.body_len);
 			if (rtcp_remb_get(&p, &bps))
 				sink += (uint32_t)bps;
 			end = it.rd.p;
 		}
-		CHECK(packets > 0 && packets <= RTCP_PACKETS_MAX);
-		CHECK(end == copy + size);
+		check(packets > 0 && packets <= RTCP_PACKETS_MAX);
+		check(end == copy + size);
 	}
 	free(copy);
 	return 0;

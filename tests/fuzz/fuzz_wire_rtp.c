@@ -3,24 +3,20 @@
  * RTP: parse, then every payload parser, then everything that rewrites in place. The
  * first 16 bytes are the extension map, the rest is the packet. Each parser and rewriter
  * gets a copy of exactly what it may touch, so the address sanitizer sees one byte too
- * far; what must hold of a result is checked by trap.
+ * far; what must hold of a result is checked.
  */
+#include "fuzz.h"
+
 #include <palabre/wire.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(x) \
-	do { \
-		if (!(x)) \
-			__builtin_trap(); \
-	} while (0)
-
 static uint8_t *copy_of(const uint8_t *data, size_t len)
 {
 	uint8_t *copy = malloc(len ? len : 1);
 
-	CHECK(copy);
+	check(copy);
 	if (len)
 		memcpy(copy, data, len);
 	return copy;
@@ -32,18 +28,18 @@ static void try_payload(enum codec_id codec, const uint8_t *data, size_t len, bo
 	struct frame_view f, g;
 
 	if (frame_parse(codec, payload, len, marker, &f) == 0) {
-		CHECK(f.pid_bits == 0 || f.pid_bits == 7 || f.pid_bits == 15);
-		CHECK((f.pid_bits == 0) == (f.pid_off == 0xffff));
+		check(f.pid_bits == 0 || f.pid_bits == 7 || f.pid_bits == 15);
+		check((f.pid_bits == 0) == (f.pid_off == 0xffff));
 		frame_put_pid(payload, &f, 0x2aaa);
 		frame_put_tl0(payload, &f, 0x55);
-		CHECK(frame_parse(codec, payload, len, marker, &g) == 0);
-		CHECK(g.pid == (0x2aaa & ((1u << f.pid_bits) - 1)));
-		CHECK(g.tl0 == (f.tl0_off == 0xffff ? 0 : 0x55));
-		CHECK(g.start == f.start && g.key == f.key && g.end == f.end);
-		CHECK(g.sid == f.sid && g.tid == f.tid);
+		check(frame_parse(codec, payload, len, marker, &g) == 0);
+		check(g.pid == (0x2aaa & ((1u << f.pid_bits) - 1)));
+		check(g.tl0 == (f.tl0_off == 0xffff ? 0 : 0x55));
+		check(g.start == f.start && g.key == f.key && g.end == f.end);
+		check(g.sid == f.sid && g.tid == f.tid);
 		frame_put_pid(payload, &f, f.pid);
 		frame_put_tl0(payload, &f, f.tl0);
-		CHECK(len == 0 || memcmp(payload, data, len) == 0);
+		check(len == 0 || memcmp(payload, data, len) == 0);
 	}
 	free(payload);
 }
@@ -55,13 +51,13 @@ static void try_dd(const uint8_t *data, size_t len, uint8_t shift)
 
 	if (dd_parse(dd, len, &f) == 0) {
 		dd_rewrite(dd, len, &f, 0xfade, shift);
-		CHECK(dd_parse(dd, len, &g) == 0);
-		CHECK(g.dd_frame == 0xfade &&
+		check(dd_parse(dd, len, &g) == 0);
+		check(g.dd_frame == 0xfade &&
 		      g.dd_template == ((f.dd_template + shift) & 63));
-		CHECK(g.start == f.start && g.end == f.end);
-		CHECK(g.dd_structure == f.dd_structure);
+		check(g.start == f.start && g.end == f.end);
+		check(g.dd_structure == f.dd_structure);
 		dd_rewrite(dd, len, &f, f.dd_frame, (uint8_t)-shift);
-		CHECK(memcmp(dd, data, len) == 0);
+		check(memcmp(dd, data, len) == 0);
 	}
 	free(dd);
 }
@@ -88,18 +84,18 @@ static void try_build(const uint8_t *data, const struct rtp_view *v)
 	}
 	int len = rtp_build_header(&h, buf, sizeof buf);
 
-	CHECK(len > 0);
+	check(len > 0);
 	uint8_t *built = copy_of(buf, (size_t)len);
 
-	CHECK(rtp_build_header(&h, built, (size_t)len) == len);
-	CHECK(rtp_build_header(&h, built, (size_t)len - 1) < 0);
-	CHECK(rtp_parse(built, (size_t)len, &map, &again) == 0);
-	CHECK(again.seq == v->seq && again.ts == v->ts && again.ssrc == v->ssrc);
+	check(rtp_build_header(&h, built, (size_t)len) == len);
+	check(rtp_build_header(&h, built, (size_t)len - 1) < 0);
+	check(rtp_parse(built, (size_t)len, &map, &again) == 0);
+	check(again.seq == v->seq && again.ts == v->ts && again.ssrc == v->ssrc);
 	for (unsigned i = 0; i < h.ext_count; i++) {
 		unsigned id = h.ext[i].id;
 
-		CHECK(again.ext[id].off && again.ext[id].len == v->ext[id].len);
-		CHECK(!memcmp(built + again.ext[id].off, h.ext[i].data, h.ext[i].len));
+		check(again.ext[id].off && again.ext[id].len == v->ext[id].len);
+		check(!memcmp(built + again.ext[id].off, h.ext[i].data, h.ext[i].len));
 	}
 	free(built);
 }
@@ -124,10 +120,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rtp_parse(pkt, size, &map, &v) == 0) {
 		const uint8_t *payload = pkt + v.payload_off;
 
-		CHECK((size_t)v.payload_off + v.payload_len + v.padding_len == size);
+		check((size_t)v.payload_off + v.payload_len + v.padding_len == size);
 		for (unsigned i = 0; i < EXT_COUNT; i++)
-			CHECK(v.ext[i].off + v.ext[i].len <= v.payload_off);
-		CHECK(v.level_dbov >= -1);
+			check(v.ext[i].off + v.ext[i].len <= v.payload_off);
+		check(v.level_dbov >= -1);
 		try_build(pkt, &v);
 		for (int codec = CODEC_NONE; codec < CODEC_COUNT; codec++)
 			try_payload((enum codec_id)codec, payload, v.payload_len,

@@ -276,10 +276,37 @@ static int64_t told_ms(const struct scene *s, unsigned slot)
 	return (int64_t)(state.at_ms - s->start_us / 1000) - ms;
 }
 
-static void assert_near(int64_t got, int64_t want)
+static void assert_slot_told(const struct scene *s, unsigned slot, int64_t want)
 {
+	int64_t got = told_ms(s, slot);
+
 	if (got < want - 1 || got > want + 1)
-		fail_msg("%lld, not %lld ms", (long long)got, (long long)want);
+		fail_msg("slot %u: %lld, not %lld ms", slot, (long long)got,
+			 (long long)want);
+}
+
+static void assert_told(const struct scene *s, int64_t audio_ms, int64_t video_ms)
+{
+	assert_slot_told(s, AUDIO, audio_ms);
+	assert_slot_told(s, VIDEO, video_ms);
+}
+
+/* A scene for each test. */
+static int setup(void **state)
+{
+	struct scene *s = malloc(sizeof *s);
+
+	assert_non_null(s);
+	scene_open(s);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	scene_close(*state);
+	free(*state);
+	return 0;
 }
 
 /* ---- what was lost ----------------------------------------------------------------- */
@@ -342,159 +369,134 @@ static void asking_goes_by_the_codec(void **state)
 
 static void before_reports_arrival_counts(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 
-	(void)state;
-	scene_open(&s);
-	s.reports = false;
-	speak(&s, 3000);
-	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
-	assert_near(told_ms(&s, VIDEO), SHORTEST_MS + PICTURE_LATER_MS);
-	scene_close(&s);
+	s->reports = false;
+	speak(s, 3000);
+	assert_told(s, SHORTEST_MS, SHORTEST_MS + PICTURE_LATER_MS);
 }
 
 static void slots_are_told_on_one_clock(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 
-	(void)state;
-	scene_open(&s);
-	speak(&s, 3000);
+	speak(s, 3000);
 	/* Both by the quickest report: the picture's longer way is seen as what it is. */
-	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
-	assert_near(told_ms(&s, VIDEO), SHORTEST_MS);
-	scene_close(&s);
+	assert_told(s, SHORTEST_MS, SHORTEST_MS);
 }
 
 static void a_clock_that_drifts_is_told_again(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 	unsigned changes;
 
-	(void)state;
-	scene_open(&s);
-	speak(&s, 3000);
-	changes = s.changes;
-	s.audio_ahead_us = 8000;
-	speak(&s, 3000);
-	assert_int_equal(s.changes, changes);
-	s.audio_ahead_us = 12000;
-	speak(&s, 3000);
-	assert_int_equal(s.changes, changes + 1);
-	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
-	scene_close(&s);
+	speak(s, 3000);
+	changes = s->changes;
+	s->audio_ahead_us = 8000;
+	speak(s, 3000);
+	assert_int_equal(s->changes, changes);
+	s->audio_ahead_us = 12000;
+	speak(s, 3000);
+	assert_int_equal(s->changes, changes + 1);
+	assert_slot_told(s, AUDIO, SHORTEST_MS);
 }
 
 /* A page reckons in 32 bits, which turn over every 13 hours. */
 static void an_old_clock_is_told_again(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 	unsigned changes;
 
-	(void)state;
-	scene_open(&s);
-	speak(&s, 3000);
-	changes = s.changes;
-	s.reports = false;
+	speak(s, 3000);
+	changes = s->changes;
+	s->reports = false;
 	for (unsigned i = 0; i < 3590 / 4; i++) {
-		s.ms += 4000 - VIDEO_MS; /* hardly a word, to make it short */
-		speak(&s, VIDEO_MS);
+		s->ms += 4000 - VIDEO_MS; /* hardly a word, to make it short */
+		speak(s, VIDEO_MS);
 	}
-	assert_int_equal(s.changes, changes);
-	speak(&s, 12000);
-	assert_int_equal(s.changes, changes + 2);
-	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
-	assert_near(told_ms(&s, VIDEO), SHORTEST_MS);
-	scene_close(&s);
+	assert_int_equal(s->changes, changes);
+	speak(s, 12000);
+	assert_int_equal(s->changes, changes + 2);
+	assert_told(s, SHORTEST_MS, SHORTEST_MS);
 }
 
 /* ---- sources ----------------------------------------------------------------------- */
 
 static void a_new_ssrc_goes_on_being_heard(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 	uint64_t before;
 
-	(void)state;
-	scene_open(&s);
-	speak(&s, 2000);
-	assert_int_equal(s.speaking, 1);
-	before = s.to->slots[AUDIO].rtp.packets;
-	s.mic_ssrc = 5555;
-	s.audio_seq = 10;
-	speak(&s, 3000);
-	assert_int_equal(s.to->slots[AUDIO].rtp.packets - before, 3000 / AUDIO_MS);
-	assert_int_equal(s.speaking, 1);
-	assert_near(told_ms(&s, AUDIO), SHORTEST_MS);
-	scene_close(&s);
+	speak(s, 2000);
+	assert_int_equal(s->speaking, 1);
+	before = s->to->slots[AUDIO].rtp.packets;
+	s->mic_ssrc = 5555;
+	s->audio_seq = 10;
+	speak(s, 3000);
+	assert_int_equal(s->to->slots[AUDIO].rtp.packets - before, 3000 / AUDIO_MS);
+	assert_int_equal(s->speaking, 1);
+	assert_slot_told(s, AUDIO, SHORTEST_MS);
 }
 
 static void swapped_first_packets_are_one_segment(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 
-	(void)state;
-	scene_open(&s);
-	s.audio_seq = 2;
-	send_audio(&s, AUDIO_MS);
-	s.audio_seq = 1;
-	send_audio(&s, 0);
-	s.audio_seq = 3;
-	speak(&s, 1000);
-	assert_int_equal(s.to->slots[AUDIO].rtp.segment_count, 1);
-	scene_close(&s);
+	s->audio_seq = 2;
+	send_audio(s, AUDIO_MS);
+	s->audio_seq = 1;
+	send_audio(s, 0);
+	s->audio_seq = 3;
+	speak(s, 1000);
+	assert_int_equal(s->to->slots[AUDIO].rtp.segment_count, 1);
 }
 
 static void losses_before_a_key_frame_cost_no_other(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 	unsigned long plis;
 
-	(void)state;
-	scene_open(&s);
-	speak(&s, 1000);
+	speak(s, 1000);
 	plis = STAT(pli_tx);
-	s.video_seq += 3;
-	send_video(&s, s.ms, true);
-	speak(&s, 3000);
+	s->video_seq += 3;
+	send_video(s, s->ms, true);
+	speak(s, 3000);
 	assert_int_equal(STAT(pli_tx), plis);
 	/* But after it they do. */
-	s.video_seq += 3;
-	speak(&s, 3000);
+	s->video_seq += 3;
+	speak(s, 3000);
 	assert_true(STAT(pli_tx) > plis);
-	scene_close(&s);
 }
 
 static void each_thing_is_counted_once(void **state)
 {
-	struct scene s;
+	struct scene *s = *state;
 
-	(void)state;
-	scene_open(&s);
-	speak(&s, 1000);
+	speak(s, 1000);
 	assert_int_equal(STAT(slot_switch), 2);
-	s.audio_seq--;
-	send_audio(&s, s.ms);
+	s->audio_seq--;
+	send_audio(s, s->ms);
 	assert_int_equal(STAT(rtp_dup), 1);
-	s.audio_seq += 20000;
-	send_audio(&s, s.ms);
+	s->audio_seq += 20000;
+	send_audio(s, s->ms);
 	assert_int_equal(STAT(rtp_old), 1);
-	scene_close(&s);
 }
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(losses_are_asked_for_where_agreed),
 		cmocka_unit_test(asking_goes_by_the_codec),
-		cmocka_unit_test(before_reports_arrival_counts),
-		cmocka_unit_test(slots_are_told_on_one_clock),
-		cmocka_unit_test(a_clock_that_drifts_is_told_again),
-		cmocka_unit_test(an_old_clock_is_told_again),
-		cmocka_unit_test(a_new_ssrc_goes_on_being_heard),
-		cmocka_unit_test(swapped_first_packets_are_one_segment),
-		cmocka_unit_test(losses_before_a_key_frame_cost_no_other),
-		cmocka_unit_test(each_thing_is_counted_once),
+		TEST(before_reports_arrival_counts),
+		TEST(slots_are_told_on_one_clock),
+		TEST(a_clock_that_drifts_is_told_again),
+		TEST(an_old_clock_is_told_again),
+		TEST(a_new_ssrc_goes_on_being_heard),
+		TEST(swapped_first_packets_are_one_segment),
+		TEST(losses_before_a_key_frame_cost_no_other),
+		TEST(each_thing_is_counted_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

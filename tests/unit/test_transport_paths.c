@@ -95,14 +95,10 @@ static void test_spoofed_srtp(void **state)
 	(void)state;
 	open_up(&r, (struct options) { 0 });
 	seal_stream_init(&s, 7);
-	stranger_open(&v);
-	stranger_check(&v, &r, 0);
-	run(&r, 20 * MS);
+	stranger_enter(&v, &r, 0);
 	client_manners(r.client)->silent = true;
 	for (i = 0; i < 200; i++) { /* 20 s */
-		int n = client_seal(r.client, buf, rtp_plain(buf, 1111, seq++), false);
-
-		stranger_send(&v, &r, buf, (size_t)n);
+		stranger_send(&v, &r, buf, client_sealed(&r, buf, seq++));
 		/* To the old one until its consent ends, then to nobody. */
 		assert_int_equal(server_says(&r, &s, i + 1), suspended(&r) ? -EPROTO : 0);
 		run(&r, 100 * MS);
@@ -126,19 +122,17 @@ static void test_replayed_srtp(void **state)
 	uint8_t buf[256];
 	struct rig r;
 	unsigned i;
-	int n;
+	size_t n;
 
 	(void)state;
 	open_up(&r, (struct options) { 0 });
 	seal_stream_init(&s, 7);
-	stranger_open(&v);
-	stranger_check(&v, &r, 0);
-	run(&r, 20 * MS);
-	n = client_seal(r.client, buf, rtp_plain(buf, 1111, 1), false);
-	client_send_raw(r.client, buf, (size_t)n);
+	stranger_enter(&v, &r, 0);
+	n = client_sealed(&r, buf, 1);
+	client_send_raw(r.client, buf, n);
 	run(&r, 20 * MS);
 	for (i = 0; i < 100; i++) {
-		stranger_send(&v, &r, buf, (size_t)n);
+		stranger_send(&v, &r, buf, n);
 		assert_int_equal(server_says(&r, &s, i + 1), 0);
 		run(&r, 50 * MS);
 		stranger_read(&v, &r);
@@ -163,10 +157,8 @@ static void test_false_proof(void **state)
 
 	(void)state;
 	open_up(&r, (struct options) { 0 });
-	stranger_open(&v);
+	stranger_enter(&v, &r, CHECK_NOMINATE);
 	stranger_open(&other);
-	stranger_check(&v, &r, CHECK_NOMINATE);
-	run(&r, 20 * MS);
 	stranger_read(&v, &r);
 	assert_int_equal(v.checks, 1);
 	n = client_write_answer(r.client, v.last, v.last_len, &r.client->server, buf,
@@ -330,9 +322,7 @@ static void test_late_srtp(void **state)
 	(void)state;
 	open_up(&r, (struct options) { 0 });
 	client_manners(r.client)->send_checks = false;
-	stranger_open(&v);
-	stranger_check(&v, &r, CHECK_NOMINATE);
-	run(&r, 20 * MS);
+	stranger_enter(&v, &r, CHECK_NOMINATE);
 	answer_as(&v, &r);
 	run(&r, 20 * MS);
 	assert_int_equal(r.moves, 1);
@@ -359,13 +349,11 @@ static void test_srtp_from_nowhere(void **state)
 	struct stranger v;
 	uint8_t buf[256];
 	struct rig r;
-	int n;
 
 	(void)state;
 	open_up(&r, (struct options) { 0 });
 	stranger_open(&v);
-	n = client_seal(r.client, buf, rtp_plain(buf, 1111, 5), false);
-	stranger_send(&v, &r, buf, (size_t)n);
+	stranger_send(&v, &r, buf, client_sealed(&r, buf, 5));
 	run(&r, 3 * S);
 	stranger_read(&v, &r);
 	assert_int_equal(v.checks + v.media + v.replies + v.other, 0);

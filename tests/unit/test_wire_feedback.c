@@ -1,28 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* RTCP feedback: byte vectors after RFC 4585 (NACK, PLI), RFC 5104 (FIR) and REMB, round
  * trips, limits. */
-#include <palabre/wire.h>
+#include "unit/rtcp_rig.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct rtcp_pkt only(const uint8_t *data, size_t len)
-{
-	struct rtcp_iter it;
-	struct rtcp_pkt p, more;
-
-	assert_int_equal(rtcp_iter_init(&it, data, len), 0);
-	assert_true(rtcp_next(&it, &p));
-	assert_false(rtcp_next(&it, &more));
-	assert_int_equal(it.seen, 1);
-	return p;
-}
 
 /* RFC 4585 §6.2.1: the least significant bit of the BLP is PID + 1. */
 static void test_nack_vector(void **state)

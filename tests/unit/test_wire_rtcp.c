@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* RTCP: byte vectors after RFC 3550, 4585, 5104 and REMB, round trips, damaged compounds.
  */
-#include <palabre/wire.h>
+#include "unit/rtcp_rig.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,18 +30,6 @@ static void refuse(const uint8_t *data, size_t len)
 	unsigned n;
 
 	assert_int_equal(count_pkts(data, len, &n), -EBADMSG);
-}
-
-static struct rtcp_pkt only(const uint8_t *data, size_t len)
-{
-	struct rtcp_iter it;
-	struct rtcp_pkt p, more;
-
-	assert_int_equal(rtcp_iter_init(&it, data, len), 0);
-	assert_true(rtcp_next(&it, &p));
-	assert_false(rtcp_next(&it, &more));
-	assert_int_equal(it.seen, 1);
-	return p;
 }
 
 /* RFC 3550 §6.4.1's picture, one block, a profile-specific extension of one word. */

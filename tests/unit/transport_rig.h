@@ -339,6 +339,15 @@ RIG void client_says(struct rig *r, uint32_t ssrc, uint16_t seq)
 	assert_int_equal(client_send_rtp(r->client, buf, rtp_plain(buf, ssrc, seq)), 0);
 }
 
+/* What it would say, to be sent from wherever; `buf` has 256 bytes. */
+RIG size_t client_sealed(struct rig *r, uint8_t *buf, uint16_t seq)
+{
+	int n = client_seal(r->client, buf, rtp_plain(buf, 1111, seq), false);
+
+	assert_true(n > 80);
+	return (size_t)n;
+}
+
 RIG int server_says(struct rig *r, struct seal_stream *s, uint64_t index)
 {
 	uint8_t *buf = tx_reserve(r->tx);
@@ -421,6 +430,14 @@ RIG void stranger_check(struct stranger *s, struct rig *r, unsigned flags)
 	stranger_send(s, r, buf, client_write_check(r->client, flags, buf, sizeof buf));
 }
 
+/* With one check that the server has seen. */
+RIG void stranger_enter(struct stranger *s, struct rig *r, unsigned flags)
+{
+	stranger_open(s);
+	stranger_check(s, r, flags);
+	run(r, 20 * MS);
+}
+
 RIG void stranger_read(struct stranger *s, struct rig *r)
 {
 	uint8_t buf[2048];
@@ -440,6 +457,7 @@ RIG void stranger_read(struct stranger *s, struct rig *r)
 		}
 	}
 }
+
 RIG int rig_main(const struct CMUnitTest *tests, size_t count)
 {
 	stats_here = &stats;

@@ -4,6 +4,7 @@
 
 #include <openssl/hmac.h>
 #include <string.h>
+#include <zlib.h>
 
 enum {
 	COOKIE = 0x2112a442,
@@ -30,17 +31,10 @@ struct msg {
 	size_t len, cap;
 };
 
-static uint32_t crc32_of(const uint8_t *p, size_t n)
+/* RFC 8489 §14.7 */
+static uint32_t fingerprint(const uint8_t *msg, size_t len)
 {
-	uint32_t crc = 0xffffffff;
-	int k;
-
-	while (n--) {
-		crc ^= *p++;
-		for (k = 0; k < 8; k++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-	}
-	return ~crc;
+	return (uint32_t)crc32(0, msg, (unsigned)len) ^ 0x5354554e;
 }
 
 static void set_len(struct msg *m, size_t len)
@@ -95,8 +89,8 @@ static void add_fingerprint(struct msg *m, unsigned flags)
 	uint8_t v[4];
 
 	set_len(m, m->len + 8);
-	put_be32(v, crc32_of(m->buf, m->len) ^ 0x5354554e ^
-			    (flags & CHECK_BAD_FINGERPRINT ? 1 : 0));
+	put_be32(v,
+		 fingerprint(m->buf, m->len) ^ (flags & CHECK_BAD_FINGERPRINT ? 1 : 0));
 	add(m, A_FINGERPRINT, v, 4);
 }
 
@@ -141,7 +135,7 @@ static bool verify(const uint8_t *data, size_t len, const char *key)
 		return false;
 	f = find(data, len, A_FINGERPRINT, &n);
 	return f && n == 4 && (size_t)(f - data) + 4 == len &&
-	       get_be32(f) == (crc32_of(data, len - 8) ^ 0x5354554e);
+	       get_be32(f) == fingerprint(data, len - 8);
 }
 
 size_t client_write_check(struct client *c, unsigned flags, uint8_t *buf, size_t cap)

@@ -54,6 +54,7 @@ struct caller {
 	uint32_t sent[KINDS]; /* packets, and the number of the next */
 	struct flow_seen from[PEOPLE][KINDS];
 	struct slot_seen slots[SECTIONS];
+	uint32_t named[PEOPLE]; /* CSRC of their pictures, 0: none yet */
 };
 
 struct call {
@@ -94,11 +95,11 @@ static void mark(uint8_t *at, unsigned person, unsigned kind, uint32_t number)
 	put_be32(at + 4, number);
 }
 
-/* A whole payload behind its descriptor. */
+/* A whole payload behind its descriptor: MARK_BYTES or more. */
 static void check_content(struct caller *c, const uint8_t *p, size_t len, unsigned kind)
 {
 	uint8_t want[VIDEO_BYTES];
-	unsigned person = len >= MARK_BYTES ? p[2] : PEOPLE;
+	unsigned person = p[2];
 	struct flow_seen *f;
 	uint32_t number;
 
@@ -120,18 +121,35 @@ static void check_content(struct caller *c, const uint8_t *p, size_t len, unsign
 	f->next = number + 1;
 }
 
+/* Key frames, and nothing else, begin with whose they are: one CSRC for each person. */
+static void check_named(struct caller *c, const uint8_t *data, const uint8_t *descriptor)
+{
+	bool key = (descriptor[0] & 0x10) && !(descriptor[4] & 1); /* S, P */
+	unsigned person = descriptor[VIDEO_DESCRIPTOR + 2] % PEOPLE;
+	uint32_t csrc = get_be32(data + RTP_HEADER);
+
+	if ((data[0] & 15) != key)
+		wrong(c, "CSRCs of a picture", key, data[0] & 15);
+	if (!key)
+		return;
+	for (unsigned i = 0; i < PEOPLE; i++)
+		if (c->named[i] && (c->named[i] == csrc) != (i == person))
+			wrong(c, "whose a picture is", c->named[i], csrc);
+	c->named[person] = csrc;
+}
+
 static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
 	struct caller *c = arg;
 	int slot = len > RTP_HEADER ? slot_of(c, get_be32(data + 8)) : -1;
 	unsigned kind = slot >= FIRST_SLOT + 3;
-	size_t sources = data[0] & 0xf; /* pictures name theirs now and then */
-	size_t skip =
-		RTP_HEADER + 4 * sources + (kind ? VIDEO_DESCRIPTOR : AUDIO_DESCRIPTOR);
+	/* a picture may name its source */
+	size_t header = RTP_HEADER + 4 * (size_t)(data[0] & kind);
+	size_t skip = header + (kind ? VIDEO_DESCRIPTOR : AUDIO_DESCRIPTOR);
 	struct slot_seen *s;
 
 	(void)now_us;
-	if (slot < 0 || (data[0] & 0xf0) != 0x80 || sources > kind || len < skip) {
+	if (slot < 0 || (data[0] & ~kind) != 0x80 || len < skip + MARK_BYTES) {
 		wrong(c, "a packet of no slot, bytes", 0, len);
 		return;
 	}
@@ -141,6 +159,8 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	s->begun = true;
 	s->next = (uint16_t)(get_be16(data + 2) + 1);
 	c->call->received++;
+	if (kind)
+		check_named(c, data, data + header);
 	check_content(c, data + skip, len - skip, kind);
 }
 

@@ -220,18 +220,25 @@ int tcp_from(const struct hostile *h, const char *address)
 	return connected(h, address, SOCK_STREAM);
 }
 
+/* What comes next, before `end_us`; -1 with EAGAIN when nothing does. */
+static ssize_t receive(int fd, void *buf, size_t cap, uint64_t end_us)
+{
+	uint64_t now_us = clock_now_us();
+	int ms = now_us < end_us ? (int)((end_us - now_us) / 1000) + 1 : 0;
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	(void)!poll(&p, 1, ms);
+	return recv(fd, buf, cap, MSG_DONTWAIT);
+}
+
 uint64_t udp_received(int fd, int ms)
 {
-	uint64_t end_us = clock_now_us() + (uint64_t)ms * 1000, sum = 0, now_us;
+	uint64_t end_us = clock_now_us() + (uint64_t)ms * 1000, sum = 0;
 	uint8_t buf[2048];
+	ssize_t n;
 
-	while ((now_us = clock_now_us()) < end_us) {
-		struct pollfd p = { fd, POLLIN, 0 };
-		ssize_t n;
-
-		if (poll(&p, 1, (int)((end_us - now_us) / 1000) + 1) <= 0)
-			continue;
-		n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
+	while (clock_now_us() < end_us) {
+		n = receive(fd, buf, sizeof buf, end_us);
 		if (n >= 0)
 			sum += (uint64_t)n + UDP_OVERHEAD;
 	}
@@ -242,15 +249,10 @@ int closed_within(int fd, int ms)
 {
 	uint64_t start_us = clock_now_us(), end_us = start_us + (uint64_t)ms * 1000;
 	uint8_t buf[16384];
-	uint64_t now_us;
+	ssize_t n;
 
-	while ((now_us = clock_now_us()) < end_us) {
-		struct pollfd p = { fd, POLLIN, 0 };
-		ssize_t n;
-
-		if (poll(&p, 1, (int)((end_us - now_us) / 1000) + 1) <= 0)
-			continue;
-		n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
+	while (clock_now_us() < end_us) {
+		n = receive(fd, buf, sizeof buf, end_us);
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return (int)((clock_now_us() - start_us) / 1000);
 	}
