@@ -91,6 +91,22 @@ unsigned opus_packet_samples(const uint8_t *payload, size_t len);
 /* 20 ms of digital silence, mono. */
 extern const uint8_t opus_silence[3];
 
+/* ---- RED (RFC 2198): a packet that carries earlier ones again ---------------------- */
+
+enum { RED_BLOCKS_MAX = 8, RED_OFFSET_MAX = 0x3fff, RED_LEN_MAX = 0x3ff };
+struct red_block {
+	uint8_t pt;
+	uint16_t ts_offset; /* how much earlier than the packet's timestamp; primary: 0 */
+	uint16_t len;
+	const uint8_t *data;
+};
+/* Oldest first, the primary last. How many, or -EBADMSG. They point into the payload. */
+int red_parse(const uint8_t *payload, size_t len,
+	      struct red_block out[RED_BLOCKS_MAX]) MUST_CHECK;
+/* The length; -EINVAL: an offset or a length that has no room in its field; -ENOBUFS. */
+int red_build(const struct red_block *blocks, unsigned count, uint8_t *buf,
+	      size_t cap) MUST_CHECK;
+
 /* ---- video payloads: fill struct frame_view from the first bytes of a payload ------ */
 
 /* A payload without any codec data is -EBADMSG; so is an empty one, which padding-only packets
@@ -193,6 +209,25 @@ bool rtcp_fir_get(const struct rtcp_pkt *p, unsigned i, uint32_t *ssrc, uint8_t 
 /* REMB (draft-alvestrand-rmcat-remb-03 §2.2): bits per second, false if it isn't one or
  * says more than 64 bits hold. */
 bool rtcp_remb_get(const struct rtcp_pkt *p, uint64_t *bps);
+
+/* Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1). Statuses in
+ * order of the transport's numbers; arrival_us on the receiver's clock, of which only differences
+ * mean something, and meaningful if received. -EBADMSG: it isn't one, is cut off, or has more than
+ * TWCC_STATUS_MAX; deltas that are missing end the iteration. */
+enum { TWCC_STATUS_MAX = 4096, TWCC_DELTA_US = 250 };
+struct twcc_status {
+	uint16_t seq;
+	bool received;
+	int64_t arrival_us;
+};
+struct twcc_iter {
+	struct rd chunks, deltas;
+	uint16_t seq, left, chunk, chunk_len, in_chunk;
+	uint8_t number; /* of the feedback packet */
+	int64_t at_us;
+};
+int twcc_iter_init(struct twcc_iter *it, const struct rtcp_pkt *p) MUST_CHECK;
+bool twcc_next(struct twcc_iter *it, struct twcc_status *out);
 
 /* Builders append to a writer, a whole packet or nothing; on overflow, more than
  * RTCP_BLOCKS_MAX blocks or a CNAME over 255 bytes w->bad is set and the caller drops the

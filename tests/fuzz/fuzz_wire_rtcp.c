@@ -51,6 +51,19 @@ static void try_nack(const struct rtcp_pkt *p)
 	}
 }
 
+static void try_twcc(const struct rtcp_pkt *p)
+{
+	struct twcc_status status;
+	struct twcc_iter it;
+	unsigned n = 0;
+
+	if (twcc_iter_init(&it, p))
+		return;
+	check(it.left && it.left <= TWCC_STATUS_MAX);
+	while (twcc_next(&it, &status))
+		check(++n <= TWCC_STATUS_MAX);
+}
+
 static void try_reports(const struct rtcp_pkt *p)
 {
 	struct rtcp_block b;
@@ -84,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			walk(p.body, p.body_len);
 			try_reports(&p);
 			try_nack(&p);
+			try_twcc(&p);
 			for (unsigned i = 0; rtcp_fir_get(&p, i, &ssrc, &seq); i++)
 				check(8 * (i + 1) <= p.body_len);
 			if (rtcp_remb_get(&p, &bps))
