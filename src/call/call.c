@@ -40,6 +40,9 @@ static void on_joined(void *arg, struct person *p)
 	s->call = c;
 	s->link = LEG_GONE;
 	c->all->ops->joined(c->all->arg, s);
+	for (struct person *other = room_first(c->room); other; other = other->next)
+		if (other->user && seat_views(other->user, p))
+			seat_view_send(other->user);
 }
 
 static void on_leaving(void *arg, struct person *p, enum leave_reason reason)

@@ -83,8 +83,17 @@ void call_media(struct seat *s, enum stream_kind kind, bool on)
 		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
 }
 
-/* The view names people; the relay knows numbers. People who aren't here are left out:
- * the page asks again. */
+bool seat_views(const struct seat *s, const struct person *p)
+{
+	for (unsigned i = 0; i < s->view_count; i++)
+		if (!strcmp(s->view[i].person, p->id))
+			return true;
+	return false;
+}
+
+/* The view names people; the relay knows numbers. Who isn't here is left out, and the view sent
+ * again when they come: after a restart of the server people come back one by one, and a page that
+ * has seen nobody go does not ask again. */
 void seat_view_send(struct seat *s)
 {
 	struct relay_view view[RELAY_VIEW_MAX];
