@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * cc: what a link bears. Level 3, worker's thread. No sockets, no clock: numbers and time
+ * come in as arguments, decisions go out by return.
+ *
+ * voice_ctl: the controller of one direction of somebody's voice, down (what the server
+ * sends them) or up (what their page sends): which rung, how much redundancy, how deep a
+ * jitter buffer. It judges by queueing delay (one-way, so the other direction does not
+ * disturb it) and by loss, and tells the two apart: a queue that grows means less, loss
+ * without one means protection.
+ */
+#ifndef PALABRE_CC_H
+#define PALABRE_CC_H
+
+#include <palabre/base.h>
+
+/* From poor to rich. */
+struct voice_rung {
+	uint32_t bitrate_bps;
+	uint8_t packet_ms;
+};
+enum { VOICE_RUNGS = 6, VOICE_FLOOR = 0, VOICE_TOP = VOICE_RUNGS - 1 };
+extern const struct voice_rung voice_rungs[VOICE_RUNGS];
+/* On the wire, bits per second, with `overhead` bytes a packet (IP, UDP, RTP, tag: 50 for IPv4
+ * and SHA1_80) and `red` earlier packets in each. */
+uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead);
+
+struct voice_choice {
+	uint8_t rung;
+	uint8_t red; /* earlier packets carried again in each */
+	/* Times that a lost packet is to be asked for; 0 where that comes too late. */
+	uint8_t nacks;
+	/* Each packet is to be measured, else about two a second. */
+	bool measure;
+	uint16_t jitter_ms; /* target of the receiver's buffer, 0 = its own */
+};
+struct voice_params {
+	unsigned overhead;
+	uint8_t red_max; /* that sender and receiver manage */
+	bool nack;	 /* they repeat */
+	uint8_t rung;	 /* to begin with */
+};
+enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
+struct voice_ctl {
+	struct voice_params params;
+	struct voice_choice now;
+	uint8_t low, high; /* rungs allowed */
+	uint64_t rtt_us;
+	/* queue */
+	bool known;
+	int64_t base_us, base_next_us; /* least (arrival - sending) */
+	uint64_t base_window_us;
+	unsigned sample_count;
+	struct {
+		uint64_t sent_us, heard_us;
+		int64_t queue_us;
+	} samples[VOICE_SAMPLES];
+	/* loss and rate, in buckets of VOICE_BUCKET_US */
+	uint64_t bucket_us;
+	unsigned bucket;
+	struct {
+		uint32_t sent, lost, bytes;
+	} buckets[VOICE_BUCKETS];
+	uint32_t loss_q8; /* of 256, by a receiver's report */
+	uint64_t reported_us;
+	uint64_t lossless_us; /* since when there has been next to none */
+	/* decisions */
+	uint64_t heard_us;   /* the other end, last */
+	uint64_t hold_us;    /* until then a growing queue is the old story */
+	uint64_t bad_us;     /* last time that the link was too small */
+	uint64_t trouble_us; /* until then every packet is measured */
+	uint32_t cap_bps;    /* what it bore then, 0 unknown */
+	uint64_t cap_us;
+	uint8_t before;		/* rung before it became too small */
+	uint64_t before_us;	/* when that was, 0 none */
+	uint8_t protect;	/* redundancy because of loss */
+	uint8_t probe;		/* redundancy as a probe: stage, 0 none */
+	uint64_t probe_us;	/* begin of the stage */
+	int64_t probe_queue_us; /* and the queue then */
+	uint64_t climbed_us;	/* last step up, 0 none */
+	uint64_t wait_us;	/* between probes */
+	bool away;
+};
+void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t now_us);
+/* Only rungs low..high; both the same: pinned. */
+void voice_limit(struct voice_ctl *c, unsigned low, unsigned high);
+void voice_rtt(struct voice_ctl *c, uint64_t rtt_us);
+/* `packets` have been sent (down), or sent and arrived (up), `bytes` on the wire in all. */
+void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes);
+/* So many are known to be lost; each once. */
+void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets);
+/* A packet that was sent at sent_us arrived at arrival_us, on clocks of their own. */
+void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
+		  int64_t arrival_us);
+/* A report of the receiver: loss of 256. */
+void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost);
+/* Anything at all from the other end. */
+void voice_heard(struct voice_ctl *c, uint64_t now_us);
+/* Decides; call it every 100 ms or so. True: *out differs from last time. */
+bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out);
+/* For display: loss of 256, queueing delay. */
+unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us);
+uint64_t voice_queue_us(const struct voice_ctl *c, uint64_t now_us);
+
+#endif
