@@ -15,6 +15,7 @@ import { setView } from './session.js';
 const HUES = 6;
 const AWAY_SHOWN_MS = 15000; // long enough for a phone to change its network
 const VIEW_DELAY_MS = 200;
+const VIEW_LIMIT_MS = 1000;
 const HIDDEN_MS = 5000;
 /** Of a picture so much must be left when a tile cuts it: less, and heads are gone. */
 const LEFT_OF_PICTURE = 0.7;
@@ -31,6 +32,8 @@ let more = null;
 let alone = null;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let viewTimer = undefined;
+/** Since when a view waits to be asked for, 0 none. */
+let wishedAt = 0;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let awayTimer = undefined;
 
@@ -302,18 +305,30 @@ function park(tile) {
 			box('parking').append(slot.el);
 }
 
-/** @param {{c: Candidate|undefined, r: Rect}[]} shown @param {Candidate|null} large */
+/**
+ * When the stage has been still for a moment; but a lively call must not put it off for ever, least of all
+ * that a hidden page asks for nothing.
+ * @param {{c: Candidate|undefined, r: Rect}[]} shown @param {Candidate|null} large
+ */
 function askFor(shown, large) {
 	clearTimeout(viewTimer);
 	if (!state.me.id)
 		return; // nobody is known yet: that is not "show nobody"
+	wishedAt ||= Date.now();
+	const since = Date.now() - wishedAt;
 	viewTimer = setTimeout(() => {
+		wishedAt = 0;
 		if (!inCall())
 			return;
 		const list = document.hidden ? [] : shown.flatMap(({ c, r }) => c?.video ? [{ id: c.id,
 			kind: c.kind, rank: c.rank + (c === large ? 1e15 : 0), w: r.w, h: r.h }] : []);
 		setView(viewList(list, devicePixelRatio || 1));
-	}, document.hidden ? HIDDEN_MS : VIEW_DELAY_MS);
+	}, Math.max(0, document.hidden ? HIDDEN_MS - since : Math.min(VIEW_DELAY_MS, VIEW_LIMIT_MS - since)));
+}
+
+function forgetWish() {
+	clearTimeout(viewTimer);
+	wishedAt = 0;
 }
 
 function clear() {
@@ -324,11 +339,14 @@ function clear() {
 	alone?.remove();
 	more = alone = null;
 	places = [];
-	clearTimeout(viewTimer);
+	forgetWish();
 }
 
 export function setupStage() {
 	new ResizeObserver(changed).observe(box('stage'));
 	// Somebody who looks elsewhere does not pay for pictures.
-	document.addEventListener('visibilitychange', changed);
+	document.addEventListener('visibilitychange', () => {
+		forgetWish();
+		changed();
+	});
 }

@@ -367,7 +367,12 @@ await scenario('page', async () => {
 	ok((await ada.run(() => __look.motion())).length > 5, 'things move');
 	await ada.page.page.emulateMedia({ reducedMotion: 'reduce' });
 	equal(await ada.run(() => __look.motion()), [], 'what moves for somebody who does not want it');
+	// However much goes on in the call meanwhile.
 	await ada.run(() => {
+		const stage = document.getElementById('stage');
+		globalThis.__busy = setInterval(() => {
+			stage.style.marginBottom = stage.style.marginBottom ? '' : '1px';
+		}, 700);
 		Object.defineProperty(document, 'hidden', { value: true, configurable: true });
 		document.dispatchEvent(new Event('visibilitychange'));
 	});
@@ -375,6 +380,7 @@ await scenario('page', async () => {
 	await until('nothing is asked for by a hidden page', () => ada.run(() =>
 		__sent.findLast((m) => m.t === 'view')?.show.length === 0), 8000);
 	await ada.run(() => {
+		clearInterval(__busy);
 		delete document.hidden;
 		document.dispatchEvent(new Event('visibilitychange'));
 	});
