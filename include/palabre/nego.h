@@ -42,10 +42,12 @@ struct nego_codec {
 	uint8_t codec; /* enum codec_id */
 	uint8_t pt;
 	uint8_t rtx_pt;	       /* 0 = none */
+	uint8_t red_pt;	       /* of RED that repeats it (Opus), 0 = none */
 	uint8_t h264_mode;     /* packetization-mode */
 	uint16_t h264_profile; /* profile_idc << 8 | profile-iop (constraint flags) */
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
+	bool twcc; /* of a slot: transport-wide feedback comes back */
 };
 struct nego_section {
 	char mid[NEGO_MID_MAX + 1];
@@ -127,6 +129,7 @@ void nego_write_fragment(const struct nego_plan *plan, const struct nego_policy 
  * packetization mode; VP9: same profile). NULL if this leg can't decode it. */
 const struct nego_codec *nego_match(const struct nego_section *sec,
 				    const struct nego_codec *c);
+/* RED's number names what it repeats. */
 const struct nego_codec *nego_by_pt(const struct nego_section *sec, uint8_t pt);
 
 #endif

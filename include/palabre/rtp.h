@@ -65,6 +65,8 @@ void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool 
  * RTX (no jitter, restarts nothing). Parse the frame before: losses before a key frame
  * are not worth another. Hot. */
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired);
+/* Is this number, older than the newest, missing? */
+bool rtp_recv_lacks(const struct rtp_recv *r, uint16_t seq);
 /* The stream goes on under another SSRC: the next packet restarts, at once. */
 void rtp_recv_renew(struct rtp_recv *r, uint32_t ssrc);
 /* Missing packets whose time to be asked for has come (first after a short reorder wait,
@@ -160,6 +162,10 @@ struct rtp_out {
 	uint64_t seq64; /* also the index for sealing */
 	uint64_t ts64;
 	const struct rtp_segment *seg;
+	/* Transport-wide number to write, under this id of the receiver's; 0 none. A resend must
+	 * have the same. */
+	uint8_t twcc_id;
+	uint16_t twcc;
 };
 /* Begins a segment: from packet `first` on the slot carries `stream`. Sequence goes on by
  * one, the timestamp by the time that passed (audio closer than 200 ms: exactly one

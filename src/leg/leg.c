@@ -107,6 +107,7 @@ static void leg_destroy(void *obj)
 		seal_stream_fini(&leg->slots[i].seal);
 		seal_stream_fini(&leg->slots[i].seal_rtx);
 	}
+	leg_measure_fini(leg);
 	free(leg->slots);
 	mem_unref(leg->conn);
 }
@@ -169,7 +170,7 @@ int leg_create(struct leg **out, struct legs *l, struct relay_room *room, uint32
 	leg->ssrc = random_u32();
 	exts_merge(leg);
 	ssrcs_preset(leg);
-	if (slots_init(leg))
+	if (slots_init(leg) || leg_measure_init(leg))
 		goto out;
 	for (unsigned i = 0; i < plan->slot_count; i++)
 		audio += plan->slots[i].sec.audio;

@@ -52,9 +52,21 @@ struct leg_slot {
 					    */
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint8_t silence_left;
+	uint8_t twcc_id; /* extension that its packets may carry, 0 none */
 	bool report_now;
 };
 
+enum { MEASURED = 128 };
+struct measure {
+	bool all; /* every packet */
+	uint16_t next;
+	uint64_t next_us;
+	struct measured {
+		uint64_t sent_us; /* 0: none yet */
+		uint16_t twcc, seq;
+		uint8_t slot;
+	} sent[MEASURED]; /* by number */
+};
 struct mixer;
 /* A stream of the mixer. */
 struct leg_mix {
@@ -84,8 +96,9 @@ struct leg {
 	struct leg_slot *slots; /* plan.slot_count */
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
-	uint64_t nacked_us;  /* when it last asked for a packet */
-	struct mixer *mixer; /* whose listener it is, NULL: it hears the lanes */
+	uint64_t nacked_us;	 /* when it last asked for a packet */
+	struct measure *measure; /* NULL: nothing of what it gets can be measured */
+	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at, mix_to; /* heard now, and soon */
 	uint8_t fir_seq;
@@ -125,6 +138,16 @@ void leg_send_bye(struct leg *leg);
 /* slots.c: makes the slot's state follow the clocks of the source that is in it. */
 void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
 		     const struct leg_source *src);
+/* measure.c: which packets carry a transport-wide number. init: -1 out of memory. */
+int leg_measure_init(struct leg *leg) MUST_CHECK;
+void leg_measure_fini(struct leg *leg);
+void leg_measure_all(struct leg *leg, bool all);
+/* Hot: gives a packet going out the first time its number, if it is to have one; */
+void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
+		     uint64_t now_us);
+/* and one that goes out again the one it had. */
+void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
+bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c */

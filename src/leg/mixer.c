@@ -148,6 +148,7 @@ static void send_made(struct mixer *m, const struct audio_mixed *x, uint64_t at_
 	struct leg_source *src = &m->out[x->mix][x->rung].src;
 	struct pkt *p = pkt_take(m->all->pool);
 
+	m->all->batch_us = now_us;
 	if (!p) {
 		STAT_INC(mix_drop);
 		return;

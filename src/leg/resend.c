@@ -34,9 +34,8 @@ static int resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq,
 	p = stored(leg, seg, in_seq64);
 	if (!p)
 		return -ENOENT;
-	out.seg = seg;
-	out.seq64 = in_seq64 + seg->seq_off;
-	out.ts64 = p->rtp.ts64 + seg->ts_off;
+	rtp_segment_map(seg, p, &out);
+	leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 	buf = tx_reserve(leg->all->tx);
 	if (slot->plan->rtx_ssrc && seg->rtx_pt) {
 		seal = &slot->seal_rtx;

@@ -68,6 +68,8 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;
+	if (slot->twcc_id)
+		leg_measure_out(leg, index, out, l->batch_us);
 	item = &l->out[l->out_count++];
 	item->leg = leg;
 	item->slot = (uint8_t)index;

@@ -109,7 +109,8 @@ static bool section_has_pt(const struct nego_section *sec, uint8_t pt, bool *rtx
 {
 	for (unsigned i = 0; i < sec->codec_count; i++) {
 		*rtx = sec->codecs[i].rtx_pt == pt && pt;
-		if (sec->codecs[i].pt == pt || *rtx)
+		if (sec->codecs[i].pt == pt || *rtx ||
+		    (sec->codecs[i].red_pt == pt && pt))
 			return true;
 	}
 	return false;
@@ -207,9 +208,11 @@ static int parse_frame(struct leg_source *src, struct pkt *p)
 
 static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
 {
-	if (!src->codec || src->codec->pt != p->rtp.pt) {
-		const struct nego_codec *codec = nego_by_pt(&src->plan->sec, p->rtp.pt);
+	const struct nego_codec *codec = src->codec;
 
+	if (!codec ||
+	    (codec->pt != p->rtp.pt && (!p->rtp.pt || codec->red_pt != p->rtp.pt))) {
+		codec = nego_by_pt(&src->plan->sec, p->rtp.pt);
 		if (!codec)
 			return -EBADMSG;
 		src->codec = codec;
@@ -221,16 +224,99 @@ static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
 	return 0;
 }
 
+static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64_t now_us)
+{
+	uint32_t restarts = src->recv.restarts;
+	/* Before it is numbered: what was lost before a key frame is not missed. */
+	bool bad = p->rtp.payload_len && parse_frame(src, p);
+	enum recv_result result = rtp_recv_packet(&src->recv, p, repaired);
+
+	if (result == RECV_DUP || result == RECV_OLD)
+		return;
+	if (src->recv.restarts != restarts)
+		src->epoch++; /* numbering restarted */
+	if (bad) {
+		STAT_INC(rtp_bad);
+		return;
+	}
+	rtp_store_put(&src->store, p);
+	if (src->recv.nack_count)
+		leg_feedback_at(src->leg, src->recv.nacks[0].next_us);
+	if (p->rtp.frame.key && !src->plan->sec.audio)
+		keyreq_got(&src->key);
+	relay_stream_packet(src->stream, p, now_us);
+}
+
+/* ---- RED (RFC 2198): a packet that brings earlier ones again ----------------------- */
+
+struct red {
+	int earlier; /* blocks before the primary */
+	struct red_block blocks[RED_BLOCKS_MAX];
+};
+
+/* The primary becomes the packet. */
+static int red_unwrap(struct leg_source *src, struct pkt *p, struct red *red)
+{
+	const uint8_t *payload = p->data + p->rtp.payload_off;
+	const struct red_block *primary;
+	int count;
+
+	if (!src->codec->red_pt || p->rtp.pt != src->codec->red_pt)
+		return 0;
+	count = red_parse(payload, p->rtp.payload_len, red->blocks);
+	if (count < 1)
+		return -EBADMSG;
+	primary = &red->blocks[count - 1];
+	if (primary->pt != src->codec->pt)
+		return -EBADMSG;
+	p->rtp.pt = primary->pt;
+	p->rtp.payload_off = (uint16_t)(primary->data - p->data);
+	p->rtp.payload_len = primary->len;
+	red->earlier = count - 1;
+	return 0;
+}
+
+/* What is missing of what it brings: block by block the packets before it. */
+static void red_recover(struct leg_source *src, const struct pkt *p,
+			const struct red *red, uint64_t now_us)
+{
+	for (int i = 0; i < red->earlier; i++) {
+		const struct red_block *b = &red->blocks[i];
+		uint16_t seq = (uint16_t)(p->rtp.seq - red->earlier + i);
+		struct pkt *q;
+
+		if (!b->len || b->pt != src->codec->pt ||
+		    !rtp_recv_lacks(&src->recv, seq))
+			continue;
+		q = pkt_take(src->leg->all->pool);
+		if (!q)
+			return;
+		memcpy(q->data, b->data, b->len);
+		q->len = q->rtp.payload_len = b->len;
+		q->arrival_us = p->arrival_us;
+		q->flow = p->flow;
+		q->rtp.pt = b->pt;
+		q->rtp.codec = p->rtp.codec;
+		q->rtp.ssrc = p->rtp.ssrc;
+		q->rtp.seq = seq;
+		q->rtp.ts = p->rtp.ts - b->ts_offset;
+		q->rtp.level_dbov = -1;
+		STAT_INC(red_rx);
+		deliver(src, q, true, now_us);
+		pkt_unref(q);
+	}
+}
+
 void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 {
 	struct rtp_view *v = &p->rtp;
 	const struct leg_ssrc *known;
 	struct leg_source *src;
-	bool repaired = false, bad;
-	enum recv_result result;
-	uint32_t restarts;
+	struct red red = { 0 };
+	bool repaired = false;
 
 	STAT_INC(rtp_rx);
+	leg->all->batch_us = now_us;
 	if (rtp_parse(p->data, p->len, &leg->exts, v)) {
 		STAT_INC(rtp_bad);
 		return;
@@ -252,26 +338,10 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 	} else if (src->ssrc != v->ssrc) {
 		source_begin(src, v->ssrc);
 	}
-	if (codec_set(src, p, now_us)) {
+	if (codec_set(src, p, now_us) || red_unwrap(src, p, &red)) {
 		STAT_INC(rtp_bad);
 		return;
 	}
-	/* Before it is numbered: what was lost before a key frame is not missed. */
-	bad = v->payload_len && parse_frame(src, p);
-	restarts = src->recv.restarts;
-	result = rtp_recv_packet(&src->recv, p, repaired);
-	if (result == RECV_DUP || result == RECV_OLD)
-		return;
-	if (src->recv.restarts != restarts)
-		src->epoch++; /* numbering restarted */
-	if (bad) {
-		STAT_INC(rtp_bad);
-		return;
-	}
-	rtp_store_put(&src->store, p);
-	if (src->recv.nack_count)
-		leg_feedback_at(leg, src->recv.nacks[0].next_us);
-	if (v->frame.key && !src->plan->sec.audio)
-		keyreq_got(&src->key);
-	relay_stream_packet(src->stream, p, now_us);
+	deliver(src, p, repaired, now_us);
+	red_recover(src, p, &red, now_us);
 }

@@ -61,6 +61,8 @@ static void put_feedback(struct text *t, const struct nego_codec *c)
 {
 	if (c->nack)
 		text_add(t, "a=rtcp-fb:%u nack\r\n", c->pt);
+	if (c->twcc)
+		text_add(t, "a=rtcp-fb:%u transport-cc\r\n", c->pt);
 	if (c->pli)
 		text_add(t, "a=rtcp-fb:%u nack pli\r\n", c->pt);
 	if (c->fir)
@@ -117,6 +119,9 @@ static void put_codecs(struct text *t, const struct sdp_media *m, const struct v
 		text_add(t, "a=rtpmap:%u %s\r\n", c->pt, codec_names[c->codec]);
 		put_feedback(t, c);
 		put_fmtp(t, c, nego_offered(m, c->pt), v->use);
+		if (c->red_pt)
+			text_add(t, "a=rtpmap:%u red/48000/2\r\na=fmtp:%u %u/%u\r\n",
+				 c->red_pt, c->red_pt, c->pt, c->pt);
 		if (c->rtx_pt)
 			text_add(t, "a=rtpmap:%u rtx/90000\r\na=fmtp:%u apt=%u\r\n",
 				 c->rtx_pt, c->rtx_pt, c->pt);
@@ -183,6 +188,9 @@ static void put_accepted(struct text *t, const struct nego_policy *policy,
 	text_add(t, "m=%s 9 %s", v->sec.audio ? "audio" : "video", m->proto);
 	for (i = 0; i < v->sec.codec_count; i++) {
 		text_add(t, " %u", v->sec.codecs[i].pt);
+		/* RED second: a browser sends what stands first. */
+		if (v->sec.codecs[i].red_pt)
+			text_add(t, " %u", v->sec.codecs[i].red_pt);
 		if (v->sec.codecs[i].rtx_pt)
 			text_add(t, " %u", v->sec.codecs[i].rtx_pt);
 	}

@@ -215,7 +215,7 @@ const struct nego_codec *nego_by_pt(const struct nego_section *sec, uint8_t pt)
 	unsigned i;
 
 	for (i = 0; i < sec->codec_count; i++)
-		if (sec->codecs[i].pt == pt)
+		if (sec->codecs[i].pt == pt || (pt && sec->codecs[i].red_pt == pt))
 			return &sec->codecs[i];
 	return NULL;
 }

@@ -268,7 +268,8 @@ static bool section_covers(const struct nego_section *now, const struct nego_sec
 		const struct nego_codec *a = &was->codecs[i], *b = nego_by_pt(now, a->pt);
 
 		if (!b || b->codec != a->codec || b->rtx_pt != a->rtx_pt ||
-		    b->h264_mode != a->h264_mode || b->h264_profile != a->h264_profile ||
+		    b->red_pt != a->red_pt || b->h264_mode != a->h264_mode ||
+		    b->h264_profile != a->h264_profile ||
 		    b->vp9_profile != a->vp9_profile || (a->nack && !b->nack) ||
 		    (a->pli && !b->pli) || (a->fir && !b->fir))
 			return false;

@@ -25,6 +25,8 @@ static const char *const ext_uris[EXT_COUNT] = {
 	[EXT_RRID] = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
 	[EXT_DD] = "https://aomediacodec.github.io/av1-rtp-spec/"
 		   "#dependency-descriptor-rtp-header-extension",
+	[EXT_TWCC] = "http://www.ietf.org/id/"
+		     "draft-holmer-rmcat-transport-wide-cc-extensions-01",
 };
 
 const char *nego_ext_uri(enum ext_id id)
@@ -125,6 +127,19 @@ static uint8_t rtx_of(const struct sdp_media *m, uint8_t pt)
 	return 0;
 }
 
+/* red/48000/2 that says it repeats `pt` and nothing else (fmtp 111/111). */
+static uint8_t red_of(const struct sdp_media *m, uint8_t pt)
+{
+	for (unsigned i = 0; i < m->codec_count; i++) {
+		const struct sdp_codec *c = &m->codecs[i];
+
+		if (strcasecmp(c->name, "red") == 0 && c->clock == OPUS_CLOCK &&
+		    c->channels == 2 && c->apt == pt)
+			return c->pt;
+	}
+	return 0;
+}
+
 void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_section *sec)
 {
 	/* An inactive section is judged by what it would be, or a restart would see in it
@@ -141,6 +156,7 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 		if (m->kind == SDP_AUDIO) {
 			if (!select_audio(c, &out))
 				continue;
+			out.red_pt = red_of(m, c->pt);
 		} else {
 			if (!select_video(c, sends, &out))
 				continue;
@@ -149,18 +165,20 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			out.fir = c->fb_fir;
 		}
 		out.nack = c->fb_nack;
+		out.twcc = use == USE_SLOT && m->kind == SDP_AUDIO && c->fb_twcc;
 		sec->codecs[sec->codec_count++] = out;
 	}
 }
 
-/* Audio slots need none: three m-lines with an SSRC each are told apart by SSRC. */
+/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on what we send only, and on
+ * few packets: on the microphone's they would cost 9 kbit/s of feedback and provoke padding. */
 static bool ext_wanted(enum ext_id id, bool audio, enum use use)
 {
 	if (use == USE_SOURCE)
 		return audio ? id == EXT_AUDIO_LEVEL || id == EXT_MID
 			     : id == EXT_MID || id == EXT_RID || id == EXT_RRID ||
 				       id == EXT_DD;
-	return use == USE_SLOT && !audio && id == EXT_DD;
+	return use == USE_SLOT && id == (audio ? EXT_TWCC : EXT_DD);
 }
 
 void nego_select_exts(const struct sdp_media *m, enum use use, struct nego_section *sec)

@@ -187,6 +187,14 @@ static bool is_jump(const struct rtp_recv *r, uint64_t seq)
 				: r->highest - seq > RECV_JUMP;
 }
 
+bool rtp_recv_lacks(const struct rtp_recv *r, uint16_t seq)
+{
+	uint64_t seq64 = seq_extend16(r->highest, seq);
+
+	return r->highest && seq64 >= r->base && seq64 < r->highest &&
+	       r->highest - seq64 < RECV_WINDOW && !seen_get(r, seq64);
+}
+
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired)
 {
 	enum recv_result res = RECV_NEW;

@@ -174,6 +174,7 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 	out->seq64 = p->rtp.seq64 + seg->seq_off;
 	out->ts64 = p->rtp.ts64 + seg->ts_off;
 	out->seg = seg;
+	out->twcc_id = 0;
 }
 
 /* Audio: how long the packet is; its next one follows without a gap. */
@@ -279,13 +280,14 @@ static bool names_source(const struct rtp_slot *s, const struct rtp_segment *seg
 /* Header with the descriptor, then `prefix` bytes left free, then the payload as this
  * segment has it. Only `ssrc`, `pt`, `seq` and the prefix tell a resend by RTX from the
  * first sending. */
-static int write_pkt(const struct rtp_slot *s, const struct rtp_segment *seg,
+static int write_pkt(const struct rtp_slot *s, const struct rtp_out *out,
 		     const struct pkt *p, struct rtp_header *h, size_t prefix,
 		     uint8_t *buf, size_t cap, size_t *header_len)
 {
+	const struct rtp_segment *seg = out->seg;
 	const struct frame_view *f = &p->rtp.frame;
 	size_t len = p->rtp.payload_len;
-	uint8_t dd[DD_BYTES_MAX];
+	uint8_t dd[DD_BYTES_MAX], twcc[2];
 	uint8_t *payload;
 	int n;
 
@@ -304,6 +306,12 @@ static int write_pkt(const struct rtp_slot *s, const struct rtp_segment *seg,
 		h->ext[0].id = seg->dd_id;
 		h->ext[0].len = dd_len;
 		h->ext[0].data = dd;
+	}
+	if (out->twcc_id) {
+		put_be16(twcc, out->twcc);
+		h->ext[h->ext_count].id = out->twcc_id;
+		h->ext[h->ext_count].len = sizeof twcc;
+		h->ext[h->ext_count++].data = twcc;
 	}
 	/* An empty packet keeps its number and goes as one byte of padding. */
 	h->padding = len == 0 && prefix == 0;
@@ -337,7 +345,7 @@ int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p,
 		.ssrc = s->ssrc,
 	};
 
-	return write_pkt(s, out->seg, p, &h, 0, buf, cap, header_len);
+	return write_pkt(s, out, p, &h, 0, buf, cap, header_len);
 }
 
 int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out,
@@ -353,7 +361,7 @@ int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp
 
 	if (!out->seg->rtx_pt || !s->rtx_ssrc)
 		return -EPROTO;
-	n = write_pkt(s, out->seg, p, &h, RTX_OSN_BYTES, buf, cap, header_len);
+	n = write_pkt(s, out, p, &h, RTX_OSN_BYTES, buf, cap, header_len);
 	if (n < 0)
 		return n;
 	put_be16(buf + *header_len, (uint16_t)out->seq64);

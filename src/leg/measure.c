@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Some of the sound that a leg gets carries a transport-wide number, so that its browser tells
+ * when it arrived: about two packets a second, which costs 1.2 kbit/s coming back, and each one
+ * while the link is in trouble. Which packet had which number is remembered, for feedback and
+ * because a resend must be the same bytes.
+ */
+#include "leg_private.h"
+
+#include <stdlib.h>
+
+enum { SPARSE_US = 400000 };
+
+int leg_measure_init(struct leg *leg)
+{
+	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
+		const struct nego_section *sec = &leg->plan.slots[i].sec;
+
+		if (!sec->audio || !sec->codec_count || !sec->codecs[0].twcc)
+			continue;
+		for (uint8_t id = 1; id < ARRAY_LEN(sec->exts.of_id); id++)
+			if (sec->exts.of_id[id] == EXT_TWCC)
+				leg->slots[i].twcc_id = id;
+		if (leg->slots[i].twcc_id && !leg->measure) {
+			leg->measure = calloc(1, sizeof *leg->measure);
+			if (!leg->measure)
+				return -1;
+			leg->measure->next = (uint16_t)random_u32();
+		}
+	}
+	return 0;
+}
+
+void leg_measure_fini(struct leg *leg)
+{
+	free(leg->measure);
+}
+
+void leg_measure_all(struct leg *leg, bool all)
+{
+	if (leg->measure)
+		leg->measure->all = all;
+}
+
+void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64_t now_us)
+{
+	struct measure *m = leg->measure;
+	struct measured *sent;
+
+	if (!leg->slots[slot].twcc_id || (!m->all && now_us < m->next_us))
+		return;
+	m->next_us = now_us + SPARSE_US;
+	out->twcc_id = leg->slots[slot].twcc_id;
+	out->twcc = m->next++;
+	sent = &m->sent[out->twcc % MEASURED];
+	sent->sent_us = now_us;
+	sent->twcc = out->twcc;
+	sent->seq = (uint16_t)out->seq64;
+	sent->slot = (uint8_t)slot;
+}
+
+void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out)
+{
+	const struct measure *m = leg->measure;
+
+	for (unsigned i = 0; leg->slots[slot].twcc_id && i < MEASURED; i++) {
+		if (!m->sent[i].sent_us || m->sent[i].slot != slot ||
+		    m->sent[i].seq != (uint16_t)out->seq64)
+			continue;
+		out->twcc_id = leg->slots[slot].twcc_id;
+		out->twcc = m->sent[i].twcc;
+		return;
+	}
+}
+
+bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us)
+{
+	const struct measure *m = leg->measure;
+	const struct measured *sent = m ? &m->sent[twcc % MEASURED] : NULL;
+
+	if (!sent || !sent->sent_us || sent->twcc != twcc)
+		return false;
+	*sent_us = sent->sent_us;
+	return true;
+}
