@@ -26,13 +26,14 @@ enum {
 
 /* ---- rungs: bitrate and packet length of what the server encodes ------------------- */
 
+/* From poor to rich, as cc's voice_rungs. */
 enum audio_rung {
-	RUNG_24K_20,
-	RUNG_16K_40,
-	RUNG_12K_60,
-	RUNG_8K_60,
-	RUNG_8K_120,
 	RUNG_6K_120,
+	RUNG_8K_120,
+	RUNG_8K_60,
+	RUNG_12K_60,
+	RUNG_16K_40,
+	RUNG_24K_20,
 	RUNGS
 };
 struct audio_rung_params {

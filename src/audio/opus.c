@@ -17,9 +17,9 @@ enum {
 };
 
 const struct audio_rung_params audio_rungs[RUNGS] = {
-	[RUNG_24K_20] = { 24000, 20 }, [RUNG_16K_40] = { 16000, 40 },
-	[RUNG_12K_60] = { 12000, 60 }, [RUNG_8K_60] = { 8000, 60 },
-	[RUNG_8K_120] = { 8000, 120 }, [RUNG_6K_120] = { 6000, 120 },
+	[RUNG_6K_120] = { 6000, 120 }, [RUNG_8K_120] = { 8000, 120 },
+	[RUNG_8K_60] = { 8000, 60 },   [RUNG_12K_60] = { 12000, 60 },
+	[RUNG_16K_40] = { 16000, 40 }, [RUNG_24K_20] = { 24000, 20 },
 };
 
 struct audio_encoder {

@@ -6,6 +6,25 @@
  */
 #include "unit/data/nego_fixture.h"
 
+/* Transport-wide numbers: where sound goes out and the browser tells of them, nowhere else. */
+static void assert_measured(const struct fixture *f)
+{
+	for (unsigned i = 0; i < f->sdp->media_count; i++) {
+		const struct sdp_media *m = &f->sdp->media[i];
+		bool slot = m->kind == SDP_AUDIO && m->dir == SDP_SENDONLY;
+		bool told = slot && f->offer->media[i].codecs[0].fb_twcc;
+		unsigned numbered = 0;
+
+		for (unsigned k = 0; k < m->ext_count; k++)
+			numbered += strstr(m->exts[k].uri, "transport-wide-cc") != NULL;
+		for (unsigned k = 0; k < m->codec_count; k++)
+			assert_int_equal(m->codecs[k].fb_twcc,
+					 told && !strcasecmp(m->codecs[k].name, "opus"));
+		assert_true(numbered == 0 || slot);
+		assert_true(numbered || !told);
+	}
+}
+
 static void test_every_offer(void **state)
 {
 	static const char *const want[] = { "rrrrsssssss", "rsss", "rrrrssss",
@@ -27,7 +46,7 @@ static void test_every_offer(void **state)
 		assert_int_equal(f.plan.source_count, count(want[i], "r"));
 		assert_int_equal(f.plan.slot_count, count(want[i], "s"));
 		assert_null(strstr(f.answer.s, "stereo"));
-		assert_null(strstr(f.answer.s, "transport-cc"));
+		assert_measured(&f);
 		assert_null(strstr(f.answer.s, "simulcast"));
 		assert_int_equal(count(f.answer.s, "a=candidate"), 3);
 		unload(&f);
@@ -106,8 +125,23 @@ static void test_chromium_full(void **state)
 		assert_string_equal(f.sdp->media[4 + i].msid, want);
 		for (k = 0; k < i; k++)
 			assert_int_not_equal(slot->ssrc, f.plan.slots[k].ssrc);
-		assert_int_equal(f.sdp->media[4 + i].ext_count, 0);
+		assert_int_equal(f.sdp->media[4 + i].ext_count, i < 3);
 	}
+	/* RED stands behind what it repeats, both ways. */
+	for (i = 0; i < 7; i++) {
+		const struct sdp_media *m = &f.sdp->media[i];
+
+		if (m->kind != SDP_AUDIO)
+			continue;
+		assert_int_equal(m->codec_count, 2);
+		assert_string_equal(m->codecs[1].name, "red");
+		assert_int_equal(m->codecs[1].pt, 63);
+		assert_int_equal(m->codecs[1].apt, 111);
+	}
+	assert_int_equal(f.plan.sources[0].sec.codecs[0].red_pt, 63);
+	assert_int_equal(f.plan.slots[0].sec.codecs[0].red_pt, 63);
+	assert_true(f.plan.slots[0].sec.codecs[0].twcc);
+	assert_false(f.plan.sources[0].sec.codecs[0].twcc);
 	/* A decoder may have mode 0 and four H264 profiles too: 12 codecs. */
 	slot = &f.plan.slots[3];
 	assert_int_equal(slot->sec.codec_count, NEGO_CODECS_MAX);
