@@ -38,6 +38,7 @@ struct seat {
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;
 	unsigned view_count;
+	int voice_rung;		/* asked for, kept for the next leg; as leg_voice() */
 	struct nego_plan *plan; /* for ICE restarts */
 };
 struct seat_view {
@@ -101,6 +102,8 @@ void call_leave(struct seat *s, enum leave_reason reason);
 void call_media(struct seat *s, enum stream_kind kind, bool on);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 	       unsigned count);
+/* What they hear of the voices: LEG_LANES, or a rung (enum audio_rung, from poor to rich). */
+void call_voice(struct seat *s, int rung);
 void call_rename(struct seat *s, const char *name);
 
 struct call *call_find(struct calls *cs, const char *room);

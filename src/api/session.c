@@ -6,6 +6,8 @@
  */
 #include "api_private.h"
 
+#include <palabre/audio.h>
+
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -203,6 +205,21 @@ static void on_view(struct session *s, const json_t *m)
 		call_view(s->seat, false, view, (unsigned)count);
 }
 
+/* {"down": "all"} as everybody sends, or a rung from 0 (poorest). */
+static void on_voice(struct session *s, const json_t *m)
+{
+	const json_t *down = json_object_get(m, "down");
+	const char *word = json_string_value(down);
+
+	if (word && !strcmp(word, "all"))
+		call_voice(s->seat, LEG_LANES);
+	else if (json_is_integer(down) && json_integer_value(down) >= 0 &&
+		 json_integer_value(down) < RUNGS)
+		call_voice(s->seat, (int)json_integer_value(down));
+	else
+		bad_message(s, "A voice is {\"down\":\"all\"} or {\"down\":0} to 5.");
+}
+
 static void on_name(struct session *s, const json_t *m)
 {
 	const char *name = json_get_text(m, "name", PERSON_NAME_MAX);
@@ -231,6 +248,8 @@ static void on_message(struct session *s, const json_t *m)
 		on_media(s, m);
 	else if (!strcmp(t, "view"))
 		on_view(s, m);
+	else if (!strcmp(t, "voice"))
+		on_voice(s, m);
 	else if (!strcmp(t, "name"))
 		on_name(s, m);
 	else if (!strcmp(t, "leave"))

@@ -39,6 +39,7 @@ static void on_joined(void *arg, struct person *p)
 	s->person = p;
 	s->call = c;
 	s->link = LEG_GONE;
+	s->voice_rung = LEG_LANES;
 	c->all->ops->joined(c->all->arg, s);
 	for (struct person *other = room_first(c->room); other; other = other->next)
 		if (other->user && seat_views(other->user, p))

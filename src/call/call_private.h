@@ -60,6 +60,7 @@ void join_expire(struct calls *cs, uint64_t now_us);
 void seat_leg_close(struct seat *s);
 int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan) MUST_CHECK;
 void seat_view_send(struct seat *s);
+void seat_voice_send(struct seat *s);
 /* Its view names this person. */
 bool seat_views(const struct seat *s, const struct person *p);
 /* call.c */

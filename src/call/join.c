@@ -142,6 +142,8 @@ static void media_apply(struct seat *s, const struct join_request *rq)
 	}
 	if (s->view)
 		seat_view_send(s);
+	if (s->voice_rung != LEG_LANES)
+		seat_voice_send(s);
 }
 
 void call_join(struct calls *cs, const struct join_request *rq, join_done_fn fn,

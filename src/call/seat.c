@@ -134,6 +134,18 @@ void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 	seat_view_send(s);
 }
 
+void seat_voice_send(struct seat *s)
+{
+	if (s->leg && worker_leg_voice(s->call->worker, s->leg, s->voice_rung))
+		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
+}
+
+void call_voice(struct seat *s, int rung)
+{
+	s->voice_rung = rung;
+	seat_voice_send(s);
+}
+
 void call_rename(struct seat *s, const char *name)
 {
 	room_set_name(s->call->room, s->person, name);

@@ -110,6 +110,7 @@ function begin() {
 		state.ticket = back.ticket;
 		state.name = back.name;
 		state.mode = back.mode;
+		state.thrift = back.thrift || 'all';
 		state.want = { mic: back.mic, camera: back.camera, screen: false };
 		state.me.role = roleOf(back.token);
 		// Both at once: the devices join in when they are there.

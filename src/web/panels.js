@@ -6,7 +6,7 @@ import { LANGUAGES, language, loadLanguage, t, tn } from './i18n.js';
 import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
 import { hue, initials } from './layout.js';
 import { chooseDevice, listDevices, media } from './media.js';
-import { leave, listeners, setMode, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { leave, listeners, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
 import { playSound, setSpeaker, testSound } from './slots.js';
 import { deviceProblem, toggleTip } from './prejoin.js';
 
@@ -46,6 +46,8 @@ export function setupPanels() {
 			e.onchange = () => chooseDevice(/** @type {any} */ (e.dataset.device), e.value).then(setSpeaker);
 	get('mode-select', HTMLSelectElement).onchange = (e) =>
 		setMode(/** @type {HTMLSelectElement} */ (e.target).value === 'voice' ? 'voice' : 'video');
+	get('thrift-select', HTMLSelectElement).onchange = (e) =>
+		setThrift(/** @type {any} */ (/** @type {HTMLSelectElement} */ (e.target).value));
 	for (const e of document.querySelectorAll('.lang-select')) {
 		if (!(e instanceof HTMLSelectElement))
 			continue;
@@ -334,6 +336,7 @@ export function renderSettings() {
 		if (e instanceof HTMLElement)
 			e.hidden = !('setSinkId' in HTMLMediaElement.prototype) || !media.devices.speaker.length;
 	get('mode-select', HTMLSelectElement).value = state.mode;
+	get('thrift-select', HTMLSelectElement).value = state.thrift;
 	for (const e of document.querySelectorAll('.lang-select'))
 		if (e instanceof HTMLSelectElement)
 			e.value = language();

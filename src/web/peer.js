@@ -7,7 +7,7 @@ const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;
 
 /** @typedef {import('./state.js').Kind} Kind */
-/** @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>}} Peer */
+/** @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>, answer: string}} Peer */
 
 /** @type {Record<Kind, RTCRtpEncodingParameters>} */
 const ENCODINGS = {
@@ -30,7 +30,7 @@ function cutCodecs(transceiver, kind, sends) {
 	/** @type {((c: RTCRtpCodec) => boolean)[]} */
 	const order = kind === 'audio' ? [
 		(c) => /\/opus$/i.test(c.mimeType),
-		(c) => sends && /\/red$/i.test(c.mimeType),
+		(c) => /\/red$/i.test(c.mimeType),
 	] : [
 		(c) => /\/VP8$/i.test(c.mimeType),
 		(c) => /\/VP9$/i.test(c.mimeType) && !/profile-id=[1-9]/.test(fmtp(c)),
@@ -80,7 +80,7 @@ export async function makePeer(mode, tracks) {
 	await pc.setLocalDescription();
 	// No waiting for candidates: the server is ICE-lite and learns ours from our checks.
 	/** @type {Peer} */
-	const peer = { pc, offer: offerNack(pc.localDescription?.sdp || ''), streams: {}, senders: {} };
+	const peer = { pc, offer: offerNack(pc.localDescription?.sdp || ''), streams: {}, senders: {}, answer: '' };
 	for (const [k, transceiver] of sending) {
 		peer.streams[k] = transceiver.mid || '';
 		peer.senders[k] = transceiver.sender;

@@ -26,6 +26,7 @@ export function openPrejoin() {
 	const before = kept();
 	state.phase = 'prejoin';
 	state.mode = before?.mode || state.mode;
+	state.thrift = before?.thrift || state.thrift;
 	state.want = { mic: before?.mic ?? state.want.mic, screen: false,
 		camera: state.mode === 'video' && (before?.camera ?? state.want.camera) };
 	const name = get('name', HTMLInputElement);

@@ -14,6 +14,7 @@ import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
 import { adoptSlots, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
+import { FREE, setBitrate, steerAnswer, THRIFT } from './voice.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {import('./peer.js').Peer} Peer */
@@ -167,9 +168,12 @@ async function accept(next, answer) {
 	bytesBefore = state.bytes;
 	sync = new LipSync();
 	weakness = new Weakness();
-	await next.pc.setRemoteDescription({ type: 'answer', sdp: answer.answer });
+	next.answer = answer.answer;
+	await next.pc.setRemoteDescription({ type: 'answer', sdp: steered(next) });
 	old?.pc.close();
 	adoptSlots(answer.slots || [], next.pc);
+	if (next.senders.mic && state.thrift !== 'all')
+		setBitrate(next.senders.mic, THRIFT[state.thrift]);
 	if (!maySend())
 		closeAll();
 	patience.tries = 0;
@@ -271,8 +275,10 @@ async function restartIce() {
 		const offer = offerNack(p.pc.localDescription?.sdp || '');
 		const { answer } = await post(state.room, 'ice', { ticket: state.ticket, leg: state.leg, offer },
 			ICE_LIMIT_MS);
+		if (peer === p)
+			p.answer = answer;
 		if (peer === p && p.pc.signalingState === 'have-local-offer')
-			await p.pc.setRemoteDescription({ type: 'answer', sdp: answer });
+			await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
 		restarting = false;
 		if (peer === p)
 			arm(RESTART_HOLDS_MS, () => lost() ? restartIce() : restarts = 0);
@@ -287,6 +293,48 @@ async function restartIce() {
 		} else {
 			rejoin();
 		}
+	}
+}
+
+// ---- how the voice travels ----
+
+/** The answer, with the microphone sent as was chosen. @param {Peer} p */
+function steered(p) {
+	const mid = p.streams.mic;
+	return mid ? steerAnswer(p.answer, mid, { rung: THRIFT[state.thrift], red: false }) : p.answer;
+}
+
+/** @param {import('./voice.js').Thrift} thrift */
+export function setThrift(thrift) {
+	if (thrift === state.thrift)
+		return;
+	state.thrift = thrift;
+	if (inCall()) {
+		keep();
+		tellThrift();
+		travel();
+	}
+	changed();
+}
+
+/** What comes to us. */
+function tellThrift() {
+	const rung = THRIFT[state.thrift];
+	events?.send({ t: 'voice', down: rung === FREE ? 'all' : rung });
+}
+
+/** What goes from us: the server's answer once more, with another way of sending. */
+async function travel() {
+	const p = peer;
+	if (!p || !p.answer || p.pc.signalingState !== 'stable' || restarting)
+		return; // the answer under way is going to be steered, too
+	try {
+		await p.pc.setLocalDescription(await p.pc.createOffer());
+		await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
+		if (p.senders.mic)
+			await setBitrate(p.senders.mic, THRIFT[state.thrift]);
+	} catch (e) {
+		console.warn(e);
 	}
 }
 
@@ -516,6 +564,8 @@ function on(e) {
 		reconcile();
 		if (view)
 			events?.send(view);
+		if (state.thrift !== 'all')
+			tellThrift();
 		break;
 	case 'ticket':
 		state.ticket = e.ticket;

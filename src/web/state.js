@@ -51,6 +51,8 @@ export const state = {
 	name: '',
 	/** @type {'voice'|'video'} */
 	mode: 'video',
+	/** @type {import('./voice.js').Thrift} */
+	thrift: 'all',
 	/** @type {{id: string, name: string, role: string}} */
 	me: { id: '', name: '', role: '' },
 	/** @type {Map<string, Member>} */
@@ -114,11 +116,11 @@ export const maySend = () => state.me.role !== 'listener' && state.me.role !== '
 // What survives a reload, in sessionStorage: the ticket makes it the same person.
 const storeKey = () => `palabre:${state.room}`;
 
-/** @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', mic: boolean, camera: boolean}} Kept */
+/** @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', thrift?: import('./voice.js').Thrift, mic: boolean, camera: boolean}} Kept */
 
 export function keep() {
-	const { token, ticket, name, mode, want } = state;
-	write(storeKey(), JSON.stringify({ token, ticket, name, mode, mic: want.mic, camera: want.camera }));
+	const { token, ticket, name, mode, thrift, want } = state;
+	write(storeKey(), JSON.stringify({ token, ticket, name, mode, thrift, mic: want.mic, camera: want.camera }));
 }
 
 /** @returns {Kept|null} */

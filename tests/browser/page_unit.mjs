@@ -8,6 +8,7 @@ const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.met
 const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, spotlight,
 	viewList } = await import(at('layout.js'));
 const { rtpReached, sourceOf, streamOf } = await import(at('rtp.js'));
+const { FREE, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
 const { offerNack, Silence, Weakness } = await import(at('peer.js'));
 
@@ -339,4 +340,30 @@ test('offerNack: for Opus, of a browser that obeys', async () => {
 	assert.equal(offerNack(changed), changed);
 	const firefox = await offer('firefox-full');
 	assert.equal(offerNack(firefox), firefox);
+});
+
+const ANSWER = ['v=0', 'o=- 1 1 IN IP4 0.0.0.0', 's=-', 't=0 0',
+	'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', 'a=mid:0', 'a=recvonly', 'a=rtpmap:111 opus/48000/2',
+	'a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1', 'a=rtpmap:63 red/48000/2', 'a=fmtp:63 111/111',
+	'm=audio 9 UDP/TLS/RTP/SAVPF 111 63', 'a=mid:10', 'a=sendonly', 'a=rtpmap:111 opus/48000/2',
+	'a=fmtp:111 minptime=10;useinbandfec=1', 'a=rtpmap:63 red/48000/2', 'a=fmtp:63 111/111', ''].join('\r\n');
+
+test('steerAnswer: packet length and bitrate of the one section, RED first or last', () => {
+	const lines = (/** @type {string} */ sdp) => sdp.split('\r\n');
+	const thin = lines(steerAnswer(ANSWER, '0', { rung: 1, red: false }));
+	assert.equal(thin[4], 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63');
+	assert.ok(thin.includes(`a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=${RUNGS[1][0]}`));
+	assert.equal(thin.filter((l) => l === 'a=ptime:120').length, 1);
+	assert.equal(thin.filter((l) => l === 'a=maxptime:120').length, 1);
+	assert.ok(thin.indexOf('a=ptime:120') < thin.indexOf('a=mid:10'));
+	assert.ok(!thin.slice(thin.indexOf('a=mid:10')).some((l) => /maxaverage|ptime:/.test(l) && !/minptime/.test(l)));
+	assert.equal(thin.at(-1), '');
+	assert.ok(!thin.slice(0, -1).includes(''), 'no empty line');
+	assert.equal(lines(steerAnswer(ANSWER, '0', { rung: FREE, red: true }))[4], 'm=audio 9 UDP/TLS/RTP/SAVPF 63 111');
+	assert.equal(steerAnswer(ANSWER, '0', { rung: FREE, red: false }), ANSWER);
+	assert.equal(steerAnswer(ANSWER, '7', { rung: 0, red: true }), ANSWER, 'no such section');
+	// The last section, and another one's mid that begins alike.
+	const last = lines(steerAnswer(ANSWER, '10', { rung: 5, red: false }));
+	assert.equal(last.filter((l) => l === 'a=ptime:20').length, 1);
+	assert.ok(last.indexOf('a=ptime:20') > last.indexOf('a=mid:10'));
 });

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// How a voice travels on a thin link: rungs, from poor to rich, as the server has them. Packet length and
+// redundancy are what the *remote* description asks of a browser's encoder, so the page applies the server's answer
+// again, changed; the bitrate is a parameter of the sender.
+
+/** Bits per second, milliseconds a packet. @type {[number, number][]} */
+export const RUNGS = [[6000, 120], [8000, 120], [8000, 60], [12000, 60], [16000, 40], [24000, 20]];
+
+/** Nothing is asked of the encoder: as the browser would send. */
+export const FREE = -1;
+
+/** @typedef {{rung: number, red: boolean}} Way */
+
+/**
+ * The answer with the section `mid` as this way of sending wants it.
+ * @param {string} sdp the server's answer @param {string} mid @param {Way} way
+ */
+export function steerAnswer(sdp, mid, { rung, red }) {
+	return sdp.split(/(?=^m=)/m).map((section) => {
+		if (!new RegExp(`^a=mid:${mid}\r?$`, 'm').test(section))
+			return section;
+		const opus = section.match(/^a=rtpmap:(\d+) opus\//im)?.[1];
+		const again = section.match(/^a=rtpmap:(\d+) red\//im)?.[1];
+		if (!opus)
+			return section;
+		if (again)
+			section = section.replace(/^(m=\S+ \S+ \S+) .*?(\r?)$/m, `$1 ${red ? `${again} ${opus}` : `${opus} ${again}`}$2`);
+		if (rung === FREE)
+			return section;
+		const [bitrate, packet] = RUNGS[rung];
+		return section
+			.replace(new RegExp(`^(a=fmtp:${opus} .*?)(\r?)$`, 'm'), `$1;maxaveragebitrate=${bitrate}$2`)
+			.replace(/(\r?\n)?$/, `\r\na=ptime:${packet}\r\na=maxptime:${packet}\r\n`);
+	}).join('');
+}
+
+/** @param {RTCRtpSender} sender @param {number} rung */
+export async function setBitrate(sender, rung) {
+	const parameters = sender.getParameters();
+	const encoding = parameters.encodings?.[0];
+	if (!encoding)
+		return;
+	if (rung === FREE)
+		delete encoding.maxBitrate;
+	else
+		encoding.maxBitrate = RUNGS[rung][0];
+	await sender.setParameters(parameters).catch(() => {});
+}
+
+/** What the person chose to spend: of a voice, how it comes and goes. @typedef {'all'|'less'|'least'} Thrift */
+/** @type {Record<Thrift, number>} */
+export const THRIFT = { all: FREE, less: 3, least: 1 };
