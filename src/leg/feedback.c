@@ -201,6 +201,7 @@ static void stores_expire(struct leg *leg, uint64_t now_us)
 static void on_report(struct timer *t, uint64_t now_us)
 {
 	struct leg *leg = CONTAINER_OF(t, struct leg, report);
+	uint64_t due_us;
 	bool busy;
 	struct wr w;
 
@@ -209,6 +210,7 @@ static void on_report(struct timer *t, uint64_t now_us)
 		wheel_arm(leg->all->wheel, t, wheel_coarse_us(now_us + REPORT_IDLE_US));
 		return;
 	}
+	due_us = now_us + (leg->mixer ? REPORT_THIN_US : REPORT_US);
 	compound_begin(leg, &w);
 	busy = rr_put(leg, &w, now_us);
 	for (unsigned i = 0; i < leg->plan.slot_count; i++)
@@ -217,8 +219,9 @@ static void on_report(struct timer *t, uint64_t now_us)
 	busy |= wr_len(&w) > 0;
 	compound_send(leg, &w);
 	/* Who has something to report does so at its own moment. */
-	wheel_arm(leg->all->wheel, t,
-		  busy ? now_us + REPORT_US : wheel_coarse_us(now_us + REPORT_IDLE_US));
+	if (!busy)
+		due_us = wheel_coarse_us(now_us + REPORT_IDLE_US);
+	wheel_arm(leg->all->wheel, t, due_us);
 }
 
 void leg_report_soon(struct leg *leg, uint64_t now_us)

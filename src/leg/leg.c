@@ -135,6 +135,18 @@ static void ssrcs_preset(struct leg *leg)
 	}
 }
 
+/* A tag of 10 bytes instead of 16: 0.4 kbit/s of 11. */
+static bool voice_only(const struct nego_plan *plan)
+{
+	for (unsigned i = 0; i < plan->source_count; i++)
+		if (!plan->sources[i].sec.audio)
+			return false;
+	for (unsigned i = 0; i < plan->slot_count; i++)
+		if (!plan->slots[i].sec.audio)
+			return false;
+	return true;
+}
+
 static struct conn *connect_leg(struct leg *leg, uint64_t now_us)
 {
 	const struct nego_plan *plan = &leg->plan;
@@ -144,6 +156,7 @@ static struct conn *connect_leg(struct leg *leg, uint64_t now_us)
 		.remote_ufrag = plan->remote_ufrag,
 		.remote_pwd = plan->remote_pwd,
 		.dtls_client = plan->dtls_client,
+		.prefer_sha1 = voice_only(plan),
 		.ops = &conn_ops,
 		.arg = leg,
 	};

@@ -19,6 +19,7 @@ enum {
 	LOSSY_US = 10000000,
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
+	REPORT_THIN_US = 5000000, /* each report costs what 100 ms of speech do */
 	/* A slot's clock is told again when it is off by so much, a small part of what is
 	 * noticed between lips and voice; and in time before a page's 32-bit difference
 	 * of timestamps turns over (6.6 h). */
