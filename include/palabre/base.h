@@ -155,6 +155,7 @@ enum codec_id {
 	CODEC_OPUS,
 	CODEC_PCMU,
 	CODEC_PCMA,
+	CODEC_RED, /* RFC 2198, of Opus */
 	CODEC_VP8,
 	CODEC_VP9,
 	CODEC_AV1,

@@ -72,9 +72,10 @@ void leg_media(struct leg *leg, enum stream_kind kind, bool on, uint64_t now_us)
 void leg_view(struct leg *leg, bool automatic, const struct relay_view *view,
 	      unsigned count, uint64_t now_us);
 /* What it hears of the voices: the lanes as they are sent (LEG_LANES), or all in one stream at a
- * rung (enum audio_rung), without its own. Takes effect within 240 ms. -ENOMEM: as it was. */
+ * rung (enum audio_rung), without its own, with `red` (0 to 2) earlier packets in each. Takes effect
+ * within 240 ms. -ENOMEM, -EINVAL (RED was not agreed on): as it was. */
 enum { LEG_LANES = -1 };
-int leg_voice(struct leg *leg, int rung, uint64_t now_us) MUST_CHECK;
+int leg_voice(struct leg *leg, int rung, unsigned red, uint64_t now_us) MUST_CHECK;
 void leg_restart(struct leg *leg, const char *local_ufrag, const char *local_pwd,
 		 const char *remote_ufrag, const char *remote_pwd, uint64_t now_us);
 

@@ -130,6 +130,7 @@ struct rtp_segment {
 	uint32_t stream; /* caller's id of the source, 0 = made by the server (silence) */
 	uint8_t pt, rtx_pt, dd_id; /* as negotiated with this receiver; dd_id 0 = no DD */
 	uint8_t codec;
+	uint8_t red_of; /* RED: this receiver's payload type of what it repeats; 0 no RED */
 	uint16_t pid_off;
 	uint8_t tl0_off;
 	uint16_t dd_off;
@@ -173,6 +174,8 @@ struct rtp_out {
  * ids are shifted past those in use. Hot. */
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
 		     uint8_t dd_id, const struct pkt *first);
+/* The present segment is RED (RFC 2198): `pt` is put into its blocks' headers. Hot. */
+void rtp_slot_red(struct rtp_slot *s, uint8_t pt);
 /* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP
  * past what was sent last (a restart that the caller missed), or there is none. Accounts
  * for it unless `again`. Hot. */

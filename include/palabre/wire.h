@@ -103,6 +103,8 @@ struct red_block {
 /* Oldest first, the primary last. How many, or -EBADMSG. They point into the payload. */
 int red_parse(const uint8_t *payload, size_t len,
 	      struct red_block out[RED_BLOCKS_MAX]) MUST_CHECK;
+/* In place: the payload type of every block. */
+void red_put_pt(uint8_t *payload, size_t len, uint8_t pt);
 /* The length; -EINVAL: an offset or a length that has no room in its field; -ENOBUFS. */
 int red_build(const struct red_block *blocks, unsigned count, uint8_t *buf,
 	      size_t cap) MUST_CHECK;

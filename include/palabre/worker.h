@@ -73,7 +73,7 @@ int worker_leg_media(struct worker *w, uint64_t leg, enum stream_kind kind,
 int worker_leg_view(struct worker *w, uint64_t leg, bool automatic,
 		    const struct relay_view *view, unsigned count) MUST_CHECK;
 /* As leg_voice(). */
-int worker_leg_voice(struct worker *w, uint64_t leg, int rung) MUST_CHECK;
+int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red) MUST_CHECK;
 int worker_leg_restart(struct worker *w, uint64_t leg, const char *local_ufrag,
 		       const char *local_pwd, const char *remote_ufrag,
 		       const char *remote_pwd) MUST_CHECK;

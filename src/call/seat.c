@@ -136,7 +136,7 @@ void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 
 void seat_voice_send(struct seat *s)
 {
-	if (s->leg && worker_leg_voice(s->call->worker, s->leg, s->voice_rung))
+	if (s->leg && worker_leg_voice(s->call->worker, s->leg, s->voice_rung, 0))
 		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
 }
 

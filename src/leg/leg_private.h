@@ -36,6 +36,7 @@ struct leg_source {
 	struct relay_stream *stream;
 	const struct nego_codec *codec; /* of the packets that arrive now */
 	bool on, wanted;
+	bool red;		 /* its packets are RED */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
 	uint32_t epoch;		 /* counts restarts of the numbering */
 	struct rtp_recv recv;
@@ -57,7 +58,7 @@ struct leg_slot {
 	bool report_now;
 };
 
-enum { MEASURED = 128 };
+enum { MEASURED = 128, RED_DEPTH = 2 };
 struct measure {
 	bool all; /* every packet */
 	uint16_t next;
@@ -72,7 +73,7 @@ struct mixer;
 /* A stream of the mixer. */
 struct leg_mix {
 	bool used;
-	uint8_t mix, rung;
+	uint8_t mix, rung, red; /* earlier packets in each */
 };
 
 struct leg {

@@ -10,8 +10,8 @@
  * tick. A listener who changes rungs goes over on the 120 ms grid, once the new encoder has
  * heard a packet.
  *
- * Invariants: out[mix][rung].users counts the listeners with that mix and rung, as `at` or as
- * `to`; its stream and its encoder exist exactly while users > 0. Ticks are counted from
+ * Invariants: out[mix][rung].made[red].users counts the listeners with that, as `at` or as `to`;
+ * the stream exists exactly while it is > 0, the encoder while any of an output's is. Ticks are counted from
  * start_us; the timer runs while there is something to hear.
  */
 #include "leg_private.h"
@@ -36,6 +36,17 @@ struct made {
 	unsigned users;
 	struct leg_source src;
 };
+/* What one encoder makes: as it is, and with one or two packets before it in each. */
+struct output {
+	unsigned users; /* of all its streams */
+	struct made made[RED_DEPTH + 1];
+	unsigned said; /* packets ever */
+	struct said {
+		uint64_t ts64;
+		uint16_t len;
+		uint8_t data[AUDIO_PACKET_MAX];
+	} last[RED_DEPTH];
+};
 struct mixer {
 	struct legs *all;
 	struct relay_room *room;
@@ -47,7 +58,7 @@ struct mixer {
 	bool moved;		     /* somebody has taken or left a place */
 	uint32_t places[MIX_VOICES]; /* port in it, 0 none */
 	struct leg *listeners;
-	struct made out[MIXES][RUNGS];
+	struct output out[MIXES][RUNGS];
 };
 
 static const struct nego_codec made_codec = { .codec = CODEC_OPUS };
@@ -99,64 +110,110 @@ static const struct relay_port_ops port_ops = { .forward = forward,
 
 /* ---- made streams ------------------------------------------------------------------ */
 
-static uint32_t made_id(unsigned mix, unsigned rung)
+static uint32_t made_id(struct leg_mix x)
 {
-	return MADE_STREAM | mix << 8 | rung;
+	return MADE_STREAM | (uint32_t)x.mix << 16 | (uint32_t)x.rung << 8 | x.red;
 }
 
-static int made_use(struct mixer *m, unsigned mix, unsigned rung)
+static int made_create(struct mixer *m, struct leg_mix x)
 {
-	struct made *o = &m->out[mix][rung];
-	struct leg_source *src = &o->src;
+	struct leg_source *src = &m->out[x.mix][x.rung].made[x.red].src;
 
-	if (o->users) {
-		o->users++;
-		return 0;
-	}
 	memset(src, 0, sizeof *src);
 	if (rtp_store_init(&src->store, MADE_STORE))
 		return -ENOMEM;
 	rtp_recv_init(&src->recv, 1, 48000, true, false);
 	src->clock = &m->all->no_clock;
 	src->codec = &made_codec;
+	src->red = x.red > 0;
 	src->epoch = 1;
-	src->stream = relay_made_create(m->port, made_id(mix, rung), CODEC_OPUS, src);
-	if (!src->stream || audio_mixer_start(m->audio, mix, (enum audio_rung)rung)) {
-		if (src->stream)
-			relay_stream_destroy(src->stream, m->all->batch_us);
-		rtp_store_fini(&src->store);
+	src->stream = relay_made_create(m->port, made_id(x), CODEC_OPUS, src);
+	if (src->stream)
+		return 0;
+	rtp_store_fini(&src->store);
+	return -ENOMEM;
+}
+
+static void made_destroy(struct mixer *m, struct leg_mix x, uint64_t now_us)
+{
+	struct leg_source *src = &m->out[x.mix][x.rung].made[x.red].src;
+
+	relay_stream_destroy(src->stream, now_us);
+	rtp_store_fini(&src->store);
+}
+
+static int made_use(struct mixer *m, struct leg_mix x, uint64_t now_us)
+{
+	struct output *o = &m->out[x.mix][x.rung];
+
+	if (!o->made[x.red].users && made_create(m, x))
+		return -ENOMEM;
+	if (!o->users && audio_mixer_start(m->audio, x.mix, (enum audio_rung)x.rung)) {
+		made_destroy(m, x, now_us);
 		return -ENOMEM;
 	}
-	o->users = 1;
+	o->made[x.red].users++;
+	o->users++;
 	return 0;
 }
 
-static void made_leave(struct mixer *m, unsigned mix, unsigned rung, uint64_t now_us)
+static void made_leave(struct mixer *m, struct leg_mix x, uint64_t now_us)
 {
-	struct made *o = &m->out[mix][rung];
+	struct output *o = &m->out[x.mix][x.rung];
 
-	if (--o->users)
-		return;
-	audio_mixer_stop(m->audio, mix, (enum audio_rung)rung);
-	relay_stream_destroy(o->src.stream, now_us);
-	rtp_store_fini(&o->src.store);
+	if (!--o->made[x.red].users)
+		made_destroy(m, x, now_us);
+	if (!--o->users) {
+		audio_mixer_stop(m->audio, x.mix, (enum audio_rung)x.rung);
+		o->said = 0;
+	}
 }
 
-static void send_made(struct mixer *m, const struct audio_mixed *x, uint64_t at_us,
-		      uint64_t now_us)
+/* The packet, with those of the last `depth` that RED can still name. */
+static int with_earlier(const struct output *o, const struct audio_mixed *x,
+			unsigned depth, uint8_t *buf, size_t cap)
 {
-	struct leg_source *src = &m->out[x->mix][x->rung].src;
-	struct pkt *p = pkt_take(m->all->pool);
+	struct red_block b[RED_DEPTH + 1];
+	unsigned n = 0;
 
-	m->all->batch_us = now_us;
+	for (unsigned i = depth; i > 0; i--) {
+		const struct said *s = &o->last[(o->said - i) % RED_DEPTH];
+
+		if (i > o->said || x->ts64 - s->ts64 > RED_OFFSET_MAX ||
+		    s->len > RED_LEN_MAX)
+			continue;
+		b[n++] = (struct red_block) { .ts_offset = (uint16_t)(x->ts64 - s->ts64),
+					      .len = s->len,
+					      .data = s->data };
+	}
+	b[n++] = (struct red_block) { .len = (uint16_t)x->len, .data = x->data };
+	return red_build(b, n, buf, cap);
+}
+
+static void send_made(struct mixer *m, const struct audio_mixed *x, unsigned red,
+		      uint64_t at_us, uint64_t now_us)
+{
+	struct output *o = &m->out[x->mix][x->rung];
+	struct leg_source *src = &o->made[red].src;
+	struct pkt *p = pkt_take(m->all->pool);
+	int len = (int)x->len;
+
 	if (!p) {
 		STAT_INC(mix_drop);
 		return;
 	}
-	memcpy(p->data, x->data, x->len);
-	p->len = p->rtp.payload_len = (uint16_t)x->len;
+	if (red)
+		len = with_earlier(o, x, red, p->data, pkt_room(p));
+	else
+		memcpy(p->data, x->data, x->len);
+	if (len < 0) {
+		STAT_INC(mix_drop);
+		pkt_unref(p);
+		return;
+	}
+	p->len = p->rtp.payload_len = (uint16_t)len;
 	p->arrival_us = at_us;
-	p->rtp.codec = CODEC_OPUS;
+	p->rtp.codec = red ? CODEC_RED : CODEC_OPUS;
 	p->rtp.level_dbov = (int8_t)x->level_dbov;
 	p->rtp.frame.start = p->rtp.frame.end = p->rtp.frame.key = true;
 	p->rtp.seq64 = src->recv.highest ? src->recv.highest + 1 : 65536;
@@ -169,6 +226,22 @@ static void send_made(struct mixer *m, const struct audio_mixed *x, uint64_t at_
 	pkt_unref(p);
 }
 
+static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at_us,
+		       uint64_t now_us)
+{
+	struct output *o = &m->out[x->mix][x->rung];
+	struct said *s;
+
+	m->all->batch_us = now_us;
+	for (unsigned red = 0; red <= RED_DEPTH; red++)
+		if (o->made[red].users)
+			send_made(m, x, red, at_us, now_us);
+	s = &o->last[o->said++ % RED_DEPTH];
+	s->ts64 = x->ts64;
+	s->len = (uint16_t)x->len;
+	memcpy(s->data, x->data, x->len);
+}
+
 /* ---- listeners --------------------------------------------------------------------- */
 
 static unsigned mix_for(const struct mixer *m, const struct leg *leg)
@@ -179,34 +252,41 @@ static unsigned mix_for(const struct mixer *m, const struct leg *leg)
 	return MIX_ALL;
 }
 
+static bool same(struct leg_mix a, struct leg_mix b)
+{
+	return a.used == b.used && a.mix == b.mix && a.rung == b.rung && a.red == b.red;
+}
+
 /* From now on. */
 static void go_over(struct mixer *m, struct leg *leg, uint64_t now_us)
 {
 	struct leg_mix old = leg->mix_at;
 
 	leg->mix_at = leg->mix_to;
-	relay_port_mix(leg->port, made_id(leg->mix_at.mix, leg->mix_at.rung), now_us);
+	relay_port_mix(leg->port, made_id(leg->mix_at), now_us);
 	if (old.used)
-		made_leave(m, old.mix, old.rung, now_us);
+		made_leave(m, old, now_us);
 }
 
-/* `rung` in the mix that is theirs. Another mix at once, another rung when it is ready. */
-static int aim(struct mixer *m, struct leg *leg, unsigned rung, uint64_t now_us)
+/* In the mix that is theirs. Another mix at once, another rung when it is ready. */
+static int aim(struct mixer *m, struct leg *leg, unsigned rung, unsigned red,
+	       uint64_t now_us)
 {
 	struct leg_mix to = { .used = true,
 			      .mix = (uint8_t)mix_for(m, leg),
-			      .rung = (uint8_t)rung };
-	bool pending = leg->mix_to.used && memcmp(&leg->mix_to, &leg->mix_at, sizeof to);
+			      .rung = (uint8_t)rung,
+			      .red = (uint8_t)red };
+	bool pending = leg->mix_to.used && !same(leg->mix_to, leg->mix_at);
 
-	if (leg->mix_to.used && !memcmp(&leg->mix_to, &to, sizeof to))
+	if (same(leg->mix_to, to))
 		return 0;
-	if (made_use(m, to.mix, to.rung))
+	if (made_use(m, to, now_us))
 		return -ENOMEM;
 	if (pending)
-		made_leave(m, leg->mix_to.mix, leg->mix_to.rung, now_us);
+		made_leave(m, leg->mix_to, now_us);
 	leg->mix_to = to;
 	wake(m, now_us);
-	if (!leg->mix_at.used || leg->mix_at.mix != to.mix)
+	if (!leg->mix_at.used || leg->mix_at.mix != to.mix || leg->mix_at.rung == to.rung)
 		go_over(m, leg, now_us);
 	return 0;
 }
@@ -215,14 +295,14 @@ static void follow_places(struct mixer *m, uint64_t now_us)
 {
 	m->moved = false;
 	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
-		if (aim(m, leg, leg->mix_to.rung, now_us))
+		if (aim(m, leg, leg->mix_to.rung, leg->mix_to.red, now_us))
 			m->moved = true; /* again at the next tick */
 }
 
 static void follow_rungs(struct mixer *m, uint64_t now_us)
 {
 	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
-		if (memcmp(&leg->mix_at, &leg->mix_to, sizeof leg->mix_at) &&
+		if (!same(leg->mix_at, leg->mix_to) &&
 		    audio_mixer_ready(m->audio, leg->mix_to.mix,
 				      (enum audio_rung)leg->mix_to.rung))
 			go_over(m, leg, now_us);
@@ -239,7 +319,7 @@ static bool encode_some(struct mixer *m, uint64_t now_us)
 	for (unsigned i = 0; i < ENCODES_A_TURN; i++) {
 		if (!audio_mixer_next(m->audio, &x))
 			return false;
-		send_made(m, &x, at_us, now_us);
+		send_mixed(m, &x, at_us, now_us);
 	}
 	return true;
 }
@@ -325,15 +405,23 @@ void leg_voice_end(struct leg *leg, uint64_t now_us)
 	leg->mix_at = leg->mix_to = (struct leg_mix) { 0 };
 	leg->mixer = NULL;
 	relay_port_mix(leg->port, 0, now_us);
-	if (at.used && memcmp(&at, &to, sizeof at))
-		made_leave(m, at.mix, at.rung, now_us);
+	if (at.used && !same(at, to))
+		made_leave(m, at, now_us);
 	if (to.used)
-		made_leave(m, to.mix, to.rung, now_us);
+		made_leave(m, to, now_us);
 	if (!m->listeners)
 		mixer_destroy(m, now_us);
 }
 
-int leg_voice(struct leg *leg, int rung, uint64_t now_us)
+static bool takes_red(const struct leg *leg)
+{
+	for (unsigned i = 0; i < leg->plan.slot_count; i++)
+		if (leg->plan.slots[i].sec.audio)
+			return leg->plan.slots[i].sec.codecs[0].red_pt;
+	return false;
+}
+
+int leg_voice(struct leg *leg, int rung, unsigned red, uint64_t now_us)
 {
 	struct mixer *m = leg->mixer;
 	int err;
@@ -342,17 +430,17 @@ int leg_voice(struct leg *leg, int rung, uint64_t now_us)
 		leg_voice_end(leg, now_us);
 		return 0;
 	}
-	if (rung < 0 || rung >= RUNGS)
+	if (rung < 0 || rung >= RUNGS || red > RED_DEPTH || (red && !takes_red(leg)))
 		return -EINVAL;
 	if (m)
-		return aim(m, leg, (unsigned)rung, now_us);
+		return aim(m, leg, (unsigned)rung, red, now_us);
 	m = mixer_get(leg, now_us);
 	if (!m)
 		return -ENOMEM;
 	leg->mixer = m;
 	leg->next_listener = m->listeners;
 	m->listeners = leg;
-	err = aim(m, leg, (unsigned)rung, now_us);
+	err = aim(m, leg, (unsigned)rung, red, now_us);
 	if (err)
 		leg_voice_end(leg, now_us);
 	return err;

@@ -12,16 +12,19 @@ static bool switch_slot(struct leg_slot *slot, const struct leg_source *src,
 			uint32_t stream, const struct pkt *p)
 {
 	const struct nego_codec *codec = nego_match(&slot->plan->sec, src->codec);
+	uint8_t pt = !codec ? 0 : src->red ? codec->red_pt : codec->pt;
 	uint8_t dd_id = 0;
 
 	/* The relay asked accepts() before; should it be none, nothing of `src` is mapped. */
-	slot->epoch = codec ? src->epoch : 0;
-	if (!codec)
+	slot->epoch = pt ? src->epoch : 0;
+	if (!pt)
 		return false;
 	for (uint8_t id = 1; id < ARRAY_LEN(slot->plan->sec.exts.of_id); id++)
 		if (slot->plan->sec.exts.of_id[id] == EXT_DD)
 			dd_id = id;
-	rtp_slot_switch(&slot->rtp, stream, codec->pt, codec->rtx_pt, dd_id, p);
+	rtp_slot_switch(&slot->rtp, stream, pt, codec->rtx_pt, dd_id, p);
+	if (src->red)
+		rtp_slot_red(&slot->rtp, codec->pt);
 	slot->report_now = true;
 	slot->silence_left = 0;
 	return true;
@@ -131,8 +134,10 @@ static bool accepts(void *owner, unsigned index, const struct relay_stream *st)
 {
 	struct leg *leg = owner;
 	const struct leg_source *src = relay_stream_owner(st);
+	const struct nego_codec *codec =
+		src->codec ? nego_match(&leg->slots[index].plan->sec, src->codec) : NULL;
 
-	return src->codec && nego_match(&leg->slots[index].plan->sec, src->codec);
+	return codec && (!src->red || codec->red_pt);
 }
 
 static void idle(void *owner, unsigned index, uint64_t now_us)

@@ -168,6 +168,14 @@ void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rt
 	STAT_INC(slot_switch);
 }
 
+void rtp_slot_red(struct rtp_slot *s, uint8_t pt)
+{
+	struct rtp_segment *seg = current(s);
+
+	if (seg)
+		seg->red_of = pt;
+}
+
 void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out)
 {
@@ -185,6 +193,16 @@ static uint32_t audio_ticks(const struct rtp_slot *s, const struct pkt *p)
 	if (p->rtp.codec == CODEC_OPUS) {
 		unsigned n = opus_packet_samples(p->data + p->rtp.payload_off,
 						 p->rtp.payload_len);
+
+		if (n)
+			ticks = n;
+	} else if (p->rtp.codec == CODEC_RED) {
+		struct red_block b[RED_BLOCKS_MAX];
+		int count =
+			red_parse(p->data + p->rtp.payload_off, p->rtp.payload_len, b);
+		unsigned n = count < 1 ? 0
+				       : opus_packet_samples(b[count - 1].data,
+							     b[count - 1].len);
 
 		if (n)
 			ticks = n;
@@ -330,6 +348,8 @@ static int write_pkt(const struct rtp_slot *s, const struct rtp_out *out,
 					 (f->pid_bits > 7 ? 0x7fff : 0x7f)));
 	if (has_tl0(p))
 		frame_put_tl0(payload, f, (uint8_t)(f->tl0 + seg->tl0_off));
+	if (seg->red_of)
+		red_put_pt(payload, len, seg->red_of);
 	*header_len = (size_t)n;
 	return n + (int)(prefix + len + h->padding);
 }

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-enum { HEADER_BYTES = 4, LAST_HEADER_BYTES = 1, MORE = 0x80 };
+enum { HEADER_BYTES = 4, MORE = 0x80 };
 
 int red_parse(const uint8_t *payload, size_t len, struct red_block out[RED_BLOCKS_MAX])
 {
@@ -49,4 +49,14 @@ int red_build(const struct red_block *blocks, unsigned count, uint8_t *buf, size
 	for (unsigned i = 0; i < count; i++)
 		wr_bytes(&w, blocks[i].data, blocks[i].len);
 	return w.bad ? -ENOBUFS : (int)wr_len(&w);
+}
+
+void red_put_pt(uint8_t *payload, size_t len, uint8_t pt)
+{
+	size_t at = 0;
+
+	for (; at < len && payload[at] & MORE; at += HEADER_BYTES)
+		payload[at] = MORE | pt;
+	if (at < len)
+		payload[at] = pt;
 }

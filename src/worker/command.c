@@ -133,7 +133,7 @@ static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t 
 		leg_view(wl->leg, c->on, v ? v->view : NULL, v ? v->count : 0, now_us);
 		break;
 	case COMMAND_VOICE:
-		if (leg_voice(wl->leg, c->rung, now_us))
+		if (leg_voice(wl->leg, c->rung, c->red, now_us))
 			STAT_INC(mix_fail);
 		break;
 	case COMMAND_RESTART:
@@ -201,9 +201,11 @@ int worker_leg_create(struct worker *w, uint64_t leg, uint64_t room, uint32_t po
 	return c.data ? send_command(w, &c) : -ENOMEM;
 }
 
-int worker_leg_voice(struct worker *w, uint64_t leg, int rung)
+int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red)
 {
-	struct command c = { .type = COMMAND_VOICE, .leg = leg, .rung = rung };
+	struct command c = {
+		.type = COMMAND_VOICE, .leg = leg, .rung = rung, .red = red
+	};
 
 	return send_command(w, &c);
 }

@@ -98,6 +98,7 @@ struct command {
 	uint8_t kind;
 	bool on;
 	int rung;
+	unsigned red;
 	uint32_t port;
 	uint64_t leg, room;
 	void *data; /* nego_plan, command_view, command_restart, command_tcp; freed by the

@@ -9,13 +9,19 @@
 #include <math.h>
 #include <opus/opus.h>
 
-enum { TALKERS = 3, LISTENER = TALKERS, PEOPLE, OPUS_PT = 111 };
+enum { TALKERS = 3, LISTENER = TALKERS, PEOPLE, OPUS_PT = 111, RED_PT = 63 };
 
 static const unsigned tones_hz[TALKERS] = { 330, 560, 950 };
 
 static struct ear {
 	OpusDecoder *opus;
 	unsigned packets, bytes, gaps, ms[4]; /* packets by length: 20, 40, 60, 120 */
+	unsigned red, wrong; /* packets of RED; blocks not as they were sent */
+	struct said {
+		uint32_t ts;
+		unsigned len;
+		uint8_t data[400];
+	} said[4]; /* the last primaries */
 	uint32_t ssrc;
 	uint16_t seq;
 	float tone[TALKERS];
@@ -42,16 +48,49 @@ static float energy_at(const float *s, unsigned n, unsigned hz)
 	return (a * a + b * b - k * a * b) / ((float)n * (float)n / 4);
 }
 
+/* What is new in the packet; what RED brings again must be what came before. */
+static const uint8_t *primary(struct ear *e, const uint8_t *data, size_t *len)
+{
+	struct red_block b[RED_BLOCKS_MAX] = { { .data = data + 12,
+						 .len = (uint16_t)(*len - 12) } };
+	uint32_t ts = get_be32(data + 4);
+	struct said *s = &e->said[e->packets % ARRAY_LEN(e->said)];
+	int n = 1;
+
+	if ((data[1] & 0x7f) == RED_PT) {
+		e->red++;
+		n = red_parse(data + 12, *len - 12, b);
+		assert_true(n >= 1);
+	}
+	for (int i = 0; i + 1 < n; i++) {
+		bool same = false;
+
+		assert_int_equal(b[i].pt, OPUS_PT);
+		for (size_t k = 0; k < ARRAY_LEN(e->said); k++)
+			same |= e->said[k].ts == ts - b[i].ts_offset &&
+				e->said[k].len == b[i].len &&
+				!memcmp(e->said[k].data, b[i].data, b[i].len);
+		e->wrong += !same;
+	}
+	s->ts = ts;
+	s->len = b[n - 1].len;
+	memcpy(s->data, b[n - 1].data, b[n - 1].len);
+	*len = b[n - 1].len;
+	return b[n - 1].data;
+}
+
 static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
 	struct ear *e = arg;
+	const uint8_t *payload;
 	float s[1920];
 	int err, n;
 
 	(void)now_us;
 	if (!e->opus)
 		e->opus = opus_decoder_create(AUDIO_RATE, 1, &err);
-	n = opus_decode_float(e->opus, data + 12, (int)len - 12, s, 1920, 0);
+	payload = primary(e, data, &len);
+	n = opus_decode_float(e->opus, payload, (int)len, s, 1920, 0);
 	assert_true(n > 0);
 	if (e->ssrc && (e->ssrc != get_be32(data + 8) ||
 			(uint16_t)(e->seq + 1) != get_be16(data + 2)))
@@ -59,7 +98,7 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	e->ssrc = get_be32(data + 8);
 	e->seq = get_be16(data + 2);
 	e->packets++;
-	e->bytes += (unsigned)len - 12;
+	e->bytes += (unsigned)len;
 	e->ms[n == 320 ? 0 : n == 640 ? 1 : n == 960 ? 2 : 3]++;
 	for (unsigned v = 0; v < TALKERS; v++)
 		e->tone[v] += (energy_at(s, (unsigned)n, tones_hz[v]) - e->tone[v]) / 8;
@@ -147,8 +186,8 @@ static void test_mix(void **state)
 	scene_of_talkers(&s);
 	run(&s, 500);
 	assert_true(e->packets > 50); /* three lanes */
-	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_12K_60), 0);
-	assert_int_equal(worker_leg_voice(s.worker, 1, RUNG_12K_60), 0);
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_12K_60, 0), 0);
+	assert_int_equal(worker_leg_voice(s.worker, 1, RUNG_12K_60, 0), 0);
 	run(&s, 600);
 	forget();
 	run(&s, 2400);
@@ -170,14 +209,26 @@ static void test_mix(void **state)
 
 	/* another rung: nothing is lost in between */
 	forget();
-	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_8K_120), 0);
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_8K_120, 0), 0);
 	run(&s, 1800);
 	assert_int_equal(e->gaps, 0);
 	assert_true(e->ms[3] >= 11);
 	assert_in_range(e->ms[2] * 60 + e->ms[3] * 120, 1680, 1860);
 
+	/* with two earlier packets in each: as many packets, and each is repeated as it was */
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_8K_120, 2), 0);
+	run(&s, 600);
+	forget();
+	run(&s, 1800);
+	assert_int_equal(e->gaps, 0);
+	assert_in_range(e->packets, 14, 16);
+	assert_int_equal(e->red, e->packets);
+	assert_in_range(e->wrong, 0, 3); /* before this counting began */
+	for (unsigned v = 0; v < TALKERS; v++)
+		assert_true(e->tone[v] > 0.0005f);
+
 	/* and back to the lanes */
-	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, LEG_LANES), 0);
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, LEG_LANES, 0), 0);
 	run(&s, 300);
 	forget();
 	run(&s, 600);

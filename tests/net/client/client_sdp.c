@@ -31,7 +31,8 @@ static void PRINTF_LIKE(2, 3) put(struct out *o, const char *fmt, ...)
 static void put_audio(struct out *o)
 {
 	put(o, "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n"
-	       "a=rtcp-fb:111 nack\r\na=extmap:1 "
+	       "a=rtcp-fb:111 nack\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 "
+	       "111/111\r\na=extmap:1 "
 	       "urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
 	       "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
 }
@@ -51,7 +52,7 @@ static void put_section(struct out *o, const struct client *c, unsigned i)
 	put(o,
 	    "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 "
 	    "0.0.0.0\r\n",
-	    s->video ? "video" : "audio", s->video ? "96 97" : "111");
+	    s->video ? "video" : "audio", s->video ? "96 97" : "111 63");
 	put(o, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle\r\n", c->ufrag,
 	    c->pwd);
 	put(o, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\na=mid:%u\r\n",
