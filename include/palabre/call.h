@@ -38,6 +38,7 @@ struct seat {
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;
 	unsigned view_count;
+	struct leg_voice_state voice; /* how the voices come to them now */
 	int voice_rung;		/* asked for, kept for the next leg; as leg_voice() */
 	struct nego_plan *plan; /* for ICE restarts */
 };
@@ -53,6 +54,7 @@ struct call_ops {
 	void (*updated)(void *arg, struct seat *s);
 	void (*slot)(void *arg, struct seat *s, unsigned slot);
 	void (*paused)(void *arg, struct seat *s, enum stream_kind kind);
+	void (*voice)(void *arg, struct seat *s);
 	void (*link)(void *arg, struct seat *s);
 	void (*speakers)(void *arg, struct call *c);
 };
@@ -102,7 +104,8 @@ void call_leave(struct seat *s, enum leave_reason reason);
 void call_media(struct seat *s, enum stream_kind kind, bool on);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 	       unsigned count);
-/* What they hear of the voices: LEG_LANES, or a rung (enum audio_rung, from poor to rich). */
+/* What they hear of the voices: LEG_LANES, a rung (enum audio_rung, from poor to rich), or
+ * LEG_FOLLOWS: what their link bears. */
 void call_voice(struct seat *s, int rung);
 void call_rename(struct seat *s, const char *name);
 

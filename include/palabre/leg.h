@@ -74,8 +74,11 @@ void leg_view(struct leg *leg, bool automatic, const struct relay_view *view,
 /* What it hears of the voices: the lanes as they are sent (LEG_LANES), or all in one stream at a
  * rung (enum audio_rung), without its own, with `red` (0 to 2) earlier packets in each. Takes effect
  * within 240 ms. -ENOMEM, -EINVAL (RED was not agreed on): as it was. */
-enum { LEG_LANES = -1 };
+enum { LEG_LANES = -1, LEG_FOLLOWS = -2 };
 int leg_voice(struct leg *leg, int rung, unsigned red, uint64_t now_us) MUST_CHECK;
+/* From now on rung and redundancy follow what the link bears, or stay as they are. 0, -1 out of
+ * memory. */
+int leg_follow(struct leg *leg, bool follow, uint64_t now_us) MUST_CHECK;
 void leg_restart(struct leg *leg, const char *local_ufrag, const char *local_pwd,
 		 const char *remote_ufrag, const char *remote_pwd, uint64_t now_us);
 
@@ -85,6 +88,15 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us);
 /* Hot: writes and seals all that is enqueued. */
 void legs_drain(struct legs *l);
 
+/* How the voices travel to it. */
+struct leg_voice_state {
+	bool following;
+	int8_t rung; /* or LEG_LANES */
+	uint8_t red;
+	uint8_t loss_q8;    /* of 256 */
+	uint16_t jitter_ms; /* what its buffers should hold, 0 = as they like */
+};
+struct leg_voice_state leg_voice_get(const struct leg *leg);
 void *leg_user(const struct leg *leg);
 enum leg_link leg_link_get(const struct leg *leg);
 unsigned leg_slot_count(const struct leg *leg);

@@ -34,6 +34,7 @@ enum worker_event_type {
 	WORKER_LINK,	/* leg's link: `link` */
 	WORKER_SLOT,	/* leg, `slot`, `stream` (0 idle), `ts`, `at_ms` */
 	WORKER_PAUSED,	/* leg, `kind`, `paused` */
+	WORKER_VOICE,	/* leg, `voice` */
 	WORKER_SPEAKERS /* room: `ports`, `count` */
 };
 struct worker_event {
@@ -48,6 +49,7 @@ struct worker_event {
 	uint64_t room; /* caller's id */
 	uint32_t stream, ts;
 	uint64_t at_ms;
+	struct leg_voice_state voice;
 	uint32_t ports[RELAY_LANES];
 };
 
@@ -72,7 +74,7 @@ int worker_leg_media(struct worker *w, uint64_t leg, enum stream_kind kind,
 		     bool on) MUST_CHECK;
 int worker_leg_view(struct worker *w, uint64_t leg, bool automatic,
 		    const struct relay_view *view, unsigned count) MUST_CHECK;
-/* As leg_voice(). */
+/* As leg_voice(); rung LEG_FOLLOWS: as leg_follow(). */
 int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red) MUST_CHECK;
 int worker_leg_restart(struct worker *w, uint64_t leg, const char *local_ufrag,
 		       const char *local_pwd, const char *remote_ufrag,

@@ -47,6 +47,13 @@ static void on_slot(void *arg, struct seat *s, unsigned slot)
 	session_event(s->user, event);
 }
 
+static void on_voice(void *arg, struct seat *s)
+{
+	(void)arg;
+	if (s->user)
+		session_event(s->user, encode_voice(s));
+}
+
 static void on_paused(void *arg, struct seat *s, enum stream_kind kind)
 {
 	(void)arg;
@@ -82,6 +89,7 @@ const struct call_ops api_call_ops = {
 	.updated = on_updated,
 	.slot = on_slot,
 	.paused = on_paused,
+	.voice = on_voice,
 	.link = on_link,
 	.speakers = on_speakers,
 };

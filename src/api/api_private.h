@@ -67,6 +67,7 @@ json_t *encode_person(const struct person *p);
 json_t *encode_people(const struct call *c);
 json_t *encode_slot(const struct seat *s, unsigned slot);
 json_t *encode_slots(const struct seat *s);
+json_t *encode_voice(const struct seat *s);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
 /* session.c */

@@ -67,3 +67,15 @@ json_t *encode_speakers(const struct call *c)
 		json_array_append_new(list, json_string(people[i]->id));
 	return list;
 }
+
+json_t *encode_voice(const struct seat *s)
+{
+	const struct leg_voice_state *v = &s->voice;
+	json_t *j = json_pack("{sssisisi}", "t", "voice", "red", (int)v->red, "loss",
+			      v->loss_q8 * 100 / 256, "jitter", (int)v->jitter_ms);
+
+	json_object_set_new(j, "down",
+			    v->rung == LEG_LANES ? json_string("all")
+						 : json_integer(v->rung));
+	return j;
+}

@@ -205,7 +205,7 @@ static void on_view(struct session *s, const json_t *m)
 		call_view(s->seat, false, view, (unsigned)count);
 }
 
-/* {"down": "all"} as everybody sends, or a rung from 0 (poorest). */
+/* {"down": "all"} as everybody sends, "auto" what the link bears, or a rung from 0 (poorest). */
 static void on_voice(struct session *s, const json_t *m)
 {
 	const json_t *down = json_object_get(m, "down");
@@ -213,11 +213,13 @@ static void on_voice(struct session *s, const json_t *m)
 
 	if (word && !strcmp(word, "all"))
 		call_voice(s->seat, LEG_LANES);
+	else if (word && !strcmp(word, "auto"))
+		call_voice(s->seat, LEG_FOLLOWS);
 	else if (json_is_integer(down) && json_integer_value(down) >= 0 &&
 		 json_integer_value(down) < RUNGS)
 		call_voice(s->seat, (int)json_integer_value(down));
 	else
-		bad_message(s, "A voice is {\"down\":\"all\"} or {\"down\":0} to 5.");
+		bad_message(s, "A voice is {\"down\":\"auto\"}, \"all\" or 0 to 5.");
 }
 
 static void on_name(struct session *s, const json_t *m)

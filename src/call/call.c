@@ -242,6 +242,12 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 		s->paused[ev->kind] = ev->paused;
 		cs->ops->paused(cs->arg, s, (enum stream_kind)ev->kind);
 		break;
+	case WORKER_VOICE:
+		if (!s)
+			break;
+		s->voice = ev->voice;
+		cs->ops->voice(cs->arg, s);
+		break;
 	case WORKER_SPEAKERS:
 		c = call_by_id(cs, ev->room);
 		if (!c)

@@ -49,6 +49,7 @@ static void on_nack(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
 	count = rtcp_nack_get(r, seqs, ARRAY_LEN(seqs));
 	leg->nacked_us = now_us;
 	STAT_ADD(nack_rx, count);
+	leg_control_asked(leg, index, seqs, count, now_us);
 	leg_resend(leg, slot, seqs, count, now_us);
 }
 
@@ -85,7 +86,14 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtcp_bad);
 		return;
 	}
+	leg_control_heard(leg, now_us);
 	while (rtcp_next(&it, &r)) {
+		for (unsigned i = 0; i < r.blocks; i++) {
+			struct rtcp_block b;
+
+			rtcp_block_get(&r, i, &b);
+			leg_control_report(leg, &b, now_us);
+		}
 		switch (r.type) {
 		case RTCP_SR:
 			on_sr(leg, &r, p->arrival_us);
@@ -93,12 +101,13 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		case RTCP_RTPFB:
 			if (r.count == RTPFB_NACK)
 				on_nack(leg, &r, now_us);
+			else if (r.count == RTPFB_TWCC)
+				leg_control_feedback(leg, &r, now_us);
 			break;
 		case RTCP_PSFB:
 			on_psfb(leg, &r, now_us);
 			break;
-		default: /* RR: the estimator's, which comes with the issue on video;
-			    SDES, BYE: the page tells us */
+		default: /* SDES, BYE: the page tells us */
 			break;
 		}
 	}
@@ -143,6 +152,8 @@ static void sr_put(struct leg *leg, unsigned index, struct wr *w, uint64_t now_u
 	rtcp_put_sr(w, slot->plan->ssrc, ntp, ts, (uint32_t)slot->rtp.packets,
 		    (uint32_t)slot->rtp.bytes, NULL, 0);
 	cname_put(w, slot);
+	slot->sr_mid_ntp = (uint32_t)(ntp >> 16);
+	slot->sr_sent_us = now_us;
 	slot->report_now = false;
 }
 

@@ -207,8 +207,9 @@ out:
 void leg_close(struct leg *leg, uint64_t now_us)
 {
 	leg_send_bye(leg);
+	(void)!leg_follow(leg, false, now_us);
+	leg_voice_end(leg, now_us); /* before its timers go: a slot falls idle */
 	leg_feedback_fini(leg);
-	leg_voice_end(leg, now_us);
 	for (unsigned i = 0; i < leg->plan.source_count; i++)
 		leg_source_destroy(leg, i, now_us);
 	relay_port_destroy(leg->port, now_us);

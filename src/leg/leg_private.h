@@ -6,6 +6,7 @@
 #include <palabre/leg.h>
 
 enum {
+	WIRE_BYTES = 38,	 /* around a plain packet: IPv4, UDP, tag */
 	OUT_QUEUE = 2048,	 /* packets between two drains */
 	SEAL_WINDOW_AUDIO = 64,	 /* resendable on the same SSRC: 1.3 s at 20 ms */
 	SEAL_WINDOW_VIDEO = 128, /* late packets only: resends travel as RTX */
@@ -54,7 +55,9 @@ struct leg_slot {
 					    */
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint8_t silence_left;
-	uint8_t twcc_id; /* extension that its packets may carry, 0 none */
+	uint32_t sr_mid_ntp; /* last sender report: middle of its NTP time, */
+	uint64_t sr_sent_us; /* and when it went out */
+	uint8_t twcc_id;     /* extension that its packets may carry, 0 none */
 	bool report_now;
 };
 
@@ -99,6 +102,10 @@ struct leg {
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
 	uint64_t nacked_us;	 /* when it last asked for a packet */
+	struct control *control; /* voice.c: NULL unless what it hears follows its link */
+	struct {
+		uint64_t packets, bytes; /* of sound, on the wire */
+	} sent;
 	struct measure *measure; /* NULL: nothing of what it gets can be measured */
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
@@ -150,6 +157,12 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
+/* voice.c: evidence for the controller, if there is one. */
+void leg_control_heard(struct leg *leg, uint64_t now_us);
+void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
+		       unsigned count, uint64_t now_us);
+void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
+void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c */

@@ -172,8 +172,13 @@ void legs_drain(struct legs *l)
 		if (len < 0)
 			tx_commit(l->tx, NULL, 0);
 		else if (!conn_send_rtp(item->leg->conn, &slot->seal, buf, (size_t)len,
-					header_len, item->out.seq64))
+					header_len, item->out.seq64)) {
 			STAT_INC(rtp_fwd);
+			if (slot->plan->sec.audio) {
+				item->leg->sent.packets++;
+				item->leg->sent.bytes += (unsigned)len + WIRE_BYTES;
+			}
+		}
 		pkt_unref(item->pkt);
 	}
 	l->out_count = 0;

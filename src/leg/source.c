@@ -317,6 +317,7 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 
 	STAT_INC(rtp_rx);
 	leg->all->batch_us = now_us;
+	leg_control_heard(leg, now_us);
 	if (rtp_parse(p->data, p->len, &leg->exts, v)) {
 		STAT_INC(rtp_bad);
 		return;

@@ -12,7 +12,7 @@ import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
-import { adoptSlots, onSlot, releaseSlots, setSpeaker } from './slots.js';
+import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 import { FREE, setBitrate, steerAnswer, THRIFT } from './voice.js';
 
@@ -320,7 +320,7 @@ export function setThrift(thrift) {
 /** What comes to us. */
 function tellThrift() {
 	const rung = THRIFT[state.thrift];
-	events?.send({ t: 'voice', down: rung === FREE ? 'all' : rung });
+	events?.send({ t: 'voice', down: rung !== FREE ? rung : state.mode === 'voice' ? 'auto' : 'all' });
 }
 
 /** What goes from us: the server's answer once more, with another way of sending. */
@@ -564,7 +564,7 @@ function on(e) {
 		reconcile();
 		if (view)
 			events?.send(view);
-		if (state.thrift !== 'all')
+		if (state.thrift !== 'all' || state.mode === 'voice')
 			tellThrift();
 		break;
 	case 'ticket':
@@ -604,6 +604,10 @@ function on(e) {
 			if (who)
 				who.spoke = Date.now();
 		}
+		break;
+	case 'voice':
+		state.voice = { down: e.down, red: e.red, loss: e.loss };
+		holdSound(e.jitter || 0);
 		break;
 	case 'pause':
 		if (e.on)

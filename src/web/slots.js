@@ -110,6 +110,15 @@ export function setSpeaker() {
 	}
 }
 
+/** What the sound's buffers hold at least: what is lost and repeated must still come in time. @param {number} ms 0: as the browser likes */
+export function holdSound(ms) {
+	for (const slot of state.slots.values()) {
+		const receiver = /** @type {any} */ (slot.receiver);
+		if (slot.kind === 'audio' && receiver && 'jitterBufferTarget' in receiver)
+			receiver.jitterBufferTarget = ms || null;
+	}
+}
+
 /** @param {SlotEvent} event */
 export function onSlot({ mid, p, k, ts, at }) {
 	const slot = state.slots.get(mid);

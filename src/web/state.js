@@ -53,6 +53,8 @@ export const state = {
 	mode: 'video',
 	/** @type {import('./voice.js').Thrift} */
 	thrift: 'all',
+	/** How the voices come to us, as the server says: a rung or 'all', earlier packets in each, loss in per cent. @type {{down: number|'all', red: number, loss: number}} */
+	voice: { down: 'all', red: 0, loss: 0 },
 	/** @type {{id: string, name: string, role: string}} */
 	me: { id: '', name: '', role: '' },
 	/** @type {Map<string, Member>} */

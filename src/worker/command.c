@@ -72,6 +72,7 @@ static int create(struct worker *w, const struct command *c, uint64_t now_us)
 		goto out;
 	wl->id = c->leg;
 	wl->room = wr;
+	wl->voice.rung = LEG_LANES;
 	err = leg_create(&wl->leg, w->legs, wr->relay, c->port, c->data, wl, now_us);
 	if (err)
 		goto out;
@@ -133,7 +134,9 @@ static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t 
 		leg_view(wl->leg, c->on, v ? v->view : NULL, v ? v->count : 0, now_us);
 		break;
 	case COMMAND_VOICE:
-		if (leg_voice(wl->leg, c->rung, c->red, now_us))
+		if (leg_follow(wl->leg, c->rung == LEG_FOLLOWS, now_us) ||
+		    (c->rung != LEG_FOLLOWS &&
+		     leg_voice(wl->leg, c->rung, c->red, now_us)))
 			STAT_INC(mix_fail);
 		break;
 	case COMMAND_RESTART:

@@ -107,6 +107,23 @@ static bool tell_paused(struct worker *w, struct worker_leg *wl)
 	return true;
 }
 
+/* The loss alone is no news. */
+static bool tell_voice(struct worker *w, struct worker_leg *wl)
+{
+	struct worker_event ev = { .type = WORKER_VOICE,
+				   .leg = wl->id,
+				   .voice = leg_voice_get(wl->leg) };
+
+	if (ev.voice.following == wl->voice.following &&
+	    ev.voice.rung == wl->voice.rung && ev.voice.red == wl->voice.red &&
+	    ev.voice.jitter_ms == wl->voice.jitter_ms)
+		return true;
+	if (!tell(w, &ev))
+		return false;
+	wl->voice = ev.voice;
+	return true;
+}
+
 static bool tell_speakers(struct worker *w, struct worker_room *wr)
 {
 	struct worker_event ev = { .type = WORKER_SPEAKERS,
@@ -123,7 +140,8 @@ bool notify_flush(struct worker *w)
 	while (w->dirty_legs) {
 		struct worker_leg *wl = w->dirty_legs;
 
-		if (!tell_link(w, wl) || !tell_slots(w, wl) || !tell_paused(w, wl))
+		if (!tell_link(w, wl) || !tell_slots(w, wl) || !tell_paused(w, wl) ||
+		    !tell_voice(w, wl))
 			return true;
 		w->dirty_legs = wl->next_dirty;
 		wl->dirty = false;

@@ -40,6 +40,7 @@ struct worker_leg {
 	enum leg_link link;
 	uint8_t paused; /* bits by kind */
 	struct leg_slot_state slots[NEGO_SLOTS_MAX];
+	struct leg_voice_state voice;
 };
 
 struct worker {

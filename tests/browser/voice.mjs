@@ -52,6 +52,14 @@ await scenario('voice', async () => {
 	const [ada, bea, cleo] = all;
 	await hearAll(all, 8000);
 
+	log('who chose nothing begins thin and climbs');
+	equal(await bea.run(() => __test.events.filter((e) => e.t === 'voice').map((e) => e.down)[0]), 3, 'first rung');
+	await until('the top', async () => {
+		const saw = await bea.run(() => __test.events.filter((e) => e.t === 'voice').map((e) => [e.down, e.red]));
+		return { ok: saw.at(-1)?.[0] === 5, saw };
+	}, 20000);
+	await hearAll(all, 4000);
+
 	log('one saves');
 	await choose(ada, 'least');
 	await sleep(2500);
@@ -61,7 +69,7 @@ await scenario('voice', async () => {
 	equal(least.slots.length, 1, 'streams that come to who saves');
 	ok(least.slots[0] > 7 && least.slots[0] < 9, `packets a second: ${least.slots[0]}`);
 	ok(least.out > 7 && least.out < 9, `packets sent a second: ${least.out}`);
-	ok(free.slots.length === 2 && free.out > 45, `who chose nothing: ${JSON.stringify(free)}`);
+	ok(Math.max(...free.slots) > 40 && free.out > 45, `who chose nothing: ${JSON.stringify(free)}`);
 	await hearAll(all, 4000);
 
 	log('all save');
@@ -88,7 +96,7 @@ await scenario('voice', async () => {
 		await choose(who, 'all');
 	await until('plain again', async () => {
 		const saw = await travel(ada);
-		return { ok: saw.slots.length === 2 && saw.out > 45, saw };
+		return { ok: saw.slots.some((n) => n > 40) && saw.out > 45, saw };
 	}, 20000);
 	await hearAll(all, 4000);
 	for (const who of all)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What a leg hears of the voices follows what its link bears: evidence from its reports, NACKs and
+ * measured packets goes to cc's controller, whose rung and redundancy go to the mixer. Only for
+ * legs that asked for it (voice without video).
+ *
+ * Above the richest rung are the lanes as they are sent; they are tried when that rung has
+ * stood for a while, and for longer each time that it was too much.
+ */
+#include "leg_private.h"
+
+#include <palabre/audio.h>
+#include <palabre/cc.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RUN_US = 100000,
+	OVERHEAD_BYTES = 50, /* IPv4, UDP, RTP, tag */
+	BEGIN_RUNG = 3,	     /* 12 kbit/s: an EDGE link bears it */
+	LANES_WAIT_US = 10000000,
+	LANES_WAIT_MAX_US = 600000000
+};
+_Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
+
+struct control {
+	struct leg *leg;
+	struct voice_ctl ctl;
+	struct voice_choice choice;
+	struct timer timer;
+	uint64_t packets, bytes; /* of leg->sent, when looked at last */
+	uint8_t loss_q8;
+	bool lanes;
+	uint64_t top_us, lanes_us,
+		lanes_wait_us;		/* at the top since; lanes since; patience */
+	uint64_t asked[NEGO_SLOTS_MAX]; /* NACKed: bit i is number `newest` - i */
+	uint16_t newest[NEGO_SLOTS_MAX];
+};
+
+static void apply(struct control *v, uint64_t now_us)
+{
+	int rung = v->lanes ? LEG_LANES : (int)v->choice.rung;
+
+	leg_measure_all(v->leg, v->choice.measure);
+	if (leg_voice(v->leg, rung, v->lanes ? 0 : v->choice.red, now_us))
+		STAT_INC(mix_fail);
+	v->leg->all->ops->changed(v->leg->all->arg, v->leg);
+}
+
+/* True: it has changed. */
+static bool choose_lanes(struct control *v, uint64_t now_us)
+{
+	bool top = v->choice.rung == VOICE_TOP && !v->choice.red;
+
+	if (!top) {
+		v->top_us = 0;
+		if (!v->lanes)
+			return false;
+		v->lanes = false;
+		if (now_us < v->lanes_us + v->lanes_wait_us &&
+		    v->lanes_wait_us < LANES_WAIT_MAX_US)
+			v->lanes_wait_us *= 2;
+		return true;
+	}
+	if (!v->top_us)
+		v->top_us = now_us;
+	if (v->lanes || now_us < v->top_us + v->lanes_wait_us)
+		return false;
+	v->lanes = true;
+	v->lanes_us = now_us;
+	return true;
+}
+
+static void on_timer(struct timer *t, uint64_t now_us)
+{
+	struct control *v = CONTAINER_OF(t, struct control, timer);
+	struct leg *leg = v->leg;
+	bool changed;
+
+	wheel_arm(leg->all->wheel, t, now_us + RUN_US);
+	if (leg->link != LEG_UP)
+		return;
+	if (leg->sent.packets != v->packets)
+		voice_sent(&v->ctl, now_us, (unsigned)(leg->sent.packets - v->packets),
+			   (unsigned)(leg->sent.bytes - v->bytes));
+	v->packets = leg->sent.packets;
+	v->bytes = leg->sent.bytes;
+	changed = voice_run(&v->ctl, now_us, &v->choice);
+	changed |= choose_lanes(v, now_us);
+	v->loss_q8 = (uint8_t)voice_loss_q8(&v->ctl, now_us);
+	if (changed)
+		apply(v, now_us);
+}
+
+/* ---- evidence ---------------------------------------------------------------------- */
+
+void leg_control_heard(struct leg *leg, uint64_t now_us)
+{
+	if (leg->control)
+		voice_heard(&leg->control->ctl, now_us);
+}
+
+/* A number that is asked for again is not lost twice. */
+void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
+		       unsigned count, uint64_t now_us)
+{
+	struct control *v = leg->control;
+	unsigned lost = 0;
+
+	if (!v || !leg->plan.slots[slot].sec.audio)
+		return;
+	for (unsigned i = 0; i < count; i++) {
+		uint16_t ahead = (uint16_t)(seqs[i] - v->newest[slot]);
+		uint16_t back = (uint16_t)-ahead;
+
+		if (ahead && ahead < 0x8000) {
+			v->asked[slot] = ahead < 64 ? v->asked[slot] << ahead : 0;
+			v->newest[slot] = seqs[i];
+			back = 0;
+		}
+		if (back >= 64 || v->asked[slot] >> back & 1)
+			continue;
+		v->asked[slot] |= UINT64_C(1) << back;
+		lost++;
+	}
+	if (lost)
+		voice_lost(&v->ctl, now_us, lost);
+}
+
+void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us)
+{
+	struct control *v = leg->control;
+
+	for (unsigned i = 0; v && i < leg->plan.slot_count; i++) {
+		struct leg_slot *slot = &leg->slots[i];
+
+		if (slot->plan->ssrc != b->ssrc || !slot->plan->sec.audio)
+			continue;
+		voice_report(&v->ctl, now_us, b->fraction_lost);
+		/* RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. */
+		if (b->lsr && b->lsr == slot->sr_mid_ntp) {
+			uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;
+			uint64_t since_us = now_us - slot->sr_sent_us;
+
+			if (since_us > held_us)
+				voice_rtt(&v->ctl, since_us - held_us);
+		}
+	}
+}
+
+void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
+{
+	struct control *v = leg->control;
+	struct twcc_status status;
+	struct twcc_iter it;
+	uint64_t sent_us;
+
+	if (!v)
+		return;
+	if (twcc_iter_init(&it, r)) {
+		STAT_INC(rtcp_bad);
+		return;
+	}
+	while (twcc_next(&it, &status))
+		if (status.received && leg_measure_sent(leg, status.seq, &sent_us))
+			voice_sample(&v->ctl, now_us, sent_us, status.arrival_us);
+}
+
+/* ---- life -------------------------------------------------------------------------- */
+
+static bool agreed(const struct leg *leg, bool *red)
+{
+	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
+		const struct nego_section *sec = &leg->plan.slots[i].sec;
+
+		if (!sec->audio || !sec->codec_count)
+			continue;
+		*red = sec->codecs[0].red_pt;
+		return sec->codecs[0].nack;
+	}
+	return *red = false;
+}
+
+int leg_follow(struct leg *leg, bool follow, uint64_t now_us)
+{
+	struct control *v = leg->control;
+	struct voice_params params = { .overhead = OVERHEAD_BYTES, .rung = BEGIN_RUNG };
+	bool red;
+
+	if (follow == (v != NULL))
+		return 0;
+	if (!follow) {
+		wheel_disarm(leg->all->wheel, &v->timer);
+		leg->control = NULL;
+		free(v);
+		leg_measure_all(leg, false);
+		return 0;
+	}
+	v = calloc(1, sizeof *v);
+	if (!v)
+		return -1;
+	params.nack = agreed(leg, &red);
+	params.red_max = red ? RED_DEPTH : 0;
+	v->leg = leg;
+	v->timer.fn = on_timer;
+	v->lanes_wait_us = LANES_WAIT_US;
+	v->packets = leg->sent.packets;
+	v->bytes = leg->sent.bytes;
+	voice_init(&v->ctl, &params, now_us);
+	v->choice.rung = BEGIN_RUNG;
+	leg->control = v;
+	apply(v, now_us);
+	wheel_arm(leg->all->wheel, &v->timer, now_us + RUN_US);
+	return 0;
+}
+
+struct leg_voice_state leg_voice_get(const struct leg *leg)
+{
+	const struct control *v = leg->control;
+	struct leg_voice_state s = { .rung = LEG_LANES };
+
+	if (leg->mixer)
+		s.rung = (int8_t)leg->mix_to.rung;
+	s.red = leg->mix_to.red;
+	if (v) {
+		s.following = true;
+		s.jitter_ms = v->choice.jitter_ms;
+		s.loss_q8 = (uint8_t)v->loss_q8;
+	}
+	return s;
+}
