@@ -93,6 +93,8 @@ struct leg_voice_state {
 	bool following;
 	int8_t rung; /* or LEG_LANES */
 	uint8_t red;
+	uint8_t up_rung; /* how its microphone is to be sent */
+	bool up_red;
 	uint8_t loss_q8;    /* of 256 */
 	uint16_t jitter_ms; /* what its buffers should hold, 0 = as they like */
 };

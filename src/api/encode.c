@@ -74,6 +74,10 @@ json_t *encode_voice(const struct seat *s)
 	json_t *j = json_pack("{sssisisi}", "t", "voice", "red", (int)v->red, "loss",
 			      v->loss_q8 * 100 / 256, "jitter", (int)v->jitter_ms);
 
+	if (v->following) {
+		json_object_set_new(j, "up", json_integer(v->up_rung));
+		json_object_set_new(j, "upred", json_boolean(v->up_red));
+	}
 	json_object_set_new(j, "down",
 			    v->rung == LEG_LANES ? json_string("all")
 						 : json_integer(v->rung));

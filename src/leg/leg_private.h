@@ -38,6 +38,7 @@ struct leg_source {
 	const struct nego_codec *codec; /* of the packets that arrive now */
 	bool on, wanted;
 	bool red;		 /* its packets are RED */
+	uint64_t repaired;	 /* packets that came by RTX or RED */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
 	uint32_t epoch;		 /* counts restarts of the numbering */
 	struct rtp_recv recv;
@@ -159,6 +160,8 @@ void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
 /* voice.c: evidence for the controller, if there is one. */
 void leg_control_heard(struct leg *leg, uint64_t now_us);
+void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
+			 uint64_t now_us);
 void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
 		       unsigned count, uint64_t now_us);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);

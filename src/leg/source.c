@@ -239,6 +239,10 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 		STAT_INC(rtp_bad);
 		return;
 	}
+	if (repaired)
+		src->repaired++;
+	else if (src->plan->sec.audio)
+		leg_control_arrived(src, p, now_us);
 	rtp_store_put(&src->store, p);
 	if (src->recv.nack_count)
 		leg_feedback_at(src->leg, src->recv.nacks[0].next_us);

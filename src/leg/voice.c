@@ -4,6 +4,8 @@
  * measured packets goes to cc's controller, whose rung and redundancy go to the mixer. Only for
  * legs that asked for it (voice without video).
  *
+ * The microphone is judged likewise, from what arrives; its page is told what to send.
+ *
  * Above the richest rung are the lanes as they are sent; they are tried when that rung has
  * stood for a while, and for longer each time that it was too much.
  */
@@ -33,7 +35,13 @@ struct control {
 	uint8_t loss_q8;
 	bool lanes;
 	uint64_t top_us, lanes_us,
-		lanes_wait_us;		/* at the top since; lanes since; patience */
+		lanes_wait_us; /* at the top since; lanes since; patience */
+	struct {
+		struct voice_ctl ctl;
+		struct voice_choice choice;
+		bool judged;
+		uint64_t expected, received, repaired, bytes; /* when looked at last */
+	} up;						      /* the microphone */
 	uint64_t asked[NEGO_SLOTS_MAX]; /* NACKed: bit i is number `newest` - i */
 	uint16_t newest[NEGO_SLOTS_MAX];
 };
@@ -72,6 +80,44 @@ static bool choose_lanes(struct control *v, uint64_t now_us)
 	return true;
 }
 
+static struct leg_source *microphone(const struct leg *leg)
+{
+	for (unsigned i = 0; i < leg->plan.source_count; i++)
+		if (leg->plan.sources[i].kind == STREAM_MIC)
+			return leg->sources[i];
+	return NULL;
+}
+
+/* True: the page is to send in another way. */
+static bool judge_up(struct control *v, uint64_t now_us)
+{
+	const struct leg_source *src = microphone(v->leg);
+	const struct rtp_recv *r = src ? &src->recv : NULL;
+	uint64_t expected, came, missing;
+
+	if (!r || !src->ssrc || !r->highest)
+		return false;
+	expected = r->highest - r->base + 1;
+	if (!v->up.judged || expected < v->up.expected) { /* its numbers began anew */
+		v->up.judged = true;
+	} else {
+		came = r->received - v->up.received - (src->repaired - v->up.repaired);
+		missing = expected - v->up.expected;
+		missing = missing > came ? missing - came : 0;
+		if (came + missing)
+			voice_sent(&v->up.ctl, now_us, (unsigned)(came + missing),
+				   (unsigned)(r->bytes - v->up.bytes +
+					      came * OVERHEAD_BYTES));
+		if (missing)
+			voice_lost(&v->up.ctl, now_us, (unsigned)missing);
+	}
+	v->up.expected = expected;
+	v->up.received = r->received;
+	v->up.repaired = src->repaired;
+	v->up.bytes = r->bytes;
+	return voice_run(&v->up.ctl, now_us, &v->up.choice);
+}
+
 static void on_timer(struct timer *t, uint64_t now_us)
 {
 	struct control *v = CONTAINER_OF(t, struct control, timer);
@@ -91,14 +137,29 @@ static void on_timer(struct timer *t, uint64_t now_us)
 	v->loss_q8 = (uint8_t)voice_loss_q8(&v->ctl, now_us);
 	if (changed)
 		apply(v, now_us);
+	if (judge_up(v, now_us))
+		leg->all->ops->changed(leg->all->arg, leg);
 }
 
 /* ---- evidence ---------------------------------------------------------------------- */
 
 void leg_control_heard(struct leg *leg, uint64_t now_us)
 {
-	if (leg->control)
-		voice_heard(&leg->control->ctl, now_us);
+	if (!leg->control)
+		return;
+	voice_heard(&leg->control->ctl, now_us);
+	voice_heard(&leg->control->up.ctl, now_us);
+}
+
+/* When it was said is when it was sent: a microphone's clock does not wait. */
+void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
+			 uint64_t now_us)
+{
+	struct control *v = src->leg->control;
+
+	if (v && src->plan->kind == STREAM_MIC)
+		voice_sample(&v->up.ctl, now_us, p->rtp.ts64 / 48 * 1000,
+			     (int64_t)p->arrival_us);
 }
 
 /* A number that is asked for again is not lost twice. */
@@ -143,8 +204,10 @@ void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t no
 			uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;
 			uint64_t since_us = now_us - slot->sr_sent_us;
 
-			if (since_us > held_us)
-				voice_rtt(&v->ctl, since_us - held_us);
+			if (since_us <= held_us)
+				continue;
+			voice_rtt(&v->ctl, since_us - held_us);
+			voice_rtt(&v->up.ctl, since_us - held_us);
 		}
 	}
 }
@@ -182,6 +245,15 @@ static bool agreed(const struct leg *leg, bool *red)
 	return *red = false;
 }
 
+/* Chromium puts one earlier packet in each. */
+static uint8_t up_red(const struct leg *leg)
+{
+	for (unsigned i = 0; i < leg->plan.source_count; i++)
+		if (leg->plan.sources[i].kind == STREAM_MIC)
+			return leg->plan.sources[i].sec.codecs[0].red_pt != 0;
+	return 0;
+}
+
 int leg_follow(struct leg *leg, bool follow, uint64_t now_us)
 {
 	struct control *v = leg->control;
@@ -208,7 +280,9 @@ int leg_follow(struct leg *leg, bool follow, uint64_t now_us)
 	v->packets = leg->sent.packets;
 	v->bytes = leg->sent.bytes;
 	voice_init(&v->ctl, &params, now_us);
-	v->choice.rung = BEGIN_RUNG;
+	params.red_max = up_red(leg);
+	voice_init(&v->up.ctl, &params, now_us);
+	v->choice.rung = v->up.choice.rung = BEGIN_RUNG;
 	leg->control = v;
 	apply(v, now_us);
 	wheel_arm(leg->all->wheel, &v->timer, now_us + RUN_US);
@@ -225,6 +299,8 @@ struct leg_voice_state leg_voice_get(const struct leg *leg)
 	s.red = leg->mix_to.red;
 	if (v) {
 		s.following = true;
+		s.up_rung = v->up.choice.rung;
+		s.up_red = v->up.choice.red > 0;
 		s.jitter_ms = v->choice.jitter_ms;
 		s.loss_q8 = (uint8_t)v->loss_q8;
 	}

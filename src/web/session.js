@@ -169,11 +169,12 @@ async function accept(next, answer) {
 	sync = new LipSync();
 	weakness = new Weakness();
 	next.answer = answer.answer;
+	state.way = { rung: 3, red: false };
 	await next.pc.setRemoteDescription({ type: 'answer', sdp: steered(next) });
 	old?.pc.close();
 	adoptSlots(answer.slots || [], next.pc);
-	if (next.senders.mic && state.thrift !== 'all')
-		setBitrate(next.senders.mic, THRIFT[state.thrift]);
+	if (next.senders.mic)
+		setBitrate(next.senders.mic, way().rung);
 	if (!maySend())
 		closeAll();
 	patience.tries = 0;
@@ -298,10 +299,17 @@ async function restartIce() {
 
 // ---- how the voice travels ----
 
+/** As was chosen, or as the server wants it: of a voice alone, from thin on. */
+function way() {
+	if (THRIFT[state.thrift] !== FREE)
+		return { rung: THRIFT[state.thrift], red: false };
+	return state.mode === 'voice' ? state.way : { rung: FREE, red: false };
+}
+
 /** The answer, with the microphone sent as was chosen. @param {Peer} p */
 function steered(p) {
 	const mid = p.streams.mic;
-	return mid ? steerAnswer(p.answer, mid, { rung: THRIFT[state.thrift], red: false }) : p.answer;
+	return mid ? steerAnswer(p.answer, mid, way()) : p.answer;
 }
 
 /** @param {import('./voice.js').Thrift} thrift */
@@ -323,19 +331,21 @@ function tellThrift() {
 	events?.send({ t: 'voice', down: rung !== FREE ? rung : state.mode === 'voice' ? 'auto' : 'all' });
 }
 
-/** What goes from us: the server's answer once more, with another way of sending. */
-async function travel() {
+let travelling = Promise.resolve();
+
+/** What goes from us: the server's answer once more, with another way of sending. One after the other. */
+function travel() {
+	travelling = travelling.then(travelNow).catch((e) => console.warn(e));
+}
+
+async function travelNow() {
 	const p = peer;
 	if (!p || !p.answer || p.pc.signalingState !== 'stable' || restarting)
-		return; // the answer under way is going to be steered, too
-	try {
-		await p.pc.setLocalDescription(await p.pc.createOffer());
-		await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
-		if (p.senders.mic)
-			await setBitrate(p.senders.mic, THRIFT[state.thrift]);
-	} catch (e) {
-		console.warn(e);
-	}
+		return; // the answer that is under way is going to be steered, too
+	await p.pc.setLocalDescription(await p.pc.createOffer());
+	await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
+	if (p.senders.mic)
+		await setBitrate(p.senders.mic, way().rung);
 }
 
 /** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
@@ -608,6 +618,10 @@ function on(e) {
 	case 'voice':
 		state.voice = { down: e.down, red: e.red, loss: e.loss };
 		holdSound(e.jitter || 0);
+		if (e.up !== undefined && (e.up !== state.way.rung || !!e.upred !== state.way.red)) {
+			state.way = { rung: e.up, red: !!e.upred };
+			travel();
+		}
 		break;
 	case 'pause':
 		if (e.on)

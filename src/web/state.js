@@ -55,6 +55,8 @@ export const state = {
 	thrift: 'all',
 	/** How the voices come to us, as the server says: a rung or 'all', earlier packets in each, loss in per cent. @type {{down: number|'all', red: number, loss: number}} */
 	voice: { down: 'all', red: 0, loss: 0 },
+	/** How the server wants our voice. @type {import('./voice.js').Way} */
+	way: { rung: 3, red: false },
 	/** @type {{id: string, name: string, role: string}} */
 	me: { id: '', name: '', role: '' },
 	/** @type {Map<string, Member>} */

@@ -116,6 +116,8 @@ static bool tell_voice(struct worker *w, struct worker_leg *wl)
 
 	if (ev.voice.following == wl->voice.following &&
 	    ev.voice.rung == wl->voice.rung && ev.voice.red == wl->voice.red &&
+	    ev.voice.up_rung == wl->voice.up_rung &&
+	    ev.voice.up_red == wl->voice.up_red &&
 	    ev.voice.jitter_ms == wl->voice.jitter_ms)
 		return true;
 	if (!tell(w, &ev))
