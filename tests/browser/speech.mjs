@@ -19,6 +19,11 @@ await scenario('speech', async () => {
 	const talker = await Person.join(browser, server.link(), 1, { device: true, camera: false });
 	const listener = await Person.join(await launchChromium(), server.link(), 2,
 		{ mic: false, camera: false, capture: true });
+	equal(await talker.run(() => {
+		const { echoCancellation, noiseSuppression, autoGainControl } = __test.pc().getSenders()
+			.find((s) => s.track?.kind === 'audio').track.getSettings();
+		return { echoCancellation, noiseSuppression, autoGainControl };
+	}), { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, 'the microphone');
 	await sleep(SETTLE_MS);
 	const before = await listener.sums('audio');
 	await startCapture(listener);
