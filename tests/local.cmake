@@ -65,7 +65,7 @@ foreach(check i18n page)
 endforeach()
 foreach(unit page speech)
 	add_test(NAME unit.${unit} COMMAND ${NODE} ${here}/browser/${unit}_unit.mjs)
-	set_tests_properties(unit.${unit} PROPERTIES LABELS "unit;quick" TIMEOUT 90)
+	set_tests_properties(unit.${unit} PROPERTIES LABELS "unit;quick" TIMEOUT 180)
 endforeach()
 
 # ---- browsers: alone on the machine, since they fill it and measure time
