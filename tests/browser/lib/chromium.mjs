@@ -45,9 +45,9 @@ export async function launchChromium(o = {}) {
 		name: 'chromium',
 		close: () => browser.close(),
 		/** A new page in a context of its own. */
-		async open(init, arg, { viewport, locale } = {}) {
+		async open(init, arg, { viewport, locale, bypassCSP } = {}) {
 			const context = await browser.newContext({ locale: locale ?? 'en-GB',
-				ignoreHTTPSErrors: o.anyCertificate,
+				ignoreHTTPSErrors: o.anyCertificate, bypassCSP,
 				viewport: viewport ?? { width: 1000, height: 700 } });
 			await context.grantPermissions(['microphone', 'camera']);
 			const page = await context.newPage();

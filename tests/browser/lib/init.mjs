@@ -7,7 +7,8 @@
 
 /**
  * @typedef {{index: number, width?: number, height?: number, fps?: number, tone?: boolean,
- *            flash?: boolean, time?: boolean}} Fake
+ *            flash?: boolean, time?: boolean, device?: boolean}} Fake
+ *          device: the browser's own microphone speaks, unprocessed, and not the tone
  */
 
 /** @param {Fake} o */
@@ -194,6 +195,15 @@ export function pageInit(o) {
 		return track;
 	}
 
+	async function fromDevice(open) {
+		const stream = await open({ audio: { channelCount: 1, echoCancellation: false,
+			noiseSuppression: false, autoGainControl: false } });
+		const [track] = stream.getAudioTracks();
+		const settings = track.getSettings.bind(track);
+		track.getSettings = () => ({ ...settings(), deviceId: 'fake-mic' });
+		return track;
+	}
+
 	t.tone = (on) => {
 		const { context, gain } = sound();
 		gain.gain.setTargetAtTime(on ? 1 : 0, context.currentTime, RAMP_S);
@@ -207,10 +217,11 @@ export function pageInit(o) {
 		if (navigator.userAgent.includes('Firefox'))
 			t.capturing = devices.getUserMedia({ audio: true }).then((held) => { t.held = held; },
 				(error) => { t.errors.push(`held: ${error}`); });
+		const open = devices.getUserMedia.bind(devices);
 		devices.getUserMedia = async (want = {}) => {
 			const tracks = [];
 			if (want.audio)
-				tracks.push(newTone());
+				tracks.push(o.device ? await fromDevice(open) : newTone());
 			if (want.video)
 				tracks.push(newPicture(false, o.width ?? 320, o.height ?? 240, o.fps ?? 12));
 			return new MediaStream(tracks);

@@ -57,10 +57,11 @@ export class Net {
 
 	/** An emulated path (tests/net/pathemu.c) in place of a link. */
 	async path(a, addressA, b, addressB, ...settings) {
+		const name = `path${this.#links++}`;
 		const program = process.env.PATHEMU ?? join(root, 'build/dev/tests/pathemu');
 		const dir = mkdtempSync(join(tmpdir(), 'palabre-path-'));
 		const [control, out] = [join(dir, 'control'), join(dir, 'counts.json')];
-		const child = spawn(program, ['-a', `${a},path0,${addressA}`, '-b', `${b},path0,${addressB}`,
+		const child = spawn(program, ['-a', `${a},${name},${addressA}`, '-b', `${b},${name},${addressB}`,
 			'-c', control, '-o', out, ...settings], { stdio: ['ignore', 'pipe', 'inherit'] });
 		const ended = new Promise((done) => child.once('exit', done));
 		onEnd(async () => {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// What somebody in the call hears, as samples: all received voices at equal gain, at 48 kHz. The
+// audio thread records, the page keeps it, and the test fetches it at the end. Chromium only.
+
+export const CAPTURE_RATE = 48000;
+const BLOCK = 4800; // samples a message from the audio thread
+const PIECE = 100; // blocks fetched at once: 1.9 MB
+
+const RECORDER = `registerProcessor('recorder', class extends AudioWorkletProcessor {
+	block = new Float32Array(${BLOCK});
+	length = 0;
+	process([input]) {
+		const heard = input[0] ?? new Float32Array(128); // no channel: nothing is connected, or silent
+		for (let i = 0; i < heard.length; i++) {
+			this.block[this.length++] = heard[i];
+			if (this.length === ${BLOCK}) {
+				this.port.postMessage(this.block);
+				this.length = 0;
+			}
+		}
+		return true;
+	}
+});`;
+
+// In the page.
+async function begin({ script, rate }) {
+	const context = new AudioContext({ sampleRate: rate, latencyHint: 'playback' });
+	const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+	await context.audioWorklet.addModule(url);
+	URL.revokeObjectURL(url);
+	const recorder = new AudioWorkletNode(context, 'recorder',
+		{ channelCount: 1, channelCountMode: 'explicit', numberOfOutputs: 1 });
+	const blocks = [];
+	recorder.port.onmessage = (e) => blocks.push(e.data);
+	recorder.connect(context.destination); // puts out silence; unconnected it would not run
+	const sources = __test.pc().getReceivers().filter((r) => r.track.kind === 'audio').map((r) => {
+		const source = context.createMediaStreamSource(new MediaStream([r.track]));
+		source.connect(recorder);
+		return source;
+	});
+	await context.resume();
+	__test.capture = { context, blocks, sources, began: performance.now() };
+	return sources.length;
+}
+
+async function end() {
+	const { context, blocks, began } = __test.capture;
+	const seconds = (performance.now() - began) / 1000;
+	await context.close();
+	return { blocks: blocks.length, seconds };
+}
+
+// Blocks as base64.
+function give({ from, to }) {
+	let binary = '';
+	for (const block of __test.capture.blocks.slice(from, to)) {
+		const bytes = new Uint8Array(block.buffer);
+		for (let i = 0; i < bytes.length; i += 8192)
+			binary += String.fromCharCode(...bytes.subarray(i, i + 8192));
+	}
+	return btoa(binary);
+}
+
+/** @param {import('./person.mjs').Person} person in the call, joined with `capture` */
+export async function startCapture(person) {
+	const voices = await person.run(begin, { script: RECORDER, rate: CAPTURE_RATE });
+	if (!voices)
+		throw new Error(`${person.name} receives no sound at all`);
+}
+
+/** Everything since startCapture(). @returns {Promise<Float32Array>} */
+export async function stopCapture(person) {
+	const { blocks, seconds } = await person.run(end);
+	const recorded = blocks * BLOCK / CAPTURE_RATE;
+	// An audio thread that gets no CPU loses sound which had arrived: that is no figure.
+	if (recorded < seconds - 0.5)
+		throw new Error(`recorded ${recorded} s in ${seconds.toFixed(1)} s: the machine is too busy`);
+	const samples = new Float32Array(blocks * BLOCK);
+	for (let from = 0; from < blocks; from += PIECE) {
+		const piece = Buffer.from(await person.run(give, { from, to: from + PIECE }), 'base64');
+		samples.set(new Float32Array(piece.buffer.slice(piece.byteOffset, piece.byteOffset + piece.length)),
+			from * BLOCK);
+	}
+	return samples;
+}

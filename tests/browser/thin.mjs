@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Voices over thin and lossy links, measured: real Chromium at both ends, each behind an emulated path, natural
+// speech as the microphone, what is heard scored against what was said, every byte counted by the path (WebSocket
+// included). One line of the table a link.
+//
+//   node tests/browser/thin.mjs [name …]     all rows, or these
+//   --list                                   their names
+import { figure, log, median, ok, scenario, sleep } from './lib/check.mjs';
+import { startCapture, stopCapture } from './lib/capture.mjs';
+import { launchChromium } from './lib/chromium.mjs';
+import { Net } from './lib/net.mjs';
+import { Person } from './lib/person.mjs';
+import { score, scoreTogether } from './lib/score.mjs';
+import { Server } from './lib/server.mjs';
+import { speechFile } from './lib/speech.mjs';
+
+const SETTLE_MS = 6000; // the join, and the way down to the rung
+const LISTEN_S = Number(process.env.LISTEN_S ?? 60);
+
+/**
+ * talkers: how many at once; up, down: settings of the talkers' and the listener's path; thrift: what is chosen by
+ * all; at: changes of the listener's path, [seconds, settings]; and what is to be reached.
+ * @type {Record<string, {talkers?: number, up: string, down: string, thrift: string, at?: [number, string][],
+ *	kbitUp?: number, kbitDown?: number, estoi?: number, gapMs?: number}>}
+ */
+const ROWS = {
+	'clean, the least': { up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
+	'clean, the least, three at once': { talkers: 3, up: 'delay=20', down: 'delay=20', thrift: 'least', kbitDown: 12.5, estoi: 0.87 },
+	'20 % lost at the listener, RTT 250': { up: 'delay=20', down: 'delay=125 loss=20', thrift: 'least',
+		kbitUp: 17, kbitDown: 17, estoi: 0.90 },
+	'20 % lost at both, RTT 250': { up: 'delay=125 loss=20', down: 'delay=125 loss=20', thrift: 'least',
+		kbitUp: 17, kbitDown: 17, estoi: 0.87 },
+	'20 % lost at the listener, RTT 500': { up: 'delay=20', down: 'delay=250 loss=20', thrift: 'least', kbitDown: 25, estoi: 0.90 },
+	'20 % lost at the listener, RTT 1000': { up: 'delay=20', down: 'delay=500 loss=20', thrift: 'least', kbitDown: 29, estoi: 0.89 },
+	'bursts, 15 % in threes, RTT 300': { up: 'delay=20', down: 'delay=150 ge=5.9,33', thrift: 'least', kbitDown: 30, estoi: 0.87 },
+	'40, 14, 40 kbit/s, RTT 600': { up: 'delay=20', down: 'delay=300 rate=40 queue=3000', thrift: 'all',
+		at: [[20, 'rate=14'], [40, 'rate=40']], gapMs: 1200 },
+	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']] },
+};
+
+const choose = (who, value) => who.run((value) => {
+	const select = document.getElementById('thrift-select');
+	select.value = value;
+	select.dispatchEvent(new Event('change'));
+}, value);
+
+/** kbit/s of a direction between two readings. */
+const rate = (a, b, way) => (b[way].out_bytes - a[way].out_bytes) * 8 / (b.seconds - a.seconds) / 1000;
+
+async function row(name, r) {
+	const net = new Net();
+	const here = net.space('s');
+	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
+	const people = [], paths = [], speeches = [];
+	for (let i = 0; i <= (r.talkers ?? 1); i++) {
+		const listens = i === (r.talkers ?? 1);
+		const space = net.space(`c${i}`);
+		const host = `10.77.${i + 1}`;
+		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, ...(listens ? r.down : r.up).split(' ')));
+		const origin = `http://${host}.1:${server.port}`;
+		const link = server.link().replace(server.origin, origin);
+		if (listens) {
+			people.push(await Person.join(await launchChromium({ netns: space, origin }), link, 9,
+				{ mode: 'voice', mic: false, camera: false, capture: true }));
+		} else {
+			const speech = speechFile(i);
+			speeches.push(speech);
+			const browser = await launchChromium({ netns: space, origin,
+				args: [`--use-file-for-fake-audio-capture=${speech.wav}`] });
+			people.push(await Person.join(browser, link, i + 1, { mode: 'voice', device: true, camera: false }));
+		}
+	}
+	const listener = people.at(-1);
+	for (const who of people)
+		await choose(who, r.thrift);
+	await sleep(SETTLE_MS);
+	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
+	await startCapture(listener);
+	const begin = Date.now();
+	for (const [at, settings] of r.at ?? []) {
+		await sleep(begin + at * 1000 - Date.now());
+		paths.at(-1).set(settings);
+	}
+	await sleep(begin + LISTEN_S * 1000 - Date.now());
+	const heard = await stopCapture(listener);
+	const [after, soundAfter] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
+	const talkers = speeches.map((s) => ({ ...s, period: s.seconds }));
+	const got = talkers.length > 1 ? scoreTogether(talkers, heard) : score(talkers[0], heard);
+	const up = median(paths.slice(0, -1).map((_, i) => rate(before[i], after[i], 'ba')));
+	const down = rate(before.at(-1), after.at(-1), 'ab'), back = rate(before.at(-1), after.at(-1), 'ba');
+	const concealed = 100 * (soundAfter.concealedSamples - sound.concealedSamples) /
+		(soundAfter.totalSamplesReceived - sound.totalSamplesReceived);
+	const steps = await listener.run(() => __test.events.filter((e) => e.t === 'voice')
+		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red]));
+	figure(name, `talker up ${up.toFixed(1)} kbit/s, listener down ${down.toFixed(1)} and up ${back.toFixed(1)}, ` +
+		`ESTOI ${got.estoi.toFixed(3)} of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ` +
+		`concealed ${concealed.toFixed(1)} %, rung ${steps.at(-1)?.slice(1).join('+') ?? '-'}`);
+	log(`steps: ${JSON.stringify(steps)}`);
+	const misses = [
+		r.kbitUp && up > r.kbitUp ? `talker up ${up.toFixed(1)} > ${r.kbitUp}` : '',
+		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
+		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
+		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
+	].filter(Boolean);
+	for (const who of people)
+		await who.close();
+	return misses.map((m) => `${name}: ${m}`);
+}
+
+const wanted = process.argv.slice(2);
+if (wanted.includes('--list')) {
+	console.log(Object.keys(ROWS).join('\n'));
+} else {
+	const names = wanted.length ? wanted : Object.keys(ROWS);
+	await scenario('thin', async () => {
+		const misses = [];
+		for (const name of names) {
+			log(name);
+			misses.push(...await row(name, ROWS[name]));
+		}
+		ok(!misses.length, misses.join('; '));
+	}, names.length * (LISTEN_S + 60));
+}
