@@ -147,8 +147,6 @@ palabre_nightly(fuzz "nightly" 3600 ${here}/fuzz/long 60)
 foreach(bench forward idle)
 	palabre_nightly(${bench} "nightly;bench" 600 ${here}/bench/run ${bench})
 endforeach()
-# Losses are drawn anew each time.
-foreach(scenario switches netchange lipsync resume)
-	palabre_nightly(${scenario} "nightly" 1500 bash -c
-		"for i in 1 2 3; do ${NODE} ${here}/browser/${scenario}.mjs || exit 1; done")
+foreach(scenario switches netchange lipsync resume twelve)
+	palabre_nightly(${scenario} "nightly" 1500 ${here}/browser/repeat 3 ${scenario})
 endforeach()
