@@ -342,6 +342,9 @@ export function renderSettings() {
 			e.value = language();
 	setText(box('settings-problem'), deviceProblem());
 	setText(box('data-used'), t('data.used', { mb: megabytes() }));
+	const round = (/** @type {number} */ n) => n.toLocaleString(language(), { maximumFractionDigits: n < 10 ? 1 : 0 });
+	setText(box('data-pace'), state.pace ? t('data.pace', { kbit: round(state.pace * 8 / 1000), mb: round(state.pace * 3600 / 1e6) }) : '');
+	setText(box('data-lost'), state.voice.loss ? t('data.lost', { n: state.voice.loss }) : '');
 }
 
 /** @param {HTMLSelectElement} select @param {import('./media.js').Device} kind */

@@ -27,6 +27,7 @@ const RESTART_GAP_MS = 2000;
 const RESTART_HOLDS_MS = 4000; // a restart that works takes 20 ms to 3 s
 const RESTARTS_MAX = 3;
 const STATS_MS = 1000;
+const PACE_S = 8;
 const LISTEN_MS = 300;
 const BACK_MS = 4000;
 
@@ -690,7 +691,10 @@ async function readings() {
 	const r = await readStats(p.pc).catch(() => null);
 	if (!r || p !== peer)
 		return;
-	state.bytes = bytesBefore + r.bytes;
+	const bytes = bytesBefore + r.bytes;
+	if (bytes > state.bytes && state.bytes)
+		state.pace += ((bytes - state.bytes) / (STATS_MS / 1000) - state.pace) / PACE_S;
+	state.bytes = bytes;
 	if (state.mode === 'video')
 		sync.tick(r.samples, [...state.slots.values()]);
 	const weak = state.net.media && weakness.tick(r);

@@ -77,6 +77,8 @@ export const state = {
 	soundBlocked: false,
 	/** Bytes sent and received in this call, all connections. */
 	bytes: 0,
+	/** Of them a second, lately. */
+	pace: 0,
 	/** Why the stay ended or failed: a code of the catalogues' left.* or error.*. */
 	reason: '',
 	message: '',

@@ -125,7 +125,9 @@ export default {
 	'said.left.many': '{n} people left',
 	'said.screen': '{name} shares the screen',
 
-	'data.used': 'Data used so far: {mb} MB',
+	'data.used': 'Data used so far: {mb} MB.',
+	'data.pace': 'Now about {kbit} kbit/s: {mb} MB an hour.',
+	'data.lost': '{n} % of the sound gets lost on the way and is mended.',
 	'data.total': 'Data used in this call: {mb} MB',
 
 	'left.left.title': 'You have left the call',

@@ -125,7 +125,9 @@ export default {
 	'said.left.many': 'Han salido {n} personas',
 	'said.screen': '{name} comparte la pantalla',
 
-	'data.used': 'Datos usados hasta ahora: {mb} MB',
+	'data.used': 'Datos usados hasta ahora: {mb} MB.',
+	'data.pace': 'Ahora unos {kbit} kbit/s: {mb} MB por hora.',
+	'data.lost': 'El {n} % del sonido se pierde por el camino y se repara.',
 	'data.total': 'Datos usados en esta reunión: {mb} MB',
 
 	'left.left.title': 'Ha salido de la reunión',

@@ -125,7 +125,9 @@ export default {
 	'said.left.many': '{n} personnes ne sont plus là',
 	'said.screen': '{name} partage son écran',
 
-	'data.used': 'Données utilisées jusqu’ici : {mb} Mo',
+	'data.used': 'Données utilisées jusqu’ici : {mb} Mo.',
+	'data.pace': 'En ce moment environ {kbit} kbit/s : {mb} Mo par heure.',
+	'data.lost': '{n} % du son se perd en route et est réparé.',
 	'data.total': 'Données utilisées pendant la réunion : {mb} Mo',
 
 	'left.left.title': 'Vous avez quitté la réunion',
