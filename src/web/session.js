@@ -82,7 +82,7 @@ export async function enter() {
 	state.me = { id: '', name: state.name, role: state.me.role };
 	state.people.clear();
 	state.speakers = [];
-	state.bytes = bytesBefore = 0;
+	state.bytes = bytesBefore = state.pace = 0;
 	state.pinned = '';
 	patience.tries = 0;
 	view = null;
