@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/* What voice_queue.c knows of the link, for voice.c, which decides. */
+#ifndef PALABRE_CC_VOICE_IN_H
+#define PALABRE_CC_VOICE_IN_H
+
+#include <palabre/cc.h>
+
+void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us);
+/* Longer than this is a queue and no jitter. */
+int64_t voice_queue_limit_us(const struct voice_ctl *c);
+/* Mean of the last samples; negative: too few. */
+int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us);
+/* It is a queue, and it does not get shorter. */
+bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us);
+/* What the link bears if it has been sent `bps` while the queue grew. */
+uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
+
+/* Probe: sends `red` more packets in each from now on. */
+void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red);
+/* It has gone out in full: what follows is the verdict. */
+bool voice_probe_sent(const struct voice_ctl *c, uint64_t now_us);
+/* All of it has been heard of, or should have been. */
+bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us);
+/* What the link bears by it, having got `bps` instead of `usual_bps`. *all: all of bps, it may
+ * be more. 0: it shows nothing, nobody spoke or too little is known. */
+uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+			      uint32_t usual_bps, bool *all);
+
+#endif

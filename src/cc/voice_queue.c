@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * What is known of the link of one direction of a voice: the queue (what a packet's way took
+ * beyond the quickest), losses, and what a probe found.
+ *
+ * A queue tells the link's rate: sent `bps`, it grows by bps / rate - 1 seconds a second.
+ */
+#include "voice_in.h"
+
+#include <string.h>
+
+static const uint64_t BASE_WINDOW_US = 30000000; /* clocks drift 50 ppm: 1.5 ms */
+static const uint64_t BUCKET_US = 500000;
+static const uint64_t FRESH_US = 3000000;
+/* A queue is more than one packet on the wire, which takes as long as from packet to packet at
+ * most, and than a phone's jitter; jitter that has been seen comes on top. */
+static const int64_t QUEUE_US = 70000;
+/* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
+ * 14 kbit/s instead of 40. */
+static const int64_t QUEUE_LATE_US = 300000;
+/* Else it must have been there for that long: a stall's queue gets shorter from the start. */
+static const uint64_t QUEUE_LASTS_US = 300000;
+static const int64_t QUEUE_RISE_US = 30000;
+/* A queue that neither grows nor falls for so long is there to stay. */
+static const uint64_t QUEUE_STANDS_US = 5000000;
+/* Three long packets show a queue of 1/8 of what they take, 45 ms. Jitter hides it: longer. */
+static const uint64_t PROBE_US = 360000;
+static const int64_t PROBE_FLAT_US = 45000;
+/* A report of samples comes every 100 ms, and a decision waits for the next packet. */
+static const uint64_t SLACK_US = 150000;
+static const uint64_t PROBE_PATIENCE_US = 1500000;
+enum {
+	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
+	LEVEL_SAMPLES = 4,
+	NOISE_SHIFT = 4
+};
+
+/* ---- what is told ------------------------------------------------------------------ */
+
+void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us)
+{
+	for (unsigned i = 0; i < VOICE_BUCKETS && now_us >= c->bucket_us + BUCKET_US;
+	     i++) {
+		c->bucket = (c->bucket + 1) % VOICE_BUCKETS;
+		memset(&c->buckets[c->bucket], 0, sizeof c->buckets[0]);
+		c->bucket_us += BUCKET_US;
+	}
+	if (now_us >= c->bucket_us + BUCKET_US)
+		c->bucket_us = now_us;
+}
+
+void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes)
+{
+	voice_buckets_turn(c, now_us);
+	c->buckets[c->bucket].sent += packets;
+	if (c->probe.red)
+		c->probe.bytes += bytes;
+}
+
+void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets)
+{
+	voice_buckets_turn(c, now_us);
+	c->buckets[c->bucket].lost += packets;
+}
+
+void voice_heard(struct voice_ctl *c, uint64_t now_us)
+{
+	uint64_t gap_us = now_us - c->heard_us;
+
+	if (gap_us && !c->away)
+		c->gap_us = (c->gap_us * 7 + gap_us) / 8;
+	c->heard_us = now_us;
+}
+
+void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost)
+{
+	c->loss_q8 = fraction_lost;
+	c->reported_us = now_us;
+	voice_heard(c, now_us);
+}
+
+static void base_update(struct voice_ctl *c, uint64_t now_us, int64_t way_us)
+{
+	if (!c->known) {
+		c->known = true;
+		c->base_us = c->base_next_us = way_us;
+		c->base_window_us = now_us;
+	}
+	if (now_us >= c->base_window_us + BASE_WINDOW_US) {
+		c->base_us = c->base_next_us;
+		c->base_next_us = way_us;
+		c->base_window_us = now_us;
+	}
+	if (way_us < c->base_next_us)
+		c->base_next_us = way_us;
+	if (way_us < c->base_us)
+		c->base_us = way_us;
+}
+
+/* The decision by which a packet heard now was sent: a round trip and its queue ago, whichever
+ * direction this is, and whatever clock sent_us is by. */
+static uint64_t decided_us(const struct voice_ctl *c, uint64_t heard_us, int64_t queue_us)
+{
+	return heard_us - c->rtt_us - (uint64_t)queue_us;
+}
+
+static void probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us,
+		      int64_t before_us)
+{
+	uint64_t at_us = decided_us(c, now_us, queue_us);
+
+	if (at_us < c->probe.begin_us)
+		return;
+	if (c->probe.seen++ && queue_us < before_us)
+		before_us = queue_us;
+	if (c->probe.seen > 1 && before_us > c->probe.top_us)
+		c->probe.top_us = before_us;
+	if (c->probe.end_us &&
+	    at_us >= c->probe.end_us + c->rtt_us / 4 + SLACK_US)
+		c->probe.over = true;
+}
+
+void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
+		  int64_t arrival_us)
+{
+	int64_t way_us = arrival_us - (int64_t)sent_us;
+	unsigned at = c->sample_count % VOICE_SAMPLES;
+	int64_t last_us = 0, queue_us, step_us;
+
+	voice_heard(c, now_us);
+	base_update(c, now_us, way_us);
+	queue_us = way_us - c->base_us;
+	if (c->sample_count) {
+		last_us = c->samples[(c->sample_count - 1) % VOICE_SAMPLES].queue_us;
+		step_us = queue_us > last_us ? queue_us - last_us : last_us - queue_us;
+		if (queue_us < voice_queue_limit_us(c))
+			c->noise_us += (step_us - c->noise_us) / (1 << NOISE_SHIFT);
+	}
+	c->samples[at].sent_us = sent_us;
+	c->samples[at].heard_us = now_us;
+	c->samples[at].queue_us = queue_us;
+	c->sample_count++;
+	if (queue_us > voice_queue_limit_us(c))
+		c->queued_us = now_us;
+	else
+		c->empty_us = now_us;
+	if (c->probe.red)
+		probe_see(c, now_us, queue_us, last_us);
+}
+
+unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us)
+{
+	uint64_t sent = 0, lost = 0;
+	unsigned own = 0;
+
+	for (unsigned i = 0; i < VOICE_BUCKETS; i++) {
+		sent += c->buckets[i].sent;
+		lost += c->buckets[i].lost;
+	}
+	if (sent >= LOSS_MIN_PACKETS && lost > 1) /* one is an accident */
+		own = (unsigned)(lost * 256 / sent);
+	/* Reports are rare (5 s): they count while they are news. */
+	if (c->reported_us && now_us < c->reported_us + 2 * FRESH_US && c->loss_q8 > own)
+		own = c->loss_q8;
+	return own < 256 ? own : 255;
+}
+
+/* ---- what it means ----------------------------------------------------------------- */
+
+/* The i-th last sample; -1: there is none, or it is old. */
+static int sample_at(const struct voice_ctl *c, unsigned i, uint64_t now_us)
+{
+	unsigned kept = c->sample_count < VOICE_SAMPLES ? c->sample_count : VOICE_SAMPLES;
+	unsigned at;
+
+	if (i >= kept)
+		return -1;
+	at = (c->sample_count - 1 - i) % VOICE_SAMPLES;
+	return now_us < c->samples[at].heard_us + FRESH_US ? (int)at : -1;
+}
+
+uint64_t voice_queue_us(const struct voice_ctl *c, uint64_t now_us)
+{
+	int at = sample_at(c, 0, now_us);
+
+	return at < 0 ? 0 : (uint64_t)c->samples[at].queue_us;
+}
+
+int64_t voice_queue_limit_us(const struct voice_ctl *c)
+{
+	return QUEUE_US + 1000 * voice_rungs[c->now.rung].packet_ms +
+	       c->noise_us * 3 / 2;
+}
+
+int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
+{
+	int64_t sum_us = 0;
+	int n = 0, at;
+
+	while (n < LEVEL_SAMPLES && (at = sample_at(c, (unsigned)n, now_us)) >= 0) {
+		sum_us += c->samples[at].queue_us;
+		n++;
+	}
+	return n < 2 ? -1 : sum_us / n;
+}
+
+/* The newest sample before the last that was sent so long before it, or met no queue, with all
+ * between sent as is sent now; -1 none. */
+static int queue_begin(const struct voice_ctl *c, uint64_t now_us)
+{
+	int last = sample_at(c, 0, now_us), at;
+
+	for (unsigned i = 1; last >= 0 && (at = sample_at(c, i, now_us)) >= 0; i++)
+		if (decided_us(c, c->samples[at].heard_us, c->samples[at].queue_us) <
+		    c->changed_us + SLACK_US)
+			return -1;
+		else if (c->samples[at].queue_us < voice_queue_limit_us(c) / 3 ||
+		    c->samples[last].sent_us >= c->samples[at].sent_us + QUEUE_LASTS_US)
+			return at;
+	return -1;
+}
+
+bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us)
+{
+	int64_t limit_us = voice_queue_limit_us(c), last_us, first_us;
+	int last = sample_at(c, 0, now_us), before = sample_at(c, 1, now_us);
+	int first = queue_begin(c, now_us);
+
+	if (before < 0 || first < 0)
+		return false;
+	last_us = c->samples[last].queue_us;
+	first_us = c->samples[first].queue_us;
+	if (last_us <= limit_us || last_us < c->samples[before].queue_us)
+		return false;
+	if (last_us > QUEUE_LATE_US + 2 * c->noise_us)
+		return true;
+	if (now_us > c->empty_us + QUEUE_STANDS_US)
+		return true;
+	return first_us >= limit_us / 3 && last_us > first_us + QUEUE_RISE_US;
+}
+
+uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+{
+	int last = sample_at(c, 0, now_us), first = queue_begin(c, now_us);
+	int64_t grown_us, took_us;
+
+	if (last < 0 || first < 0)
+		return bps;
+	grown_us = c->samples[last].queue_us - c->samples[first].queue_us;
+	took_us = (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
+	/* It began somewhere between the two. */
+	if (c->samples[first].queue_us < voice_queue_limit_us(c) / 3)
+		took_us = took_us * 3 / 4;
+	if (grown_us < took_us / 10) /* or it would not be a queue */
+		return (uint32_t)(bps * 10ull / 11);
+	if (took_us < 0 || grown_us > 4 * took_us)
+		return bps / 5;
+	return (uint32_t)(bps * (uint64_t)took_us / (uint64_t)(took_us + grown_us));
+}
+
+/* ---- a probe ----------------------------------------------------------------------- */
+
+void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red)
+{
+	memset(&c->probe, 0, sizeof c->probe);
+	c->probe.red = (uint8_t)red;
+	c->probe.begin_us = now_us;
+	c->probe.level_us = c->probe.top_us = voice_queue_level_us(c, now_us);
+}
+
+bool voice_probe_sent(const struct voice_ctl *c, uint64_t now_us)
+{
+	return now_us >= c->probe.begin_us + PROBE_US + 8 * (uint64_t)c->noise_us;
+}
+
+bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
+{
+	return c->probe.over ||
+	       (c->probe.end_us && now_us >= c->probe.end_us + c->rtt_us * 3 / 2 +
+						     PROBE_PATIENCE_US);
+}
+
+uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+			      uint32_t usual_bps, bool *all)
+{
+	uint64_t sent_us = c->probe.end_us - c->probe.begin_us;
+	uint64_t bytes = (sent_us * bps + (now_us - c->probe.end_us) * usual_bps) / 8000000;
+	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
+	int64_t grown_us = c->probe.top_us - c->probe.level_us;
+
+	*all = false;
+	if (c->probe.bytes * 4 < bytes * 3 || c->probe.seen < 3)
+		return 0;
+	*all = grown_us < PROBE_FLAT_US + c->noise_us / 2;
+	if (*all)
+		return bps;
+	/* The last packet's greater length has made its way longer too. */
+	bytes = sent_us * bps + packet_us * (bps - usual_bps);
+	bytes /= sent_us + (uint64_t)grown_us;
+	return bytes < bps ? (uint32_t)bytes : bps;
+}
