@@ -66,6 +66,7 @@ struct voice_ctl {
 	struct {
 		uint32_t sent, lost;
 	} buckets[VOICE_BUCKETS];
+	uint32_t sent_long, lost_long; /* fading, in 1/256 */
 	uint32_t loss_q8; /* of 256, by a receiver's report */
 	uint64_t reported_us;
 	/* protection */
@@ -86,7 +87,8 @@ struct voice_ctl {
 	uint64_t tried_us; /* last try or step */
 	uint64_t changed_us; /* what was sent before that says nothing of now */
 	struct {
-		uint64_t at_us; /* 0: none, or it has stood long enough */
+		bool trial; /* it has not stood long enough yet */
+		uint64_t at_us;
 		uint64_t since_us;
 		uint8_t rung, protect; /* before */
 		uint32_t loss_q8;

@@ -26,6 +26,8 @@ static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 30000000;
 static const uint64_t REAL_MIN_US = 4000000, REAL_MAX_US = 60000000;
 enum { WAIT_PART = 6, REAL_PART = 4 };
 static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
+static const uint64_t STOOD_US = 20000000;
+static const uint64_t SINCE_MAX_US = 180000000;
 static const uint64_t BEFORE_US = 120000000;
 static const uint64_t MEASURE_US = 4000000;
 static const uint64_t SHOWS_US = 500000; /* and a round trip: until a raise shows */
@@ -36,6 +38,8 @@ static const uint64_t RTT_QUEUE_US = 400000;
 enum {
 	FIT_NUM = 5, /* voice takes 5/6 of what gets through: so one more redundant */
 	FIT_DEN = 6, /* packet probes for the next rung, and two for two or three */
+	ROOM_NUM = 9,
+	ROOM_DEN = 10,
 	LOSS_PROTECT_Q8 = 8, /* 3 % */
 	LOSS_LITTLE_Q8 = 4,  /* 1.5 % */
 	/* 8 kbit/s bare is better than 6 protected up to there (ESTOI .84 and .87 at 10 %) */
@@ -143,6 +147,7 @@ static void raise(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned 
 	c->raised.loss_q8 = voice_loss_q8(c, now_us);
 	c->raised.since_us = c->since_us;
 	c->raised.at_us = c->since_us = now_us;
+	c->raised.trial = true;
 	changed(c, now_us);
 	c->now.rung = (uint8_t)rung;
 	c->protect = (uint8_t)protect;
@@ -177,43 +182,53 @@ static unsigned wanted(const struct voice_ctl *c)
 	return want < c->params.red_max ? want : c->params.red_max;
 }
 
-/* The poorest rung that redundancy may push the voice to. */
+/* The poorest rung that redundancy may push the voice to: none poorer, if repeats leave little to
+ * mend. */
 static unsigned knee(const struct voice_ctl *c, uint64_t now_us)
 {
-	bool heavy = voice_loss_q8(c, now_us) >= LOSS_HEAVY_Q8;
+	uint32_t loss = voice_loss_long_q8(c, now_us), left = loss;
 
-	return clamp_rung(c, heavy ? VOICE_FLOOR : KNEE);
+	for (unsigned i = 0; i < (c->params.nack ? c->tries : 0u); i++)
+		left = left * loss / 256;
+	if (left < LOSS_PROTECT_Q8)
+		return c->now.rung;
+	return clamp_rung(c, loss >= LOSS_HEAVY_Q8 ? VOICE_FLOOR : KNEE);
 }
 
-/* Redundancy for bps: as wanted, if it leaves a rung that is worth it. */
+/* Redundancy for bps: as wanted, if it leaves a rung that is worth it, and, since it costs one or
+ * two, with some room. */
 static unsigned affordable(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
 {
 	unsigned red = wanted(c), rung = knee(c, now_us);
 
-	if (red == c->protect && rung > c->now.rung)
-		rung = c->now.rung;
-	while (red && cost(c, rung, red) > bps)
+	while (red > c->protect && cost(c, rung, red) > bps / ROOM_DEN * ROOM_NUM)
+		red--;
+	while (red && red <= c->protect &&
+	       cost(c, rung < c->now.rung ? rung : c->now.rung, red) > bps)
 		red--;
 	return red;
 }
 
 static void protect(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t bps = c->cap_bps ? fit_bps(c->cap_bps) : cost_now(c);
-	unsigned want = wanted(c);
+	uint32_t before_bps = cost_now(c);
+	unsigned red;
 
 	loss_judge(c, now_us);
-	if (!c->cap_bps) {
+	red = wanted(c);
+	if (red < c->protect) {
+		c->protect = (uint8_t)red;
+		c->now.rung = (uint8_t)richest(c, before_bps, red, c->high);
+	} else if (red > c->protect && c->cap_bps) {
+		red = affordable(c, now_us, fit_bps(c->cap_bps));
+		if (red <= c->protect)
+			return;
+		c->now.rung = (uint8_t)richest(c, fit_bps(c->cap_bps), red, c->now.rung);
+		c->protect = (uint8_t)red;
+	} else if (red > c->protect && now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
 		/* It may bear it: one more at a time. */
-		if (want > c->protect && now_us >= c->changed_us + c->rtt_us + SHOWS_US)
-			raise(c, now_us, c->now.rung, c->protect + 1u);
-	} else {
-		want = affordable(c, now_us, bps);
+		raise(c, now_us, c->now.rung, c->protect + 1u);
 	}
-	if (want == c->protect || (!c->cap_bps && want > c->protect))
-		return;
-	c->now.rung = (uint8_t)richest(c, bps, want, want < c->protect ? c->high : c->now.rung);
-	c->protect = (uint8_t)want;
 }
 
 /* ---- too much ---------------------------------------------------------------------- */
@@ -228,7 +243,7 @@ static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 		return true;
 	if (now_us < c->changed_us + c->rtt_us + SHOWS_US)
 		return false;
-	return (c->raised.at_us && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
+	return (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
 	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
 }
 
@@ -240,14 +255,27 @@ static void remember(struct voice_ctl *c, uint64_t now_us)
 }
 
 /* What was before the raise has been borne. */
-static void take_back(struct voice_ctl *c, uint64_t now_us)
+static void take_back(struct voice_ctl *c)
 {
 	c->now.rung = c->raised.rung;
 	c->protect = c->raised.protect;
 	if (fit_bps(c->cap_bps) < cost_now(c))
 		c->cap_bps = fit_cap_bps(cost_now(c));
-	c->since_us = now_us - 2 * (now_us - c->raised.since_us);
-	c->raised.at_us = c->before_us = 0;
+	c->raised.trial = false;
+	c->before_us = 0;
+}
+
+/* What has stood for long and is too much now: the link has changed, and may change back any
+ * moment. Otherwise it is as before, and was judged wrong. */
+static void patience(struct voice_ctl *c, uint64_t now_us)
+{
+	uint64_t so_us = now_us - (c->raised.trial ? c->raised.since_us : c->since_us);
+
+	if (now_us >= c->raised.at_us + STOOD_US)
+		so_us = 0;
+	else if (so_us < WAIT_MIN_US * WAIT_PART)
+		so_us = WAIT_MIN_US * WAIT_PART;
+	c->since_us = now_us - (so_us < SINCE_MAX_US ? 2 * so_us : so_us);
 }
 
 static void step_down(struct voice_ctl *c, uint64_t now_us)
@@ -257,15 +285,15 @@ static void step_down(struct voice_ctl *c, uint64_t now_us)
 
 	c->cap_bps = voice_queue_rate_bps(c, now_us, cost_now(c));
 	c->rtt_last_us = 0;
+	if (c->now.rung > c->low || c->protect)
+		patience(c, now_us);
 	changed(c, now_us);
-	if (c->raised.at_us) {
-		take_back(c, now_us);
+	if (c->raised.trial) {
+		take_back(c);
 		return;
 	}
-	if (c->now.rung > c->low) {
+	if (c->now.rung > c->low)
 		remember(c, now_us);
-		c->since_us = now_us;
-	}
 	if (queue_us > DRAIN_US)
 		queue_us = DRAIN_US;
 	bps = (uint32_t)(c->cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
@@ -340,7 +368,7 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 		wait_us = least_us;
 	if (wait_us > most_us)
 		wait_us = most_us;
-	if (now_us < c->tried_us + wait_us || (!red && c->raised.at_us) ||
+	if (now_us < c->tried_us + wait_us || (!red && c->raised.trial) ||
 	    voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2)
 		return;
 	if (red)
@@ -397,7 +425,7 @@ static void go_away(struct voice_ctl *c)
 	c->away = true;
 	c->away_rung = c->now.rung;
 	c->probe.red = 0;
-	c->raised.at_us = 0;
+	c->raised.trial = false;
 	c->now.rung = (uint8_t)clamp_rung(c, VOICE_FLOOR);
 }
 
@@ -416,8 +444,8 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 	struct voice_choice before = c->now;
 
 	voice_buckets_turn(c, now_us);
-	if (c->raised.at_us && now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
-		c->raised.at_us = 0;
+	if (now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
+		c->raised.trial = false;
 	if (silent(c, now_us)) {
 		go_away(c);
 	} else if (c->away) {

@@ -6,6 +6,8 @@
 #include <palabre/cc.h>
 
 void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us);
+/* Loss of 256 in the last 16 s, fading; in reports, where they are all there is. */
+unsigned voice_loss_long_q8(const struct voice_ctl *c, uint64_t now_us);
 /* Longer than this is a queue and no jitter. */
 int64_t voice_queue_limit_us(const struct voice_ctl *c);
 /* Mean of the last samples; negative: too few. */

@@ -31,6 +31,7 @@ static const uint64_t SLACK_US = 150000;
 static const uint64_t PROBE_PATIENCE_US = 1500000;
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
+	LONG_SHIFT = 5,	      /* 16 s */
 	LEVEL_SAMPLES = 4,
 	NOISE_SHIFT = 4
 };
@@ -41,6 +42,8 @@ void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us)
 {
 	for (unsigned i = 0; i < VOICE_BUCKETS && now_us >= c->bucket_us + BUCKET_US;
 	     i++) {
+		c->sent_long += (c->buckets[c->bucket].sent << 8) - (c->sent_long >> LONG_SHIFT);
+		c->lost_long += (c->buckets[c->bucket].lost << 8) - (c->lost_long >> LONG_SHIFT);
 		c->bucket = (c->bucket + 1) % VOICE_BUCKETS;
 		memset(&c->buckets[c->bucket], 0, sizeof c->buckets[0]);
 		c->bucket_us += BUCKET_US;
@@ -163,6 +166,13 @@ unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us)
 	if (c->reported_us && now_us < c->reported_us + 2 * FRESH_US && c->loss_q8 > own)
 		own = c->loss_q8;
 	return own < 256 ? own : 255;
+}
+
+unsigned voice_loss_long_q8(const struct voice_ctl *c, uint64_t now_us)
+{
+	if (!c->known && c->reported_us)
+		return voice_loss_q8(c, now_us);
+	return c->sent_long < 16 << 8 ? 0 : (unsigned)(c->lost_long * 256ull / c->sent_long);
 }
 
 /* ---- what it means ----------------------------------------------------------------- */
