@@ -53,6 +53,7 @@ struct voice_ctl {
 	int64_t base_us, base_next_us; /* least (arrival - sending), this window and next */
 	uint64_t base_window_us;
 	int64_t noise_us;   /* mean difference of neighbours */
+	bool queueing;      /* there is a queue, if not too long a one */
 	uint64_t queued_us; /* last sample over the limit, */
 	uint64_t empty_us;  /* and below it */
 	unsigned sample_count;
@@ -77,6 +78,7 @@ struct voice_ctl {
 	/* silence */
 	uint64_t heard_us, gap_us; /* the other end: last, and how often */
 	bool away;
+	uint64_t back_us; /* end of the last silence, 0 none */
 	uint8_t away_rung; /* before */
 	/* what the link bears */
 	uint32_t cap_bps;   /* as far as is known; 0: it has never been too small */
@@ -93,6 +95,10 @@ struct voice_ctl {
 		uint8_t rung, protect; /* before */
 		uint32_t loss_q8;
 	} raised; /* last time that more was sent */
+	struct {
+		uint32_t bps; /* what could not be sent when it was tried; 0 none */
+		uint64_t until_us, wait_us; /* it is not tried again */
+	} failed;
 	struct {
 		uint8_t red; /* more in each; 0: no probe */
 		bool over;

@@ -27,7 +27,7 @@ static const uint64_t REAL_MIN_US = 4000000, REAL_MAX_US = 60000000;
 enum { WAIT_PART = 6, REAL_PART = 4 };
 static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
 static const uint64_t STOOD_US = 20000000;
-static const uint64_t SINCE_MAX_US = 180000000;
+static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
 static const uint64_t BEFORE_US = 120000000;
 static const uint64_t MEASURE_US = 4000000;
 static const uint64_t SHOWS_US = 500000; /* and a round trip: until a raise shows */
@@ -96,6 +96,8 @@ void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
 	unsigned fit;
 
 	c->rtt_last_us = rtt_us;
+	if (c->queueing && rtt_us > c->rtt_us)
+		return;
 	if (!c->rtt_least_us || rtt_us < c->rtt_least_us)
 		c->rtt_least_us = rtt_us;
 	else
@@ -128,19 +130,13 @@ static uint32_t fit_bps(uint32_t bps)
 	return bps / FIT_DEN * FIT_NUM;
 }
 
-/* Into which bps fit. */
-static uint32_t fit_cap_bps(uint32_t bps)
-{
-	return (bps / FIT_NUM + 1) * FIT_DEN;
-}
-
 static void changed(struct voice_ctl *c, uint64_t now_us)
 {
 	c->tried_us = c->changed_us = now_us;
 }
 
 /* Sends more from here on, for a time on trial. */
-static void raise(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned protect)
+static void send_more(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned protect)
 {
 	c->raised.rung = c->now.rung;
 	c->raised.protect = c->protect;
@@ -153,9 +149,14 @@ static void raise(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned 
 	c->protect = (uint8_t)protect;
 	if (c->before_us && c->now.rung >= c->before)
 		c->before_us = 0;
-	if (c->cap_bps && fit_bps(c->cap_bps) < cost_now(c))
-		c->cap_bps = fit_cap_bps(cost_now(c));
 	c->measure_us = now_us + MEASURE_US;
+}
+
+/* What has failed is not sent again before its time. */
+static bool may_send(const struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned red)
+{
+	return !c->failed.bps || now_us >= c->failed.until_us ||
+	       cost(c, rung, red) < c->failed.bps;
 }
 
 /* ---- protection -------------------------------------------------------------------- */
@@ -211,23 +212,24 @@ static unsigned affordable(const struct voice_ctl *c, uint64_t now_us, uint32_t 
 
 static void protect(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t before_bps = cost_now(c);
+	uint32_t now_bps = cost_now(c), bps = fit_bps(c->cap_bps);
 	unsigned red;
 
 	loss_judge(c, now_us);
 	red = wanted(c);
 	if (red < c->protect) {
 		c->protect = (uint8_t)red;
-		c->now.rung = (uint8_t)richest(c, before_bps, red, c->high);
+		c->now.rung = (uint8_t)richest(c, now_bps, red, c->high);
 	} else if (red > c->protect && c->cap_bps) {
-		red = affordable(c, now_us, fit_bps(c->cap_bps));
+		red = affordable(c, now_us, bps);
 		if (red <= c->protect)
 			return;
-		c->now.rung = (uint8_t)richest(c, fit_bps(c->cap_bps), red, c->now.rung);
+		c->now.rung = (uint8_t)richest(c, bps, red, c->now.rung);
 		c->protect = (uint8_t)red;
-	} else if (red > c->protect && now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
+	} else if (red > c->protect && !c->queueing &&
+		   now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
 		/* It may bear it: one more at a time. */
-		raise(c, now_us, c->now.rung, c->protect + 1u);
+		send_more(c, now_us, c->now.rung, c->protect + 1u);
 	}
 }
 
@@ -237,11 +239,9 @@ static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned loss = voice_loss_q8(c, now_us);
 
-	if (c->probe.red)
-		return false;
 	if (voice_queue_grows(c, now_us))
 		return true;
-	if (now_us < c->changed_us + c->rtt_us + SHOWS_US)
+	if (c->probe.red || now_us < c->changed_us + c->rtt_us + SHOWS_US)
 		return false;
 	return (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
 	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
@@ -254,51 +254,60 @@ static void remember(struct voice_ctl *c, uint64_t now_us)
 	c->before_us = now_us + BEFORE_US;
 }
 
+/* It cannot be sent: patience with it, the longer the more often it has been so. */
+static void failed(struct voice_ctl *c, uint64_t now_us)
+{
+	uint32_t bps = cost_now(c);
+	bool again = c->failed.bps && bps <= c->failed.bps + c->failed.bps / 8;
+
+	c->failed.wait_us = again ? 2 * c->failed.wait_us : FAILED_MIN_US;
+	if (c->failed.wait_us > FAILED_MAX_US)
+		c->failed.wait_us = FAILED_MAX_US;
+	c->failed.bps = bps;
+	c->failed.until_us = now_us + c->failed.wait_us;
+}
+
 /* What was before the raise has been borne. */
 static void take_back(struct voice_ctl *c)
 {
 	c->now.rung = c->raised.rung;
 	c->protect = c->raised.protect;
-	if (fit_bps(c->cap_bps) < cost_now(c))
-		c->cap_bps = fit_cap_bps(cost_now(c));
-	c->raised.trial = false;
+	c->since_us = c->raised.since_us;
 	c->before_us = 0;
-}
-
-/* What has stood for long and is too much now: the link has changed, and may change back any
- * moment. Otherwise it is as before, and was judged wrong. */
-static void patience(struct voice_ctl *c, uint64_t now_us)
-{
-	uint64_t so_us = now_us - (c->raised.trial ? c->raised.since_us : c->since_us);
-
-	if (now_us >= c->raised.at_us + STOOD_US)
-		so_us = 0;
-	else if (so_us < WAIT_MIN_US * WAIT_PART)
-		so_us = WAIT_MIN_US * WAIT_PART;
-	c->since_us = now_us - (so_us < SINCE_MAX_US ? 2 * so_us : so_us);
+	if (c->cap_bps < cost_now(c))
+		c->cap_bps = cost_now(c);
 }
 
 static void step_down(struct voice_ctl *c, uint64_t now_us)
 {
 	uint64_t queue_us = voice_queue_us(c, now_us);
-	uint32_t bps;
+	uint32_t bps = fit_bps(c->cap_bps = voice_queue_rate_bps(c, now_us, cost_now(c)));
+	uint32_t drain_bps;
+	bool trial = c->raised.trial;
 
-	c->cap_bps = voice_queue_rate_bps(c, now_us, cost_now(c));
+	c->raised.trial = false;
+	c->probe.red = 0;
 	c->rtt_last_us = 0;
-	if (c->now.rung > c->low || c->protect)
-		patience(c, now_us);
-	changed(c, now_us);
-	if (c->raised.trial) {
-		take_back(c);
-		return;
+	if (now_us < c->raised.at_us + STOOD_US) {
+		failed(c, now_us);
+	} else {
+		/* The link has changed, and may change back any moment. */
+		c->failed.bps = 0;
+		if (c->now.rung > c->low)
+			c->since_us = now_us;
 	}
+	changed(c, now_us);
+	if (trial)
+		take_back(c);
+	if (trial && queue_us < DRAIN_US / 4)
+		return;
 	if (c->now.rung > c->low)
 		remember(c, now_us);
 	if (queue_us > DRAIN_US)
 		queue_us = DRAIN_US;
-	bps = (uint32_t)(c->cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
-	if (bps > fit_bps(c->cap_bps))
-		bps = fit_bps(c->cap_bps);
+	drain_bps = (uint32_t)(c->cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
+	if (bps > drain_bps)
+		bps = drain_bps;
 	c->protect = (uint8_t)affordable(c, now_us, bps);
 	c->now.rung = (uint8_t)richest(c, bps, c->protect, c->now.rung);
 }
@@ -353,8 +362,13 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	/* What was borne lately needs less of a proof. */
 	if (all && had_more(c, now_us) && to < c->before)
 		to = richest(c, bps / 4 * 5, red, c->before);
+	/* It has become better than when that failed. */
+	if (c->failed.bps && fit_bps(bps) > c->failed.bps)
+		c->failed.bps = 0;
+	while (to > c->now.rung && !may_send(c, now_us, to, red))
+		to--;
 	if (red > c->protect || (red == c->protect && to > c->now.rung))
-		raise(c, now_us, to, red);
+		send_more(c, now_us, to, red);
 }
 
 static void climb(struct voice_ctl *c, uint64_t now_us)
@@ -369,12 +383,12 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 	if (wait_us > most_us)
 		wait_us = most_us;
 	if (now_us < c->tried_us + wait_us || (!red && c->raised.trial) ||
-	    voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2)
+	    c->queueing)
 		return;
 	if (red)
 		voice_probe_begin(c, now_us, red - c->protect);
-	else
-		raise(c, now_us, clamp_rung(c, c->now.rung + 1u), c->protect);
+	else if (may_send(c, now_us, c->now.rung + 1u, c->protect))
+		send_more(c, now_us, c->now.rung + 1u, c->protect);
 }
 
 static void try(struct voice_ctl *c, uint64_t now_us)
@@ -437,6 +451,9 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	c->measure_us = now_us + MEASURE_US;
 	changed(c, now_us);
 	c->sample_count = 0;
+	c->loss_q8 = 0;
+	memset(c->buckets, 0, sizeof c->buckets);
+	c->back_us = now_us;
 }
 
 bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
@@ -444,6 +461,7 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 	struct voice_choice before = c->now;
 
 	voice_buckets_turn(c, now_us);
+	c->queueing = voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2;
 	if (now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
 		c->raised.trial = false;
 	if (silent(c, now_us)) {

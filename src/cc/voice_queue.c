@@ -12,6 +12,7 @@
 static const uint64_t BASE_WINDOW_US = 30000000; /* clocks drift 50 ppm: 1.5 ms */
 static const uint64_t BUCKET_US = 500000;
 static const uint64_t FRESH_US = 3000000;
+static const uint64_t REPORT_US = 6000000; /* they come every 5 s */
 /* A queue is more than one packet on the wire, which takes as long as from packet to packet at
  * most, and than a phone's jitter; jitter that has been seen comes on top. */
 static const int64_t QUEUE_US = 70000;
@@ -77,9 +78,12 @@ void voice_heard(struct voice_ctl *c, uint64_t now_us)
 
 void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost)
 {
+	voice_heard(c, now_us);
+	/* It would tell of the silence. */
+	if (c->back_us && now_us < c->back_us + REPORT_US)
+		return;
 	c->loss_q8 = fraction_lost;
 	c->reported_us = now_us;
-	voice_heard(c, now_us);
 }
 
 static void base_update(struct voice_ctl *c, uint64_t now_us, int64_t way_us)
@@ -162,8 +166,8 @@ unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us)
 	}
 	if (sent >= LOSS_MIN_PACKETS && lost > 1) /* one is an accident */
 		own = (unsigned)(lost * 256 / sent);
-	/* Reports are rare (5 s): they count while they are news. */
-	if (c->reported_us && now_us < c->reported_us + 2 * FRESH_US && c->loss_q8 > own)
+	/* Reports are rare: they count while they are news. */
+	if (c->reported_us && now_us < c->reported_us + REPORT_US && c->loss_q8 > own)
 		own = c->loss_q8;
 	return own < 256 ? own : 255;
 }
@@ -214,47 +218,60 @@ int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
 	return n < 2 ? -1 : sum_us / n;
 }
 
-/* The newest sample before the last that was sent so long before it, or met no queue, with all
- * between sent as is sent now; -1 none. */
-static int queue_begin(const struct voice_ctl *c, uint64_t now_us)
+static uint64_t sample_decided_us(const struct voice_ctl *c, int at)
 {
-	int last = sample_at(c, 0, now_us), at;
+	return decided_us(c, c->samples[at].heard_us, c->samples[at].queue_us);
+}
 
-	for (unsigned i = 1; last >= 0 && (at = sample_at(c, i, now_us)) >= 0; i++)
-		if (decided_us(c, c->samples[at].heard_us, c->samples[at].queue_us) <
-		    c->changed_us + SLACK_US)
-			return -1;
-		else if (c->samples[at].queue_us < voice_queue_limit_us(c) / 3 ||
-		    c->samples[last].sent_us >= c->samples[at].sent_us + QUEUE_LASTS_US)
-			return at;
-	return -1;
+/* Looks at samples of what is sent now: since the last change, but nothing of a probe. *last:
+ * the newest; *first: the next one that was sent QUEUE_LASTS_US before it, or met no queue. */
+static bool queue_ends(const struct voice_ctl *c, uint64_t now_us, int *first, int *last)
+{
+	int at;
+
+	*last = -1;
+	for (unsigned i = 0; (at = sample_at(c, i, now_us)) >= 0; i++) {
+		if (c->probe.red && sample_decided_us(c, at) >= c->probe.begin_us)
+			continue;
+		if (sample_decided_us(c, at) < c->changed_us + SLACK_US)
+			return false;
+		if (*last < 0) {
+			*last = at;
+			continue;
+		}
+		*first = at;
+		if (c->samples[at].queue_us < voice_queue_limit_us(c) / 3 ||
+		    c->samples[*last].sent_us >= c->samples[at].sent_us + QUEUE_LASTS_US)
+			return true;
+	}
+	return false;
 }
 
 bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us)
 {
 	int64_t limit_us = voice_queue_limit_us(c), last_us, first_us;
-	int last = sample_at(c, 0, now_us), before = sample_at(c, 1, now_us);
-	int first = queue_begin(c, now_us);
+	int first, last;
 
-	if (before < 0 || first < 0)
+	if (!queue_ends(c, now_us, &first, &last))
 		return false;
 	last_us = c->samples[last].queue_us;
 	first_us = c->samples[first].queue_us;
-	if (last_us <= limit_us || last_us < c->samples[before].queue_us)
+	if (last_us <= limit_us)
 		return false;
-	if (last_us > QUEUE_LATE_US + 2 * c->noise_us)
+	if (last_us > QUEUE_LATE_US + 2 * c->noise_us && last_us > first_us + limit_us / 2)
 		return true;
-	if (now_us > c->empty_us + QUEUE_STANDS_US)
-		return true;
-	return first_us >= limit_us / 3 && last_us > first_us + QUEUE_RISE_US;
+	if (first_us < limit_us / 3)
+		return false;
+	return last_us > first_us + QUEUE_RISE_US + c->noise_us ||
+	       (now_us > c->empty_us + QUEUE_STANDS_US && last_us > first_us - QUEUE_RISE_US);
 }
 
 uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
 {
-	int last = sample_at(c, 0, now_us), first = queue_begin(c, now_us);
 	int64_t grown_us, took_us;
+	int first, last;
 
-	if (last < 0 || first < 0)
+	if (!queue_ends(c, now_us, &first, &last))
 		return bps;
 	grown_us = c->samples[last].queue_us - c->samples[first].queue_us;
 	took_us = (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
@@ -307,5 +324,7 @@ uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 	/* The last packet's greater length has made its way longer too. */
 	bytes = sent_us * bps + packet_us * (bps - usual_bps);
 	bytes /= sent_us + (uint64_t)grown_us;
+	/* Of five packets it may have been four. */
+	bytes = bytes * 9 / 10;
 	return bytes < bps ? (uint32_t)bytes : bps;
 }
