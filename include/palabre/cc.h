@@ -54,8 +54,9 @@ struct voice_ctl {
 	uint64_t base_window_us;
 	int64_t noise_us;   /* mean difference of neighbours */
 	bool queueing;      /* there is a queue, if not too long a one */
-	uint64_t queued_us; /* last sample over the limit, */
-	uint64_t empty_us;  /* and below it */
+	uint64_t queued_us; /* last sample that was one */
+	int64_t least_us;   /* the least since changed_us, and when */
+	uint64_t least_at_us;
 	unsigned sample_count;
 	struct {
 		uint64_t sent_us, heard_us;
@@ -102,7 +103,8 @@ struct voice_ctl {
 	struct {
 		uint8_t red; /* more in each; 0: no probe */
 		bool over;
-		uint64_t begin_us, end_us; /* when it was sent; 0: it still is */
+		uint64_t begin_us, until_us;
+		uint64_t end_us; /* when it was over; 0: not yet */
 		uint32_t bytes;		   /* sent since begin_us */
 		unsigned seen;		   /* samples since */
 		int64_t level_us, top_us;  /* queue before and at its highest */

@@ -125,14 +125,18 @@ static unsigned richest(const struct voice_ctl *c, uint32_t bps, unsigned red, u
 	return clamp_rung(c, most);
 }
 
-static uint32_t fit_bps(uint32_t bps)
+/* What of bps voice may take: the rest is for what is repeated, and for being wrong. */
+static uint32_t fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
 {
-	return bps / FIT_DEN * FIT_NUM;
+	unsigned again = c->params.nack && c->tries ? voice_loss_long_q8(c, now_us) : 0;
+
+	return bps / FIT_DEN * FIT_NUM / (256 + again) * 256;
 }
 
 static void changed(struct voice_ctl *c, uint64_t now_us)
 {
-	c->tried_us = c->changed_us = now_us;
+	c->tried_us = c->changed_us = c->least_at_us = now_us;
+	c->least_us = INT64_MAX / 2;
 }
 
 /* Sends more from here on, for a time on trial. */
@@ -212,7 +216,7 @@ static unsigned affordable(const struct voice_ctl *c, uint64_t now_us, uint32_t 
 
 static void protect(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t now_bps = cost_now(c), bps = fit_bps(c->cap_bps);
+	uint32_t now_bps = cost_now(c), bps = fit_bps(c, now_us, c->cap_bps);
 	unsigned red;
 
 	loss_judge(c, now_us);
@@ -257,14 +261,23 @@ static void remember(struct voice_ctl *c, uint64_t now_us)
 /* It cannot be sent: patience with it, the longer the more often it has been so. */
 static void failed(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t bps = cost_now(c);
-	bool again = c->failed.bps && bps <= c->failed.bps + c->failed.bps / 8;
-
-	c->failed.wait_us = again ? 2 * c->failed.wait_us : FAILED_MIN_US;
+	c->failed.wait_us *= 2;
+	if (c->failed.wait_us < FAILED_MIN_US)
+		c->failed.wait_us = FAILED_MIN_US;
 	if (c->failed.wait_us > FAILED_MAX_US)
 		c->failed.wait_us = FAILED_MAX_US;
-	c->failed.bps = bps;
+	c->failed.bps = cost_now(c);
 	c->failed.until_us = now_us + c->failed.wait_us;
+}
+
+/* What was raised has stood. */
+static void proven(struct voice_ctl *c)
+{
+	c->raised.trial = false;
+	if (!c->failed.bps || cost_now(c) < c->failed.bps)
+		return;
+	c->failed.bps = 0;
+	c->failed.wait_us /= 2;
 }
 
 /* What was before the raise has been borne. */
@@ -280,11 +293,13 @@ static void take_back(struct voice_ctl *c)
 
 static void step_down(struct voice_ctl *c, uint64_t now_us)
 {
-	uint64_t queue_us = voice_queue_us(c, now_us);
-	uint32_t bps = fit_bps(c->cap_bps = voice_queue_rate_bps(c, now_us, cost_now(c)));
-	uint32_t drain_bps;
+	uint32_t now_bps = cost_now(c), drain_bps;
+	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, now_bps);
+	uint32_t bps = fit_bps(c, now_us, cap_bps);
+	uint64_t queue_us = voice_queue_now_us(c, now_us, now_bps, cap_bps);
 	bool trial = c->raised.trial;
 
+	c->cap_bps = cap_bps;
 	c->raised.trial = false;
 	c->probe.red = 0;
 	c->rtt_last_us = 0;
@@ -293,13 +308,14 @@ static void step_down(struct voice_ctl *c, uint64_t now_us)
 	} else {
 		/* The link has changed, and may change back any moment. */
 		c->failed.bps = 0;
+		c->failed.wait_us = 0;
 		if (c->now.rung > c->low)
 			c->since_us = now_us;
 	}
 	changed(c, now_us);
 	if (trial)
 		take_back(c);
-	if (trial && queue_us < DRAIN_US / 4)
+	if (trial && queue_us < DRAIN_US / 2)
 		return;
 	if (c->now.rung > c->low)
 		remember(c, now_us);
@@ -336,9 +352,9 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	uint32_t next_bps = cost(c, clamp_rung(c, c->now.rung + 1u), c->protect);
 
 	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
-	    fit_bps(cost(c, c->now.rung, most)) < next_bps)
+	    fit_bps(c, now_us, cost(c, c->now.rung, most)) < next_bps)
 		return 0;
-	while (red < most && fit_bps(cost(c, c->now.rung, red)) < goal_bps(c, now_us))
+	while (red < most && fit_bps(c, now_us, cost(c, c->now.rung, red)) < goal_bps(c, now_us))
 		red++;
 	return red;
 }
@@ -350,20 +366,20 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	uint32_t bps = voice_probe_rate_bps(c, now_us, cost(c, c->now.rung, red),
 					    cost_now(c), &all);
 
-	c->tried_us = now_us;
+	changed(c, now_us);
 	c->changed_us = c->probe.end_us;
 	c->probe.red = 0;
 	if (!bps)
 		return;
 	if (c->cap_bps || !all)
 		c->cap_bps = bps;
-	red = affordable(c, now_us, fit_bps(bps));
-	to = richest(c, fit_bps(bps), red, c->high);
+	red = affordable(c, now_us, fit_bps(c, now_us, bps));
+	to = richest(c, fit_bps(c, now_us, bps), red, c->high);
 	/* What was borne lately needs less of a proof. */
 	if (all && had_more(c, now_us) && to < c->before)
 		to = richest(c, bps / 4 * 5, red, c->before);
 	/* It has become better than when that failed. */
-	if (c->failed.bps && fit_bps(bps) > c->failed.bps)
+	if (c->failed.bps && fit_bps(c, now_us, bps) > c->failed.bps / 4 * 5)
 		c->failed.bps = 0;
 	while (to > c->now.rung && !may_send(c, now_us, to, red))
 		to--;
@@ -382,11 +398,12 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 		wait_us = least_us;
 	if (wait_us > most_us)
 		wait_us = most_us;
-	if (now_us < c->tried_us + wait_us || (!red && c->raised.trial) ||
+	if (now_us < c->tried_us + wait_us || (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us)))) ||
 	    c->queueing)
 		return;
 	if (red)
-		voice_probe_begin(c, now_us, red - c->protect);
+		voice_probe_begin(c, now_us, red - c->protect,
+				  cost(c, c->now.rung, red));
 	else if (may_send(c, now_us, c->now.rung + 1u, c->protect))
 		send_more(c, now_us, c->now.rung + 1u, c->protect);
 }
@@ -395,7 +412,7 @@ static void try(struct voice_ctl *c, uint64_t now_us)
 {
 	if (!c->probe.red && c->now.rung < c->high)
 		climb(c, now_us);
-	else if (c->probe.red && !c->probe.end_us && voice_probe_sent(c, now_us))
+	else if (c->probe.red && !c->probe.end_us && now_us >= c->probe.until_us)
 		c->probe.end_us = now_us;
 	else if (c->probe.red && voice_probe_over(c, now_us))
 		probe_judge(c, now_us);
@@ -462,8 +479,8 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 
 	voice_buckets_turn(c, now_us);
 	c->queueing = voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2;
-	if (now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
-		c->raised.trial = false;
+	if (c->raised.trial && now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
+		proven(c);
 	if (silent(c, now_us)) {
 		go_away(c);
 	} else if (c->away) {

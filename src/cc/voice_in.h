@@ -17,10 +17,12 @@ bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us);
 /* What the link bears if it has been sent `bps` while the queue grew. */
 uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
 
-/* Probe: sends `red` more packets in each from now on. */
-void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red);
-/* It has gone out in full: what follows is the verdict. */
-bool voice_probe_sent(const struct voice_ctl *c, uint64_t now_us);
+/* The queue as it must be by now, at `bps` where the link bears cap_bps. */
+uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+			    uint32_t cap_bps);
+
+/* Probe: sends `red` more packets in each from now on, bps in all, until probe.until_us. */
+void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps);
 /* All of it has been heard of, or should have been. */
 bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us);
 /* What the link bears by it, having got `bps` instead of `usual_bps`. *all: all of bps, it may

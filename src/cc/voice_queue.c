@@ -27,6 +27,7 @@ static const uint64_t QUEUE_STANDS_US = 5000000;
 /* Three long packets show a queue of 1/8 of what they take, 45 ms. Jitter hides it: longer. */
 static const uint64_t PROBE_US = 360000;
 static const int64_t PROBE_FLAT_US = 45000;
+static const uint64_t PROBE_QUEUE_US = 200000;
 /* A report of samples comes every 100 ms, and a decision waits for the next packet. */
 static const uint64_t SLACK_US = 150000;
 static const uint64_t PROBE_PATIENCE_US = 1500000;
@@ -149,10 +150,13 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 	c->sample_count++;
 	if (queue_us > voice_queue_limit_us(c))
 		c->queued_us = now_us;
-	else
-		c->empty_us = now_us;
 	if (c->probe.red)
 		probe_see(c, now_us, queue_us, last_us);
+	if (queue_us < c->least_us &&
+	    decided_us(c, now_us, queue_us) >= c->changed_us + SLACK_US) {
+		c->least_us = queue_us;
+		c->least_at_us = now_us;
+	}
 }
 
 unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us)
@@ -258,12 +262,26 @@ bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us)
 	first_us = c->samples[first].queue_us;
 	if (last_us <= limit_us)
 		return false;
+	if (now_us > c->least_at_us + QUEUE_STANDS_US)
+		return true;
+	/* What was there before drains; the queue must have grown since. */
+	if (last_us <= c->least_us + limit_us)
+		return false;
 	if (last_us > QUEUE_LATE_US + 2 * c->noise_us && last_us > first_us + limit_us / 2)
 		return true;
-	if (first_us < limit_us / 3)
-		return false;
-	return last_us > first_us + QUEUE_RISE_US + c->noise_us ||
-	       (now_us > c->empty_us + QUEUE_STANDS_US && last_us > first_us - QUEUE_RISE_US);
+	return first_us >= limit_us / 3 && last_us > first_us + QUEUE_RISE_US + c->noise_us;
+}
+
+uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+			    uint32_t cap_bps)
+{
+	int at = sample_at(c, 0, now_us);
+	uint64_t queue_us = voice_queue_us(c, now_us);
+
+	if (at < 0 || bps <= cap_bps)
+		return queue_us;
+	return queue_us +
+	       (now_us - sample_decided_us(c, at)) * (bps - cap_bps) / (cap_bps ? cap_bps : 1);
 }
 
 uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
@@ -287,17 +305,27 @@ uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 
 /* ---- a probe ----------------------------------------------------------------------- */
 
-void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red)
+/* As much queue as can be told from jitter, and no more where it is to be expected. */
+static uint64_t probe_length_us(const struct voice_ctl *c, uint32_t bps)
+{
+	uint64_t length_us = PROBE_US + 8 * (uint64_t)c->noise_us;
+	uint64_t least_us = 3000u * voice_rungs[c->now.rung].packet_ms, enough_us;
+
+	if (!c->cap_bps || bps <= c->cap_bps)
+		return length_us;
+	enough_us = (PROBE_QUEUE_US + 4 * (uint64_t)c->noise_us) * c->cap_bps / (bps - c->cap_bps);
+	if (enough_us < least_us)
+		enough_us = least_us;
+	return enough_us < length_us ? enough_us : length_us;
+}
+
+void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps)
 {
 	memset(&c->probe, 0, sizeof c->probe);
 	c->probe.red = (uint8_t)red;
 	c->probe.begin_us = now_us;
+	c->probe.until_us = now_us + probe_length_us(c, bps);
 	c->probe.level_us = c->probe.top_us = voice_queue_level_us(c, now_us);
-}
-
-bool voice_probe_sent(const struct voice_ctl *c, uint64_t now_us)
-{
-	return now_us >= c->probe.begin_us + PROBE_US + 8 * (uint64_t)c->noise_us;
 }
 
 bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
