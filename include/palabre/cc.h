@@ -52,9 +52,10 @@ struct voice_ctl {
 	bool known;
 	int64_t base_us, base_next_us; /* least (arrival - sending), this window and next */
 	uint64_t base_window_us;
-	int64_t noise_us;   /* mean difference of neighbours */
+	int64_t mean_us, noise_us; /* without a queue: mean, and mean difference from it */
 	bool queueing;      /* there is a queue, if not too long a one */
-	uint64_t queued_us; /* last sample that was one */
+	uint64_t queued_us; /* last sample that was one, */
+	uint64_t empty_us;  /* and that was none */
 	int64_t least_us;   /* the least since changed_us, and when */
 	uint64_t least_at_us;
 	unsigned sample_count;
@@ -88,6 +89,7 @@ struct voice_ctl {
 	/* patience: the longer the link has been as it is, the rarer it is tried */
 	uint64_t since_us; /* it has been so */
 	uint64_t tried_us; /* last try or step */
+	bool doubt;	     /* the last step went by one sample */
 	uint64_t changed_us; /* what was sent before that says nothing of now */
 	struct {
 		bool trial; /* it has not stood long enough yet */
@@ -107,7 +109,9 @@ struct voice_ctl {
 		uint64_t end_us; /* when it was over; 0: not yet */
 		uint32_t bytes;		   /* sent since begin_us */
 		unsigned seen;		   /* samples since */
+		uint64_t seen_us;	   /* up to which decision */
 		int64_t level_us, top_us;  /* queue before and at its highest */
+		int64_t mean_us;	   /* now, smoothed */
 	} probe;
 	uint64_t measure_us; /* until then every packet is measured */
 };

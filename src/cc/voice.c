@@ -18,8 +18,11 @@
 #include "voice_in.h"
 
 #include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-static const uint64_t AWAY_US = 1500000;
+static const uint64_t AWAY_US = 1500000; /* and two of the usual gaps */
+static const uint64_t GAP_US = 2500000;	 /* to begin with: a report every 5 s may be all */
 /* Tries come after 1/6 of the time that the link has been as it is. */
 static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 30000000;
 /* What is tried for real is heard if it fails. */
@@ -80,6 +83,7 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->params = *params;
 	c->high = VOICE_TOP;
 	c->now.rung = params->rung;
+	c->gap_us = GAP_US;
 	c->heard_us = c->lossless_us = c->bucket_us = now_us;
 	c->since_us = c->tried_us = now_us;
 	c->tries = 2;
@@ -102,7 +106,13 @@ void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
 		c->rtt_least_us = rtt_us;
 	else
 		c->rtt_least_us += (rtt_us - c->rtt_least_us) / 64;
-	c->rtt_us = c->rtt_us ? (c->rtt_us * 3 + rtt_us) / 4 : rtt_us;
+	/* Some of it is a queue: rather the lower ones. */
+	if (!c->rtt_us)
+		c->rtt_us = rtt_us;
+	else if (rtt_us < c->rtt_us)
+		c->rtt_us = (c->rtt_us + rtt_us) / 2;
+	else
+		c->rtt_us = (c->rtt_us * 7 + rtt_us) / 8;
 	/* Near a limit it stays as it is. */
 	fit = c->rtt_us <= RTT_NACK_US ? 2 : c->rtt_us <= RTT_RED_US ? 1 : 0;
 	if (fit < c->tries && c->rtt_us * 7 / 8 <= (c->tries == 2 ? RTT_NACK_US : RTT_RED_US))
@@ -139,12 +149,19 @@ static void changed(struct voice_ctl *c, uint64_t now_us)
 	c->least_us = INT64_MAX / 2;
 }
 
+static unsigned loss_most_q8(const struct voice_ctl *c, uint64_t now_us)
+{
+	unsigned loss = voice_loss_q8(c, now_us), lately = voice_loss_long_q8(c, now_us);
+
+	return loss > lately ? loss : lately;
+}
+
 /* Sends more from here on, for a time on trial. */
 static void send_more(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned protect)
 {
 	c->raised.rung = c->now.rung;
 	c->raised.protect = c->protect;
-	c->raised.loss_q8 = voice_loss_q8(c, now_us);
+	c->raised.loss_q8 = loss_most_q8(c, now_us);
 	c->raised.since_us = c->since_us;
 	c->raised.at_us = c->since_us = now_us;
 	c->raised.trial = true;
@@ -286,7 +303,6 @@ static void take_back(struct voice_ctl *c)
 	c->now.rung = c->raised.rung;
 	c->protect = c->raised.protect;
 	c->since_us = c->raised.since_us;
-	c->before_us = 0;
 	if (c->cap_bps < cost_now(c))
 		c->cap_bps = cost_now(c);
 }
@@ -299,6 +315,19 @@ static void step_down(struct voice_ctl *c, uint64_t now_us)
 	uint64_t queue_us = voice_queue_now_us(c, now_us, now_bps, cap_bps);
 	bool trial = c->raised.trial;
 
+	if (c->now.rung == c->low && !c->protect && cap_bps >= now_bps / 11 * 10) {
+		/* Nothing less can be sent, and still it neither grows nor drains. */
+		voice_queue_none(c);
+		changed(c, now_us);
+		return;
+	}
+	if (getenv("DBG")) {
+		printf("step at %.1f: now %u cap %u rtt %llu q\n", (double)now_us / 1e6 - 10, now_bps, cap_bps, (unsigned long long)c->rtt_us);
+		for (unsigned i = 0; i < 8; i++) {
+			unsigned at = (c->sample_count - 1 - i) % VOICE_SAMPLES;
+			printf("   sent %.3f heard %.3f q %lld\n", (double)c->samples[at].sent_us / 1e6 - 10, (double)c->samples[at].heard_us / 1e6 - 10, (long long)c->samples[at].queue_us / 1000);
+		}
+	}
 	c->cap_bps = cap_bps;
 	c->raised.trial = false;
 	c->probe.red = 0;

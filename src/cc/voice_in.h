@@ -17,6 +17,8 @@ bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us);
 /* What the link bears if it has been sent `bps` while the queue grew. */
 uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
 
+/* What looked like one is none: the way has become longer. */
+void voice_queue_none(struct voice_ctl *c);
 /* The queue as it must be by now, at `bps` where the link bears cap_bps. */
 uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
 			    uint32_t cap_bps);

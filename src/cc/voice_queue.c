@@ -9,13 +9,15 @@
 
 #include <string.h>
 
-static const uint64_t BASE_WINDOW_US = 30000000; /* clocks drift 50 ppm: 1.5 ms */
+/* Two of it: clocks drift 100 ppm, 24 ms; a queue that never empties shows before that. */
+static const uint64_t BASE_WINDOW_US = 120000000;
 static const uint64_t BUCKET_US = 500000;
 static const uint64_t FRESH_US = 3000000;
 static const uint64_t REPORT_US = 6000000; /* they come every 5 s */
 /* A queue is more than one packet on the wire, which takes as long as from packet to packet at
  * most, and than a phone's jitter; jitter that has been seen comes on top. */
 static const int64_t QUEUE_US = 70000;
+static const int64_t NOISE_MOST_US = 60000; /* more is a queue, or as bad */
 /* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
  * 14 kbit/s instead of 40. */
 static const int64_t QUEUE_LATE_US = 300000;
@@ -26,7 +28,8 @@ static const int64_t QUEUE_RISE_US = 30000;
 static const uint64_t QUEUE_STANDS_US = 5000000;
 /* Three long packets show a queue of 1/8 of what they take, 45 ms. Jitter hides it: longer. */
 static const uint64_t PROBE_US = 360000;
-static const int64_t PROBE_FLAT_US = 45000;
+static const int64_t PROBE_FLAT_US = 30000;
+static const int64_t PROBE_MOST_US = 600000;
 static const uint64_t PROBE_QUEUE_US = 200000;
 /* A report of samples comes every 100 ms, and a decision waits for the next packet. */
 static const uint64_t SLACK_US = 150000;
@@ -35,7 +38,8 @@ enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
 	LEVEL_SAMPLES = 4,
-	NOISE_SHIFT = 4
+	NOISE_SHIFT = 4,
+	PROBE_MEAN_MS = 100 /* jitter within that is not looked at */
 };
 
 /* ---- what is told ------------------------------------------------------------------ */
@@ -112,20 +116,36 @@ static uint64_t decided_us(const struct voice_ctl *c, uint64_t heard_us, int64_t
 	return heard_us - c->rtt_us - (uint64_t)queue_us;
 }
 
-static void probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us,
-		      int64_t before_us)
+static void probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)
 {
 	uint64_t at_us = decided_us(c, now_us, queue_us);
+	int64_t part = PROBE_MEAN_MS / voice_rungs[c->now.rung].packet_ms;
 
 	if (at_us < c->probe.begin_us)
 		return;
-	if (c->probe.seen++ && queue_us < before_us)
-		before_us = queue_us;
-	if (c->probe.seen > 1 && before_us > c->probe.top_us)
-		c->probe.top_us = before_us;
-	if (c->probe.end_us &&
-	    at_us >= c->probe.end_us + c->rtt_us / 4 + SLACK_US)
+	c->probe.seen++;
+	c->probe.mean_us += (queue_us - c->probe.mean_us) / (part < 2 ? 2 : part);
+	if (c->probe.mean_us > c->probe.top_us)
+		c->probe.top_us = c->probe.mean_us;
+	c->probe.seen_us = at_us;
+	if (c->probe.end_us && at_us >= c->probe.end_us + c->rtt_us / 4 + SLACK_US)
 		c->probe.over = true;
+	/* Far more than it should have been: the link is not what it was. */
+	if (c->probe.top_us > c->probe.level_us + PROBE_MOST_US)
+		c->probe.over = true;
+}
+
+/* Mean, and mean difference from it. */
+static void noise_update(struct voice_ctl *c, int64_t queue_us)
+{
+	int64_t off_us = queue_us - c->mean_us;
+
+	c->mean_us += off_us / (1 << NOISE_SHIFT);
+	if (off_us < 0)
+		off_us = -off_us;
+	if (off_us > NOISE_MOST_US)
+		off_us = NOISE_MOST_US;
+	c->noise_us += (off_us - c->noise_us) / (1 << NOISE_SHIFT);
 }
 
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
@@ -133,25 +153,23 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 {
 	int64_t way_us = arrival_us - (int64_t)sent_us;
 	unsigned at = c->sample_count % VOICE_SAMPLES;
-	int64_t last_us = 0, queue_us, step_us;
+	int64_t queue_us;
 
 	voice_heard(c, now_us);
 	base_update(c, now_us, way_us);
 	queue_us = way_us - c->base_us;
-	if (c->sample_count) {
-		last_us = c->samples[(c->sample_count - 1) % VOICE_SAMPLES].queue_us;
-		step_us = queue_us > last_us ? queue_us - last_us : last_us - queue_us;
-		if (queue_us < voice_queue_limit_us(c))
-			c->noise_us += (step_us - c->noise_us) / (1 << NOISE_SHIFT);
-	}
+	if (!c->probe.red && !c->queueing)
+		noise_update(c, queue_us);
 	c->samples[at].sent_us = sent_us;
 	c->samples[at].heard_us = now_us;
 	c->samples[at].queue_us = queue_us;
 	c->sample_count++;
 	if (queue_us > voice_queue_limit_us(c))
 		c->queued_us = now_us;
+	else
+		c->empty_us = now_us;
 	if (c->probe.red)
-		probe_see(c, now_us, queue_us, last_us);
+		probe_see(c, now_us, queue_us);
 	if (queue_us < c->least_us &&
 	    decided_us(c, now_us, queue_us) >= c->changed_us + SLACK_US) {
 		c->least_us = queue_us;
@@ -207,7 +225,7 @@ uint64_t voice_queue_us(const struct voice_ctl *c, uint64_t now_us)
 int64_t voice_queue_limit_us(const struct voice_ctl *c)
 {
 	return QUEUE_US + 1000 * voice_rungs[c->now.rung].packet_ms +
-	       c->noise_us * 3 / 2;
+	       2 * c->noise_us;
 }
 
 int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
@@ -235,7 +253,7 @@ static bool queue_ends(const struct voice_ctl *c, uint64_t now_us, int *first, i
 
 	*last = -1;
 	for (unsigned i = 0; (at = sample_at(c, i, now_us)) >= 0; i++) {
-		if (c->probe.red && sample_decided_us(c, at) >= c->probe.begin_us)
+		if (c->probe.red && sample_decided_us(c, at) + c->rtt_us / 4 >= c->probe.begin_us)
 			continue;
 		if (sample_decided_us(c, at) < c->changed_us + SLACK_US)
 			return false;
@@ -262,14 +280,23 @@ bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us)
 	first_us = c->samples[first].queue_us;
 	if (last_us <= limit_us)
 		return false;
-	if (now_us > c->least_at_us + QUEUE_STANDS_US)
+	if (now_us > c->least_at_us + QUEUE_STANDS_US &&
+	    now_us > c->empty_us + QUEUE_STANDS_US)
 		return true;
 	/* What was there before drains; the queue must have grown since. */
 	if (last_us <= c->least_us + limit_us)
 		return false;
-	if (last_us > QUEUE_LATE_US + 2 * c->noise_us && last_us > first_us + limit_us / 2)
+	if (last_us > QUEUE_LATE_US + 2 * c->noise_us && last_us > first_us + limit_us / 2 &&
+	    c->samples[last].sent_us >= c->samples[first].sent_us + QUEUE_LASTS_US)
 		return true;
 	return first_us >= limit_us / 3 && last_us > first_us + QUEUE_RISE_US + c->noise_us;
+}
+
+void voice_queue_none(struct voice_ctl *c)
+{
+	c->base_us += c->least_us;
+	c->base_next_us = c->base_us;
+	c->sample_count = 0;
 }
 
 uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
@@ -325,7 +352,8 @@ void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint3
 	c->probe.red = (uint8_t)red;
 	c->probe.begin_us = now_us;
 	c->probe.until_us = now_us + probe_length_us(c, bps);
-	c->probe.level_us = c->probe.top_us = voice_queue_level_us(c, now_us);
+	c->probe.level_us = voice_queue_level_us(c, now_us);
+	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
 }
 
 bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
@@ -335,24 +363,41 @@ bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
 						     PROBE_PATIENCE_US);
 }
 
-uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
-			      uint32_t usual_bps, bool *all)
+/* So many samples must have come of it, as many are lost as ever; else what is missing was lost by
+ * it. */
+static bool probe_whole(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+			uint32_t usual_bps)
 {
 	uint64_t sent_us = c->probe.end_us - c->probe.begin_us;
 	uint64_t bytes = (sent_us * bps + (now_us - c->probe.end_us) * usual_bps) / 8000000;
+	uint64_t packets = (c->probe.seen_us - c->probe.begin_us) / 1000 /
+			   voice_rungs[c->now.rung].packet_ms;
+	uint64_t come = 256 - voice_loss_q8(c, now_us);
+
+	return c->probe.bytes * 4ull >= bytes * 3 * come / 256 && c->probe.seen >= 3 &&
+	       c->probe.seen * 4 >= packets * 3 * come / 256 * come / 256;
+}
+
+uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+			      uint32_t usual_bps, bool *all)
+{
+	uint64_t end_us = c->probe.seen_us < c->probe.end_us ? c->probe.seen_us : c->probe.end_us;
+	uint64_t sent_us = end_us - c->probe.begin_us;
 	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
+	uint64_t more_us, late_us, rate;
 	int64_t grown_us = c->probe.top_us - c->probe.level_us;
 
 	*all = false;
-	if (c->probe.bytes * 4 < bytes * 3 || c->probe.seen < 3)
+	if (!probe_whole(c, now_us, bps, usual_bps))
 		return 0;
-	*all = grown_us < PROBE_FLAT_US + c->noise_us / 2;
+	/* The last packet's greater length has made its way longer too. */
+	more_us = packet_us * (bps - usual_bps) / bps;
+	*all = grown_us < PROBE_FLAT_US + c->noise_us + (int64_t)more_us;
 	if (*all)
 		return bps;
-	/* The last packet's greater length has made its way longer too. */
-	bytes = sent_us * bps + packet_us * (bps - usual_bps);
-	bytes /= sent_us + (uint64_t)grown_us;
-	/* Of five packets it may have been four. */
-	bytes = bytes * 9 / 10;
-	return bytes < bps ? (uint32_t)bytes : bps;
+	/* The mean is late, and the last packet may have missed it. */
+	late_us = 1000u * PROBE_MEAN_MS + packet_us * 3 / 4;
+	sent_us -= sent_us > 2 * late_us ? late_us : sent_us / 2;
+	rate = (sent_us + more_us) * bps / (sent_us + (uint64_t)grown_us);
+	return rate < bps ? (uint32_t)rate : bps;
 }

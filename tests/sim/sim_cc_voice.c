@@ -73,8 +73,10 @@ static struct world {
 	struct event events[EVENTS];
 	/* what is looked at */
 	unsigned changes, downs, longest_gap_ms;
+	unsigned wanted; /* rung */
+	unsigned ticks, poorer, far_poorer; /* runs in all, below that, and two below it */
 	uint64_t heard_us, bytes;
-	uint64_t queue_sum_us, queue_max_us, packets;
+	uint64_t queue_sum_us, queue_max_us, packets, full;
 } W;
 
 static void later(uint64_t at_us, enum kind kind, uint64_t sent_us, int64_t arrival_us)
@@ -119,8 +121,12 @@ static uint64_t through(unsigned bytes)
 	struct link *l = &W.link;
 	uint64_t wait_us = queue_us(), at_us;
 
-	if (l->down || (l->rate_bps && wait_us > l->queue_ms * 1000ULL))
+	if (l->down)
 		return UINT64_MAX;
+	if (l->rate_bps && wait_us > l->queue_ms * 1000ULL) {
+		W.full++;
+		return UINT64_MAX;
+	}
 	W.free_us = W.now_us + wait_us +
 		    (l->rate_bps ? bytes * 8000000ULL / l->rate_bps : 0);
 	if (wait_us > W.queue_max_us)
@@ -248,8 +254,8 @@ static void begin(struct link link, unsigned red_max, bool nack, unsigned rung)
 
 static void forget(void)
 {
-	W.changes = W.downs = W.longest_gap_ms = 0;
-	W.bytes = W.queue_sum_us = W.queue_max_us = W.packets = 0;
+	W.changes = W.downs = W.longest_gap_ms = W.ticks = W.poorer = W.far_poorer = 0;
+	W.bytes = W.queue_sum_us = W.queue_max_us = W.packets = W.full = 0;
 }
 
 /* Every 5 s, as receivers do; what they say of the round trip has both queues in it. */
@@ -291,6 +297,9 @@ static void run(double s)
 			uint8_t rung = W.choice.rung;
 
 			voice_run(&W.c, W.now_us, &W.choice);
+			W.ticks++;
+			W.poorer += W.choice.rung < W.wanted;
+			W.far_poorer += W.choice.rung + 1u < W.wanted;
 			W.changes += W.choice.rung != rung;
 			W.downs += W.choice.rung < rung;
 			show(rung);
@@ -358,36 +367,55 @@ static void test_radio_loss(void **state)
 	}
 }
 
-/* 40 → 14 → 40 kbit/s at 600 ms: the issue's own row. */
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* 40 → 14 → 40 kbit/s at 600 ms, whenever that comes and for however long: the issue's own row. */
 static void test_drop_and_return(void **state)
 {
-	struct link wide = { .rate_bps = 40000, .queue_ms = 3000, .delay_ms = 300 };
-	double down_s, up_s;
-	unsigned before;
+	enum { RUNS = 100 };
+	double down_s[RUNS], up_s[RUNS];
+	unsigned gap_ms = 0;
 
 	(void)state;
-	for (unsigned s = 1; s <= 20; s++) {
-		seed = s * 7919;
+	for (unsigned s = 0; s < RUNS; s++) {
+		struct link wide = { .rate_bps = 40000, .queue_ms = 3000, .delay_ms = 300 };
+		unsigned before;
+
+		if (getenv("SEED") && s != (unsigned)atoi(getenv("SEED")))
+			continue;
+		seed = (s + 1) * 7919;
+		dice();
+		wide.jitter_ms = s % 5 * 10;
 		begin(wide, 2, true, 2);
-		run(60);
+		run(60 + dice() * 30);
 		before = W.choice.rung;
 		assert_true(before >= 3);
 		forget();
 		W.link.rate_bps = 14000;
-		down_s = until(1, false, 5);
-		run(12);
-		if (getenv("SHOW"))
-			printf("seed %u: rung %u, down in %.1f s, gap %u ms\n", s, before,
-			       down_s, W.longest_gap_ms);
-		assert_true(down_s <= 2.0);
-		assert_true(W.longest_gap_ms <= 1200);
+		down_s[s] = until(1, false, 5);
+		run(5 + dice() * 15);
+		if (W.longest_gap_ms > gap_ms)
+			gap_ms = W.longest_gap_ms;
 		assert_true(W.choice.rung <= 1);
 		W.link.rate_bps = 40000;
-		up_s = until(before, true, 10);
-		if (getenv("SHOW"))
-			printf("         up in %.1f s\n", up_s);
-		assert_true(up_s <= 5.0);
+		up_s[s] = until(before, true, 10);
+		if (getenv("SHOW") || down_s[s] > 2.0 || up_s[s] > 5.0)
+			printf("run %u: rung %u, down in %.1f s, up in %.1f s\n", s,
+			       before, down_s[s], up_s[s]);
 	}
+	qsort(down_s, RUNS, sizeof down_s[0], by_size);
+	qsort(up_s, RUNS, sizeof up_s[0], by_size);
+	printf("figure: 40 kbit/s fall to 14 and return: down in %.1f s (worst %.1f), up in "
+	       "%.1f s (worst %.1f), longest gap %u ms\n",
+	       down_s[RUNS / 2], down_s[RUNS - 1], up_s[RUNS / 2], up_s[RUNS - 1], gap_ms);
+	assert_true(down_s[RUNS - 1] <= 2.0);
+	assert_true(up_s[RUNS - 1] <= 5.0);
+	assert_true(gap_ms <= 1200);
 }
 
 static void test_blackout(void **state)
@@ -463,12 +491,261 @@ static void test_many_links(void **state)
 	assert_true(idle <= n / 50);
 }
 
+/* What a link does; the rung that fits it; what is allowed in two minutes after one to settle. */
+struct trouble {
+	const char *name;
+	struct link link;
+	unsigned fits;
+	unsigned changes;    /* at most */
+	unsigned poorer;     /* per cent of the time */
+	unsigned far_poorer; /* and by two rungs */
+	unsigned queue_ms;   /* mean */
+};
+
+static void troubles(const struct trouble *t, size_t n, unsigned red_max, bool nack)
+{
+	bool well = true;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t mean_ms;
+
+		for (unsigned s = 1; s <= 10; s++) {
+			bool ok;
+
+			seed = s * 15485863 + i;
+			begin(t[i].link, red_max, nack, 2);
+			W.wanted = t[i].fits;
+			run(90);
+			forget();
+			run(120);
+			mean_ms = W.queue_sum_us / W.packets / 1000;
+			ok = W.changes <= t[i].changes &&
+			     W.poorer * 100 <= t[i].poorer * W.ticks &&
+			     W.far_poorer * 100 <= t[i].far_poorer * W.ticks &&
+			     mean_ms <= t[i].queue_ms;
+			if (!ok || getenv("SHOW"))
+				printf("%s, seed %u: rung %u red %u, %u changes, poorer %u %%, by "
+				       "two %u %%, queue %llu ms\n",
+				       t[i].name, s, W.choice.rung, W.choice.red, W.changes,
+				       W.poorer * 100 / W.ticks, W.far_poorer * 100 / W.ticks,
+				       (unsigned long long)mean_ms);
+			well &= ok;
+		}
+	}
+	assert_true(well);
+}
+
+static void test_bursts(void **state)
+{
+	static const struct trouble t[] = {
+		{ "bursts, near",
+		  { .delay_ms = 50, .loss = 0.15, .burst = 3 }, 5, 4, 20, 10, 20 },
+		{ "bursts, far",
+		  { .delay_ms = 250, .loss = 0.15, .burst = 3 }, 5, 4, 20, 10, 20 },
+		{ "bursts, very far",
+		  { .delay_ms = 500, .loss = 0.15, .burst = 3 }, 4, 4, 20, 10, 20 },
+		{ "bursts, 40 kbit/s",
+		  { .rate_bps = 40000, .queue_ms = 2000, .delay_ms = 100, .loss = 0.15, .burst = 3 },
+		  3, 8, 20, 10, 100 },
+	};
+
+	(void)state;
+	troubles(t, ARRAY_LEN(t), 2, true);
+}
+
+static void test_stalls(void **state)
+{
+	static const struct trouble t[] = {
+		{ "stalls, wide",
+		  { .delay_ms = 150, .stall_s = 10, .stall_ms = 400 }, 5, 16, 25, 10, 50 },
+		{ "stalls, 60 kbit/s",
+		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 300, .stall_s = 10, .stall_ms = 400 },
+		  4, 16, 25, 10, 100 },
+		{ "stalls, 25 kbit/s",
+		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 300, .stall_s = 10, .stall_ms = 400 },
+		  2, 16, 25, 10, 150 },
+	};
+
+	(void)state;
+	troubles(t, ARRAY_LEN(t), 2, true);
+}
+
+static void test_jitter(void **state)
+{
+	static const struct trouble t[] = {
+		{ "jitter, wide", { .delay_ms = 150, .jitter_ms = 150 }, 5, 2, 10, 5, 50 },
+		{ "jitter, 60 kbit/s",
+		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 150, .jitter_ms = 150 },
+		  4, 4, 10, 5, 100 },
+		{ "jitter, 25 kbit/s",
+		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 150, .jitter_ms = 150 },
+		  2, 6, 20, 10, 150 },
+	};
+
+	(void)state;
+	troubles(t, ARRAY_LEN(t), 2, true);
+}
+
+/* A receiver with neither redundancy nor repeats: what is more is tried for real, and patience
+ * grows. */
+static void test_bare_receiver(void **state)
+{
+	static const struct trouble t[] = {
+		{ "bare, wide", { .delay_ms = 100, .jitter_ms = 20 }, 5, 0, 0, 0, 20 },
+		{ "bare, 60 kbit/s",
+		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 100, .jitter_ms = 20 },
+		  4, 4, 5, 2, 50 },
+		{ "bare, 25 kbit/s",
+		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 300, .jitter_ms = 20 },
+		  2, 6, 10, 2, 100 },
+		{ "bare, 14 kbit/s",
+		  { .rate_bps = 14000, .queue_ms = 2000, .delay_ms = 300, .jitter_ms = 20 },
+		  1, 6, 20, 0, 200 },
+		{ "bare, 40 kbit/s, loss",
+		  { .rate_bps = 40000, .queue_ms = 2000, .delay_ms = 100, .loss = 0.1 },
+		  4, 6, 20, 10, 100 },
+	};
+
+	(void)state;
+	troubles(t, ARRAY_LEN(t), 0, false);
+}
+
+/* A queue of two packets, or of none: what is too much is lost and hardly late. */
+static void test_short_queue(void **state)
+{
+	static const struct trouble t[] = {
+		{ "queue of 200 ms",
+		  { .rate_bps = 25000, .queue_ms = 200, .delay_ms = 100 }, 2, 6, 20, 10, 60 },
+		{ "queue of 80 ms",
+		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100 }, 2, 6, 20, 10, 60 },
+	};
+
+	(void)state;
+	troubles(t, ARRAY_LEN(t), 2, true);
+}
+
+/* Every 10-30 s another rate. */
+static void test_changing_rate(void **state)
+{
+	uint64_t queue_us = 0, packets = 0, ticks = 0, poorer = 0, far = 0, lost = 0;
+
+	(void)state;
+	for (unsigned s = 1; s <= 20; s++) {
+		seed = s * 32452843;
+		dice();
+		begin((struct link) { .rate_bps = 40000,
+				      .queue_ms = 2000,
+				      .delay_ms = (unsigned)(20 + dice() * 300),
+				      .jitter_ms = 20 },
+		      2, true, 2);
+		run(30);
+		forget();
+		for (unsigned i = 0; i < 30; i++) {
+			W.link.rate_bps = (unsigned)(13000 + dice() * dice() * 70000);
+			W.wanted = VOICE_FLOOR;
+			while (W.wanted < VOICE_TOP &&
+			       voice_cost_bps(W.wanted + 1u, 0, OVERHEAD) <
+				       W.link.rate_bps * 7 / 10)
+				W.wanted++;
+			run(10 + dice() * 20);
+		}
+		queue_us += W.queue_sum_us;
+		packets += W.packets;
+		ticks += W.ticks;
+		poorer += W.poorer;
+		far += W.far_poorer;
+		lost += W.full;
+	}
+	printf("figure: another rate every 10-30 s: mean queue %.0f ms, lost of it %.1f %%, poorer "
+	       "than fits %.0f %% of the time, by two rungs %.0f %%\n",
+	       (double)queue_us / (double)packets / 1000, 100.0 * (double)lost / (double)packets,
+	       100.0 * (double)poorer / (double)ticks, 100.0 * (double)far / (double)ticks);
+	assert_true(queue_us / packets < 200000);
+	assert_true(lost * 100 < packets);
+	assert_true(far * 100 < ticks * 15);
+}
+
+/* Clocks that drift by 100 ppm: two hours of it change nothing. */
+static void test_drift(void **state)
+{
+	(void)state;
+	for (int i = -1; i <= 1; i += 2) {
+		seed = 5;
+		begin((struct link) { .delay_ms = 100, .jitter_ms = 30 }, 2, true, 4);
+		W.drift = i * 1e-4;
+		run(60);
+		assert_int_equal(W.choice.rung, VOICE_TOP);
+		forget();
+		run(7200);
+		assert_int_equal(W.changes, 0);
+		assert_true(voice_queue_us(&W.c, W.now_us) < 50000);
+	}
+}
+
+/* Who pauses sends next to nothing: that shows nothing of the link. */
+static void test_pauses(void **state)
+{
+	unsigned swings = 0;
+
+	(void)state;
+	for (unsigned s = 1; s <= 20; s++) {
+		seed = s * 49979687;
+		begin((struct link) { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 150 },
+		      2, true, 2);
+		W.talk_s = 2;
+		run(90);
+		forget();
+		run(120);
+		if (getenv("SHOW") || W.changes > 8)
+			printf("pauses, seed %u: rung %u, %u changes, queue %llu ms\n", s,
+			       W.choice.rung, W.changes,
+			       (unsigned long long)(W.queue_sum_us / W.packets / 1000));
+		swings += W.changes > 8;
+		assert_true(W.queue_sum_us / W.packets < 150000);
+		assert_true(W.choice.rung >= 1);
+	}
+	assert_true(swings <= 1);
+}
+
+/* A receiver that says no more than a report every 5 s. */
+static void test_reports_only(void **state)
+{
+	(void)state;
+	for (unsigned s = 1; s <= 10; s++) {
+		seed = s * 67867967;
+		begin((struct link) { .delay_ms = 100, .jitter_ms = 20 }, 0, false, 2);
+		W.reports_only = true;
+		assert_true(until(VOICE_TOP, true, 90) <= 90);
+		forget();
+		run(300);
+		assert_int_equal(W.changes, 0);
+
+		begin((struct link) { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 100 },
+		      0, false, 2);
+		W.reports_only = true;
+		run(120);
+		forget();
+		run(300);
+		if (getenv("SHOW"))
+			printf("reports only: rung %u, %u changes, queue %llu ms\n",
+			       W.choice.rung, W.changes,
+			       (unsigned long long)(W.queue_sum_us / W.packets / 1000));
+		assert_in_range(W.choice.rung, 1, 4);
+		assert_true(W.changes <= 12);
+		assert_true(W.queue_sum_us / W.packets < 400000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clean_goes_up),	cmocka_unit_test(test_radio_loss),
 		cmocka_unit_test(test_drop_and_return), cmocka_unit_test(test_blackout),
-		cmocka_unit_test(test_many_links),
+		cmocka_unit_test(test_bursts), cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_jitter), cmocka_unit_test(test_bare_receiver),
+		cmocka_unit_test(test_short_queue), cmocka_unit_test(test_changing_rate),
+		cmocka_unit_test(test_drift), cmocka_unit_test(test_pauses),
+		cmocka_unit_test(test_reports_only), cmocka_unit_test(test_many_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
