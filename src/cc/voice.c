@@ -307,10 +307,9 @@ static void take_back(struct voice_ctl *c)
 		c->cap_bps = cost_now(c);
 }
 
-static void step_down(struct voice_ctl *c, uint64_t now_us)
+static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
 	uint32_t now_bps = cost_now(c), drain_bps;
-	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, now_bps);
 	uint32_t bps = fit_bps(c, now_us, cap_bps);
 	uint64_t queue_us = voice_queue_now_us(c, now_us, now_bps, cap_bps);
 	bool trial = c->raised.trial;
@@ -400,6 +399,10 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	c->probe.red = 0;
 	if (!bps)
 		return;
+	if (bps < cost_now(c) / 5 * 4) {
+		step_down(c, now_us, bps);
+		return;
+	}
 	if (c->cap_bps || !all)
 		c->cap_bps = bps;
 	red = affordable(c, now_us, fit_bps(c, now_us, bps));
@@ -515,7 +518,7 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 	} else if (c->away) {
 		come_back(c, now_us);
 	} else if (too_much(c, now_us)) {
-		step_down(c, now_us);
+		step_down(c, now_us, voice_queue_rate_bps(c, now_us, cost_now(c)));
 	} else {
 		protect(c, now_us);
 		try(c, now_us);

@@ -20,12 +20,12 @@ static const int64_t QUEUE_US = 70000;
 static const int64_t NOISE_MOST_US = 60000; /* more is a queue, or as bad */
 /* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
  * 14 kbit/s instead of 40. */
-static const int64_t QUEUE_LATE_US = 300000;
+static const int64_t QUEUE_LATE_US = 250000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
 static const int64_t QUEUE_RISE_US = 30000;
-/* A queue that neither grows nor falls for so long is there to stay. */
-static const uint64_t QUEUE_STANDS_US = 5000000;
+/* A queue that is there for so long, and has not become shorter for half of it, stays. */
+static const uint64_t QUEUE_STANDS_US = 4000000;
 /* Three long packets show a queue of 1/8 of what they take, 45 ms. Jitter hides it: longer. */
 static const uint64_t PROBE_US = 360000;
 static const int64_t PROBE_FLAT_US = 30000;
@@ -280,8 +280,8 @@ bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us)
 	first_us = c->samples[first].queue_us;
 	if (last_us <= limit_us)
 		return false;
-	if (now_us > c->least_at_us + QUEUE_STANDS_US &&
-	    now_us > c->empty_us + QUEUE_STANDS_US)
+	if (now_us > c->empty_us + QUEUE_STANDS_US &&
+	    now_us > c->least_at_us + QUEUE_STANDS_US / 2)
 		return true;
 	/* What was there before drains; the queue must have grown since. */
 	if (last_us <= c->least_us + limit_us)
@@ -311,13 +311,28 @@ uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t
 	       (now_us - sample_decided_us(c, at)) * (bps - cap_bps) / (cap_bps ? cap_bps : 1);
 }
 
+/* The shortest between the two: from there it grew. */
+static int queue_least(const struct voice_ctl *c, uint64_t now_us, int first, int last)
+{
+	int least = first, at;
+
+	for (unsigned i = 0; (at = sample_at(c, i, now_us)) >= 0 && at != first; i++)
+		if (c->samples[at].sent_us < c->samples[last].sent_us &&
+		    c->samples[at].queue_us < c->samples[least].queue_us)
+			least = at;
+	return least;
+}
+
 uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
 {
 	int64_t grown_us, took_us;
-	int first, last;
+	int first, last, least;
 
 	if (!queue_ends(c, now_us, &first, &last))
 		return bps;
+	least = queue_least(c, now_us, first, last);
+	if (c->samples[last].sent_us >= c->samples[least].sent_us + QUEUE_LASTS_US / 3)
+		first = least;
 	grown_us = c->samples[last].queue_us - c->samples[first].queue_us;
 	took_us = (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
 	/* It began somewhere between the two. */
