@@ -58,6 +58,7 @@ struct voice_ctl {
 	uint64_t empty_us;  /* and that was none */
 	int64_t least_us;   /* the least since changed_us, and when */
 	uint64_t least_at_us;
+	int64_t stall_us;	       /* so late was a packet without a queue, fading */
 	unsigned sample_count;
 	struct {
 		uint64_t sent_us, heard_us;
@@ -89,7 +90,6 @@ struct voice_ctl {
 	/* patience: the longer the link has been as it is, the rarer it is tried */
 	uint64_t since_us; /* it has been so */
 	uint64_t tried_us; /* last try or step */
-	bool doubt;	     /* the last step went by one sample */
 	uint64_t changed_us; /* what was sent before that says nothing of now */
 	struct {
 		bool trial; /* it has not stood long enough yet */
@@ -102,6 +102,13 @@ struct voice_ctl {
 		uint32_t bps; /* what could not be sent when it was tried; 0 none */
 		uint64_t until_us, wait_us; /* it is not tried again */
 	} failed;
+	struct {
+		uint64_t until_us; /* 0: no doubt */
+		uint64_t sent_us;
+		int64_t queue_us;
+		uint8_t rung, protect; /* before */
+		uint32_t cap_bps;
+	} doubt; /* about the last step */
 	struct {
 		uint8_t red; /* more in each; 0: no probe */
 		bool over;

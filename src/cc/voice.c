@@ -23,11 +23,11 @@
 
 static const uint64_t AWAY_US = 1500000; /* and two of the usual gaps */
 static const uint64_t GAP_US = 2500000;	 /* to begin with: a report every 5 s may be all */
-/* Tries come after 1/6 of the time that the link has been as it is. */
+/* Tries come after 1/8 of the time that the link has been as it is. */
 static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 30000000;
 /* What is tried for real is heard if it fails. */
 static const uint64_t REAL_MIN_US = 4000000, REAL_MAX_US = 60000000;
-enum { WAIT_PART = 6, REAL_PART = 4 };
+enum { WAIT_PART = 8, REAL_PART = 4 };
 static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
 static const uint64_t STOOD_US = 20000000;
 static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
@@ -256,12 +256,11 @@ static void protect(struct voice_ctl *c, uint64_t now_us)
 
 /* ---- too much ---------------------------------------------------------------------- */
 
+/* By what else than samples: more is lost since more is sent, or the round trip has a queue. */
 static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned loss = voice_loss_q8(c, now_us);
 
-	if (voice_queue_grows(c, now_us))
-		return true;
 	if (c->probe.red || now_us < c->changed_us + c->rtt_us + SHOWS_US)
 		return false;
 	return (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
@@ -307,53 +306,101 @@ static void take_back(struct voice_ctl *c)
 		c->cap_bps = cost_now(c);
 }
 
+/* A rung that fits, and lets what has gathered drain. */
+static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
+{
+	uint64_t queue_us = voice_queue_now_us(c, now_us, cost_now(c), cap_bps);
+	uint32_t bps = fit_bps(c, now_us, cap_bps), drain_bps;
+
+	if (queue_us > DRAIN_US)
+		queue_us = DRAIN_US;
+	drain_bps = (uint32_t)(cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
+	if (bps > drain_bps)
+		bps = drain_bps;
+	c->cap_bps = cap_bps;
+	c->probe.red = 0;
+	c->protect = (uint8_t)affordable(c, now_us, bps);
+	c->now.rung = (uint8_t)richest(c, bps, c->protect, c->now.rung);
+	changed(c, now_us);
+}
+
 static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
-	uint32_t now_bps = cost_now(c), drain_bps;
-	uint32_t bps = fit_bps(c, now_us, cap_bps);
-	uint64_t queue_us = voice_queue_now_us(c, now_us, now_bps, cap_bps);
+	uint64_t queue_us = voice_queue_now_us(c, now_us, cost_now(c), cap_bps);
 	bool trial = c->raised.trial;
 
-	if (c->now.rung == c->low && !c->protect && cap_bps >= now_bps / 11 * 10) {
-		/* Nothing less can be sent, and still it neither grows nor drains. */
-		voice_queue_none(c);
-		changed(c, now_us);
-		return;
-	}
-	if (getenv("DBG")) {
-		printf("step at %.1f: now %u cap %u rtt %llu q\n", (double)now_us / 1e6 - 10, now_bps, cap_bps, (unsigned long long)c->rtt_us);
-		for (unsigned i = 0; i < 8; i++) {
-			unsigned at = (c->sample_count - 1 - i) % VOICE_SAMPLES;
-			printf("   sent %.3f heard %.3f q %lld\n", (double)c->samples[at].sent_us / 1e6 - 10, (double)c->samples[at].heard_us / 1e6 - 10, (long long)c->samples[at].queue_us / 1000);
-		}
-	}
-	c->cap_bps = cap_bps;
-	c->raised.trial = false;
-	c->probe.red = 0;
 	c->rtt_last_us = 0;
+	c->raised.trial = false;
 	if (now_us < c->raised.at_us + STOOD_US) {
 		failed(c, now_us);
 	} else {
 		/* The link has changed, and may change back any moment. */
-		c->failed.bps = 0;
-		c->failed.wait_us = 0;
+		memset(&c->failed, 0, sizeof c->failed);
 		if (c->now.rung > c->low)
 			c->since_us = now_us;
 	}
-	changed(c, now_us);
-	if (trial)
+	if (trial) {
 		take_back(c);
-	if (trial && queue_us < DRAIN_US / 2)
-		return;
+		changed(c, now_us);
+		if (queue_us < DRAIN_US / 2)
+			return;
+	}
 	if (c->now.rung > c->low)
 		remember(c, now_us);
-	if (queue_us > DRAIN_US)
-		queue_us = DRAIN_US;
-	drain_bps = (uint32_t)(c->cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
-	if (bps > drain_bps)
-		bps = drain_bps;
-	c->protect = (uint8_t)affordable(c, now_us, bps);
-	c->now.rung = (uint8_t)richest(c, bps, c->protect, c->now.rung);
+	lower(c, now_us, cap_bps);
+}
+
+/* By one sample: at once, and without consequences until others say the same. */
+static void doubt(struct voice_ctl *c, uint64_t now_us)
+{
+	voice_doubt_begin(c, now_us);
+	c->doubt.rung = c->now.rung;
+	c->doubt.protect = c->protect;
+	c->doubt.cap_bps = c->cap_bps;
+	lower(c, now_us, voice_queue_rate_bps(c, now_us, cost_now(c)));
+}
+
+static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
+{
+	enum voice_queue queue = voice_doubt_judge(c, now_us);
+	uint32_t cap_bps = c->cap_bps;
+
+	if (queue == VOICE_QUEUE_LATE)
+		return;
+	c->doubt.until_us = 0;
+	c->now.rung = c->doubt.rung;
+	c->protect = c->doubt.protect;
+	c->cap_bps = c->doubt.cap_bps;
+	changed(c, now_us);
+	if (queue == VOICE_QUEUE_GROWS)
+		step_down(c, now_us, cap_bps);
+}
+
+/* True: it was, and something has been done. */
+static bool relieve(struct voice_ctl *c, uint64_t now_us)
+{
+	enum voice_queue queue;
+	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, cost_now(c));
+
+	if (c->doubt.until_us) {
+		doubt_resolve(c, now_us);
+		return true;
+	}
+	queue = voice_queue_judge(c, now_us);
+	if (c->probe.red && voice_probe_burst(c)) {
+		step_down(c, now_us, cost(c, c->low, 0));
+	} else if (queue == VOICE_QUEUE_LATE) {
+		doubt(c, now_us);
+	} else if (queue == VOICE_QUEUE_NONE && !too_much(c, now_us)) {
+		return false;
+	} else if (c->now.rung == c->low && !c->protect && cap_bps >= cost_now(c) / 11 * 10) {
+		/* Nothing less can be sent, and still it neither grows nor drains. */
+		voice_queue_none(c);
+		changed(c, now_us);
+	} else {
+		step_down(c, now_us, cap_bps);
+	}
+	return true;
 }
 
 /* ---- more -------------------------------------------------------------------------- */
@@ -399,10 +446,6 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	c->probe.red = 0;
 	if (!bps)
 		return;
-	if (bps < cost_now(c) / 5 * 4) {
-		step_down(c, now_us, bps);
-		return;
-	}
 	if (c->cap_bps || !all)
 		c->cap_bps = bps;
 	red = affordable(c, now_us, fit_bps(c, now_us, bps));
@@ -489,6 +532,7 @@ static void go_away(struct voice_ctl *c)
 	c->away_rung = c->now.rung;
 	c->probe.red = 0;
 	c->raised.trial = false;
+	c->doubt.until_us = 0;
 	c->now.rung = (uint8_t)clamp_rung(c, VOICE_FLOOR);
 }
 
@@ -517,9 +561,7 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 		go_away(c);
 	} else if (c->away) {
 		come_back(c, now_us);
-	} else if (too_much(c, now_us)) {
-		step_down(c, now_us, voice_queue_rate_bps(c, now_us, cost_now(c)));
-	} else {
+	} else if (!relieve(c, now_us)) {
 		protect(c, now_us);
 		try(c, now_us);
 	}

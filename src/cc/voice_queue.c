@@ -23,6 +23,8 @@ static const int64_t NOISE_MOST_US = 60000; /* more is a queue, or as bad */
 static const int64_t QUEUE_LATE_US = 250000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
+static const uint64_t DOUBT_US = 1500000; /* and a round trip: three samples are there by then */
+static const int64_t STALL_US = 100000;
 static const int64_t QUEUE_RISE_US = 30000;
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
@@ -102,6 +104,7 @@ static void base_update(struct voice_ctl *c, uint64_t now_us, int64_t way_us)
 		c->base_us = c->base_next_us;
 		c->base_next_us = way_us;
 		c->base_window_us = now_us;
+		c->stall_us = c->stall_us * 3 / 4;
 	}
 	if (way_us < c->base_next_us)
 		c->base_next_us = way_us;
@@ -269,27 +272,81 @@ static bool queue_ends(const struct voice_ctl *c, uint64_t now_us, int *first, i
 	return false;
 }
 
-bool voice_queue_grows(const struct voice_ctl *c, uint64_t now_us)
+/* One sample as late as that tells of a queue; but stalls that long have been seen. */
+static int64_t late_us(const struct voice_ctl *c)
+{
+	int64_t late = QUEUE_LATE_US + 2 * c->noise_us;
+
+	return c->stall_us + STALL_US > late && c->stall_us ? c->stall_us + STALL_US : late;
+}
+
+static bool sparse(const struct voice_ctl *c, int first, int last)
+{
+	return c->samples[last].sent_us >= c->samples[first].sent_us + QUEUE_LASTS_US;
+}
+
+static int64_t queue_most_us(const struct voice_ctl *c, uint64_t now_us, int first, int last)
+{
+	int64_t most_us = 0;
+	int at;
+
+	for (unsigned i = 0; (at = sample_at(c, i, now_us)) >= 0 && at != first; i++)
+		if (c->samples[at].sent_us < c->samples[last].sent_us &&
+		    c->samples[at].queue_us > most_us)
+			most_us = c->samples[at].queue_us;
+	return most_us;
+}
+
+enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 {
 	int64_t limit_us = voice_queue_limit_us(c), last_us, first_us;
 	int first, last;
 
 	if (!queue_ends(c, now_us, &first, &last))
-		return false;
+		return VOICE_QUEUE_NONE;
 	last_us = c->samples[last].queue_us;
 	first_us = c->samples[first].queue_us;
 	if (last_us <= limit_us)
-		return false;
+		return VOICE_QUEUE_NONE;
 	if (now_us > c->empty_us + QUEUE_STANDS_US &&
 	    now_us > c->least_at_us + QUEUE_STANDS_US / 2)
-		return true;
-	/* What was there before drains; the queue must have grown since. */
-	if (last_us <= c->least_us + limit_us)
-		return false;
-	if (last_us > QUEUE_LATE_US + 2 * c->noise_us && last_us > first_us + limit_us / 2 &&
-	    c->samples[last].sent_us >= c->samples[first].sent_us + QUEUE_LASTS_US)
-		return true;
-	return first_us >= limit_us / 3 && last_us > first_us + QUEUE_RISE_US + c->noise_us;
+		return VOICE_QUEUE_GROWS;
+	/* What was there before drains; the queue must have grown since. A stall's is longest at
+	 * once. */
+	if (last_us <= c->least_us + limit_us ||
+	    last_us + c->noise_us < queue_most_us(c, now_us, first, last))
+		return VOICE_QUEUE_NONE;
+	if (first_us < limit_us / 3)
+		return last_us > late_us(c) && sparse(c, first, last) ? VOICE_QUEUE_LATE
+								       : VOICE_QUEUE_NONE;
+	return last_us > first_us + QUEUE_RISE_US + c->noise_us ? VOICE_QUEUE_GROWS
+								: VOICE_QUEUE_NONE;
+}
+
+void voice_doubt_begin(struct voice_ctl *c, uint64_t now_us)
+{
+	int at = sample_at(c, 0, now_us);
+
+	c->doubt.sent_us = c->samples[at].sent_us;
+	c->doubt.queue_us = c->samples[at].queue_us;
+	c->doubt.until_us = now_us + c->rtt_us + DOUBT_US;
+}
+
+/* Those that were sent later tell. */
+enum voice_queue voice_doubt_judge(struct voice_ctl *c, uint64_t now_us)
+{
+	int at = sample_at(c, 0, now_us);
+
+	if (now_us >= c->doubt.until_us)
+		return VOICE_QUEUE_GROWS;
+	if (at < 0 || c->samples[at].sent_us <= c->doubt.sent_us)
+		return VOICE_QUEUE_LATE;
+	if (c->samples[at].queue_us > c->doubt.queue_us)
+		return VOICE_QUEUE_GROWS;
+	if (c->samples[at].queue_us > voice_queue_limit_us(c) / 2)
+		return VOICE_QUEUE_LATE;
+	c->stall_us = c->doubt.queue_us;
+	return VOICE_QUEUE_NONE;
 }
 
 void voice_queue_none(struct voice_ctl *c)
@@ -369,6 +426,12 @@ void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint3
 	c->probe.until_us = now_us + probe_length_us(c, bps);
 	c->probe.level_us = voice_queue_level_us(c, now_us);
 	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
+}
+
+bool voice_probe_burst(const struct voice_ctl *c)
+{
+	return c->probe.top_us > c->probe.level_us + PROBE_MOST_US &&
+	       c->probe.mean_us > c->probe.top_us * 7 / 8;
 }
 
 bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)

@@ -216,14 +216,15 @@ static void asked(unsigned bytes)
 
 static void events(void)
 {
-	for (unsigned i = 0; i < W.count;) {
+	unsigned kept = 0, count = W.count;
+
+	for (unsigned i = 0; i < count; i++) {
 		struct event e = W.events[i];
 
 		if (e.at_us > W.now_us) {
-			i++;
+			W.events[kept++] = e;
 			continue;
 		}
-		W.events[i] = W.events[--W.count];
 		if (W.link.down)
 			continue;
 		if (e.kind == SAMPLE)
@@ -232,6 +233,7 @@ static void events(void)
 			asked((unsigned)e.sent_us);
 		voice_heard(&W.c, W.now_us);
 	}
+	W.count = kept;
 }
 
 static void begin(struct link link, unsigned red_max, bool nack, unsigned rung)
