@@ -52,6 +52,7 @@ struct voice_ctl {
 	bool known;
 	int64_t base_us, base_next_us; /* least (arrival - sending), this window and next */
 	uint64_t base_window_us;
+	uint64_t touched_us;       /* last sample that met no queue at all */
 	int64_t mean_us, noise_us; /* without a queue: mean, and mean difference from it */
 	bool queueing;      /* there is a queue, if not too long a one */
 	uint64_t queued_us; /* last sample that was one, */
@@ -114,11 +115,13 @@ struct voice_ctl {
 		bool over;
 		uint64_t begin_us, until_us;
 		uint64_t end_us; /* when it was over; 0: not yet */
+		uint32_t loss_q8;	   /* before */
 		uint32_t bytes;		   /* sent since begin_us */
 		unsigned seen;		   /* samples since */
 		uint64_t seen_us;	   /* up to which decision */
 		int64_t level_us, top_us;  /* queue before and at its highest */
 		int64_t mean_us;	   /* now, smoothed */
+		int64_t most_us;	   /* what it may be, if the link is as it was */
 	} probe;
 	uint64_t measure_us; /* until then every packet is measured */
 };

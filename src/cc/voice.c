@@ -41,6 +41,8 @@ static const uint64_t RTT_QUEUE_US = 400000;
 enum {
 	FIT_NUM = 5, /* voice takes 5/6 of what gets through: so one more redundant */
 	FIT_DEN = 6, /* packet probes for the next rung, and two for two or three */
+	NEXT_NUM = 15,
+	NEXT_DEN = 16,
 	ROOM_NUM = 9,
 	ROOM_DEN = 10,
 	LOSS_PROTECT_Q8 = 8, /* 3 % */
@@ -48,6 +50,7 @@ enum {
 	/* 8 kbit/s bare is better than 6 protected up to there (ESTOI .84 and .87 at 10 %) */
 	LOSS_HEAVY_Q8 = 26,
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
+	LOSS_FULL_Q8 = 102,  /* whatever the reason, more than the poorest is wasted: 40 % */
 	KNEE = 1,	     /* 8 kbit/s */
 	RTT_NACK_US = 275000, /* two tries fit */
 	RTT_RED_US = 550000   /* one does; beyond, none */
@@ -127,6 +130,11 @@ static unsigned clamp_rung(const struct voice_ctl *c, unsigned rung)
 	return rung < c->low ? c->low : rung > c->high ? c->high : rung;
 }
 
+static unsigned next_rung(const struct voice_ctl *c)
+{
+	return clamp_rung(c, c->now.rung + 1u);
+}
+
 /* The richest rung up to `most` that costs no more. */
 static unsigned richest(const struct voice_ctl *c, uint32_t bps, unsigned red, unsigned most)
 {
@@ -135,12 +143,24 @@ static unsigned richest(const struct voice_ctl *c, uint32_t bps, unsigned red, u
 	return clamp_rung(c, most);
 }
 
-/* What of bps voice may take: the rest is for what is repeated, and for being wrong. */
-static uint32_t fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+/* Of bps, without what is repeated. */
+static uint32_t once_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
 {
 	unsigned again = c->params.nack && c->tries ? voice_loss_long_q8(c, now_us) : 0;
 
-	return bps / FIT_DEN * FIT_NUM / (256 + again) * 256;
+	return bps / (256 + again) * 256;
+}
+
+/* What of bps voice may take: the rest is for being wrong. */
+static uint32_t fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+{
+	return once_bps(c, now_us, bps) / FIT_DEN * FIT_NUM;
+}
+
+/* The next rung needs less: it is one step, and can be taken back. */
+static uint32_t next_fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+{
+	return once_bps(c, now_us, bps) / NEXT_DEN * NEXT_NUM;
 }
 
 static void changed(struct voice_ctl *c, uint64_t now_us)
@@ -263,7 +283,8 @@ static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 
 	if (c->probe.red || now_us < c->changed_us + c->rtt_us + SHOWS_US)
 		return false;
-	return (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
+	return voice_loss_long_q8(c, now_us) >= LOSS_FULL_Q8 ||
+	       (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
 	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
 }
 
@@ -398,6 +419,8 @@ static bool relieve(struct voice_ctl *c, uint64_t now_us)
 		voice_queue_none(c);
 		changed(c, now_us);
 	} else {
+		if (queue == VOICE_QUEUE_NONE)
+			cap_bps = cost_now(c) / 256 * (256 - voice_loss_q8(c, now_us));
 		step_down(c, now_us, cap_bps);
 	}
 	return true;
@@ -417,17 +440,17 @@ static uint32_t goal_bps(const struct voice_ctl *c, uint64_t now_us)
 		return cost(c, knee(c, now_us), c->protect + 1u);
 	if (had_more(c, now_us))
 		return cost(c, c->before, c->protect);
-	return cost(c, clamp_rung(c, c->now.rung + 1u), c->protect);
+	return cost(c, next_rung(c), c->protect);
 }
 
 /* Redundancy for a probe that can show that, or at least the next rung; 0: none can. */
 static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = c->protect + 1u, most = c->params.red_max;
-	uint32_t next_bps = cost(c, clamp_rung(c, c->now.rung + 1u), c->protect);
+	uint32_t next_bps = cost(c, next_rung(c), c->protect);
 
 	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
-	    fit_bps(c, now_us, cost(c, c->now.rung, most)) < next_bps)
+	    next_fit_bps(c, now_us, cost(c, c->now.rung, most)) < next_bps)
 		return 0;
 	while (red < most && fit_bps(c, now_us, cost(c, c->now.rung, red)) < goal_bps(c, now_us))
 		red++;
@@ -450,6 +473,8 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 		c->cap_bps = bps;
 	red = affordable(c, now_us, fit_bps(c, now_us, bps));
 	to = richest(c, fit_bps(c, now_us, bps), red, c->high);
+	if (all && to <= c->now.rung)
+		to = richest(c, next_fit_bps(c, now_us, bps), red, next_rung(c));
 	/* What was borne lately needs less of a proof. */
 	if (all && had_more(c, now_us) && to < c->before)
 		to = richest(c, bps / 4 * 5, red, c->before);
@@ -458,8 +483,11 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 		c->failed.bps = 0;
 	while (to > c->now.rung && !may_send(c, now_us, to, red))
 		to--;
-	if (red > c->protect || (red == c->protect && to > c->now.rung))
-		send_more(c, now_us, to, red);
+	if (red < c->protect || (red == c->protect && to <= c->now.rung))
+		return;
+	send_more(c, now_us, to, red);
+	if (c->raised.loss_q8 > c->probe.loss_q8 && voice_loss_long_q8(c, now_us) < c->raised.loss_q8)
+		c->raised.loss_q8 = c->probe.loss_q8;
 }
 
 static void climb(struct voice_ctl *c, uint64_t now_us)
@@ -478,7 +506,7 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 		return;
 	if (red)
 		voice_probe_begin(c, now_us, red - c->protect,
-				  cost(c, c->now.rung, red));
+				  cost(c, c->now.rung, red), cost_now(c));
 	else if (may_send(c, now_us, c->now.rung + 1u, c->protect))
 		send_more(c, now_us, c->now.rung + 1u, c->protect);
 }

@@ -30,8 +30,9 @@ void voice_queue_none(struct voice_ctl *c);
 uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
 			    uint32_t cap_bps);
 
-/* Probe: sends `red` more packets in each from now on, bps in all, until probe.until_us. */
-void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps);
+/* Probe: sends `red` more packets in each from now on, bps instead of usual_bps, until probe.until_us. */
+void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps,
+		       uint32_t usual_bps);
 /* All of it has been heard of, or should have been. */
 bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us);
 /* It made a queue that can only mean that the link has become much less meanwhile. */

@@ -17,21 +17,25 @@ static const uint64_t REPORT_US = 6000000; /* they come every 5 s */
 /* A queue is more than one packet on the wire, which takes as long as from packet to packet at
  * most, and than a phone's jitter; jitter that has been seen comes on top. */
 static const int64_t QUEUE_US = 70000;
-static const int64_t NOISE_MOST_US = 60000; /* more is a queue, or as bad */
+/* Jitter is what comes and goes over an empty queue. */
+static const int64_t NOISE_MOST_US = 50000;
+static const int64_t EMPTY_US = 40000;
+static const uint64_t TOUCHED_US = 2000000;
 /* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
  * 14 kbit/s instead of 40. */
-static const int64_t QUEUE_LATE_US = 250000;
+static const int64_t QUEUE_LATE_US = 200000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
 static const uint64_t DOUBT_US = 1500000; /* and a round trip: three samples are there by then */
 static const int64_t STALL_US = 100000;
 static const int64_t QUEUE_RISE_US = 30000;
+static const int64_t REPEATS_US = 100000;
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
 /* Three long packets show a queue of 1/8 of what they take, 45 ms. Jitter hides it: longer. */
 static const uint64_t PROBE_US = 360000;
 static const int64_t PROBE_FLAT_US = 30000;
-static const int64_t PROBE_MOST_US = 600000;
+static const int64_t PROBE_MOST_US = 200000; /* and double what is to be expected */
 static const uint64_t PROBE_QUEUE_US = 200000;
 /* A report of samples comes every 100 ms, and a decision waits for the next packet. */
 static const uint64_t SLACK_US = 150000;
@@ -133,9 +137,6 @@ static void probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)
 	c->probe.seen_us = at_us;
 	if (c->probe.end_us && at_us >= c->probe.end_us + c->rtt_us / 4 + SLACK_US)
 		c->probe.over = true;
-	/* Far more than it should have been: the link is not what it was. */
-	if (c->probe.top_us > c->probe.level_us + PROBE_MOST_US)
-		c->probe.over = true;
 }
 
 /* Mean, and mean difference from it. */
@@ -161,7 +162,10 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 	voice_heard(c, now_us);
 	base_update(c, now_us, way_us);
 	queue_us = way_us - c->base_us;
-	if (!c->probe.red && !c->queueing)
+	if (queue_us < EMPTY_US && !c->probe.red)
+		c->touched_us = now_us;
+	if (queue_us <= voice_queue_limit_us(c) && now_us < c->touched_us + TOUCHED_US &&
+	    !c->probe.red)
 		noise_update(c, queue_us);
 	c->samples[at].sent_us = sent_us;
 	c->samples[at].heard_us = now_us;
@@ -225,10 +229,19 @@ uint64_t voice_queue_us(const struct voice_ctl *c, uint64_t now_us)
 	return at < 0 ? 0 : (uint64_t)c->samples[at].queue_us;
 }
 
+/* What has been lost is sent again: it queues behind what is new. */
+static int64_t repeats_us(const struct voice_ctl *c)
+{
+	unsigned before = (c->bucket + VOICE_BUCKETS - 1) % VOICE_BUCKETS;
+	uint32_t lost = c->buckets[c->bucket].lost + c->buckets[before].lost;
+	int64_t us = 500ll * voice_rungs[c->now.rung].packet_ms * lost;
+
+	return !c->now.nacks ? 0 : us < REPEATS_US ? us : REPEATS_US;
+}
+
 int64_t voice_queue_limit_us(const struct voice_ctl *c)
 {
-	return QUEUE_US + 1000 * voice_rungs[c->now.rung].packet_ms +
-	       2 * c->noise_us;
+	return QUEUE_US + 1000 * voice_rungs[c->now.rung].packet_ms + 4 * c->noise_us;
 }
 
 int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
@@ -275,9 +288,12 @@ static bool queue_ends(const struct voice_ctl *c, uint64_t now_us, int *first, i
 /* One sample as late as that tells of a queue; but stalls that long have been seen. */
 static int64_t late_us(const struct voice_ctl *c)
 {
-	int64_t late = QUEUE_LATE_US + 2 * c->noise_us;
+	int64_t late = QUEUE_LATE_US + 4 * c->noise_us;
+	int64_t limit = voice_queue_limit_us(c) + QUEUE_RISE_US;
 
-	return c->stall_us + STALL_US > late && c->stall_us ? c->stall_us + STALL_US : late;
+	if (c->stall_us && late < c->stall_us + STALL_US)
+		late = c->stall_us + STALL_US;
+	return late > limit ? late : limit;
 }
 
 static bool sparse(const struct voice_ctl *c, int first, int last)
@@ -313,6 +329,7 @@ enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 		return VOICE_QUEUE_GROWS;
 	/* What was there before drains; the queue must have grown since. A stall's is longest at
 	 * once. */
+	limit_us += repeats_us(c);
 	if (last_us <= c->least_us + limit_us ||
 	    last_us + c->noise_us < queue_most_us(c, now_us, first, last))
 		return VOICE_QUEUE_NONE;
@@ -418,19 +435,26 @@ static uint64_t probe_length_us(const struct voice_ctl *c, uint32_t bps)
 	return enough_us < length_us ? enough_us : length_us;
 }
 
-void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps)
+void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps,
+		       uint32_t usual_bps)
 {
+	uint32_t least_bps = c->cap_bps > bps ? bps : c->cap_bps ? c->cap_bps : usual_bps;
+
 	memset(&c->probe, 0, sizeof c->probe);
 	c->probe.red = (uint8_t)red;
 	c->probe.begin_us = now_us;
+	c->probe.loss_q8 = voice_loss_q8(c, now_us);
 	c->probe.until_us = now_us + probe_length_us(c, bps);
 	c->probe.level_us = voice_queue_level_us(c, now_us);
 	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
+	c->probe.most_us = c->probe.level_us + PROBE_MOST_US + 4 * c->noise_us +
+			   2 * (int64_t)((c->probe.until_us - now_us) * (bps - least_bps) / least_bps);
+	c->touched_us = 0;
 }
 
 bool voice_probe_burst(const struct voice_ctl *c)
 {
-	return c->probe.top_us > c->probe.level_us + PROBE_MOST_US &&
+	return c->probe.top_us > c->probe.most_us &&
 	       c->probe.mean_us > c->probe.top_us * 7 / 8;
 }
 
@@ -441,19 +465,18 @@ bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
 						     PROBE_PATIENCE_US);
 }
 
-/* So many samples must have come of it, as many are lost as ever; else what is missing was lost by
- * it. */
+/* It was sent (who pauses sends next to nothing), and no more of it is missing than is usual. */
 static bool probe_whole(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
 			uint32_t usual_bps)
 {
 	uint64_t sent_us = c->probe.end_us - c->probe.begin_us;
+	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
 	uint64_t bytes = (sent_us * bps + (now_us - c->probe.end_us) * usual_bps) / 8000000;
-	uint64_t packets = (c->probe.seen_us - c->probe.begin_us) / 1000 /
-			   voice_rungs[c->now.rung].packet_ms;
-	uint64_t come = 256 - voice_loss_q8(c, now_us);
+	uint64_t packets = (c->probe.seen_us - c->probe.begin_us) / packet_us;
+	uint64_t come = 256 - c->probe.loss_q8; /* and so much of the feedback */
 
 	return c->probe.bytes * 4ull >= bytes * 3 * come / 256 && c->probe.seen >= 3 &&
-	       c->probe.seen * 4 >= packets * 3 * come / 256 * come / 256;
+	       c->probe.seen + sent_us / packet_us / 4 + 1 >= packets * come / 256 * come / 256;
 }
 
 uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
