@@ -52,8 +52,12 @@ struct voice_ctl {
 	bool known;
 	int64_t base_us, base_next_us; /* least (arrival - sending), this window and next */
 	uint64_t base_window_us;
-	uint64_t touched_us;       /* last sample that met no queue at all */
-	int64_t mean_us, noise_us; /* without a queue: mean, and mean difference from it */
+	int64_t noise_us; /* how far a sample lies from its neighbours */
+	struct {
+		unsigned count;
+		uint64_t sent_us;
+		int64_t last_us, before_us;
+	} noise;
 	bool queueing;      /* there is a queue, if not too long a one */
 	uint64_t queued_us; /* last sample that was one, */
 	uint64_t empty_us;  /* and that was none */

@@ -345,6 +345,12 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	changed(c, now_us);
 }
 
+/* In good time, at bps. */
+static bool drains(uint32_t bps, uint32_t cap_bps, uint64_t queue_us)
+{
+	return cap_bps > bps && queue_us * cap_bps / (cap_bps - bps) < 4 * DRAIN_US;
+}
+
 static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
 	uint64_t queue_us = voice_queue_now_us(c, now_us, cost_now(c), cap_bps);
@@ -363,7 +369,7 @@ static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	if (trial) {
 		take_back(c);
 		changed(c, now_us);
-		if (queue_us < DRAIN_US / 2)
+		if (drains(cost_now(c), cap_bps, queue_us))
 			return;
 	}
 	if (c->now.rung > c->low)
@@ -464,6 +470,8 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	uint32_t bps = voice_probe_rate_bps(c, now_us, cost(c, c->now.rung, red),
 					    cost_now(c), &all);
 
+	if (getenv("DBG"))
+		printf("judge at %.1f: red %u len %.2f level %lld top %lld seen %u noise %lld rate %u of %u all %d\n", (double)now_us / 1e6 - 10, red, (double)(c->probe.end_us - c->probe.begin_us) / 1e6, (long long)c->probe.level_us / 1000, (long long)c->probe.top_us / 1000, c->probe.seen, (long long)c->noise_us / 1000, bps, cost(c, c->now.rung, red), all);
 	changed(c, now_us);
 	c->changed_us = c->probe.end_us;
 	c->probe.red = 0;

@@ -17,10 +17,8 @@ static const uint64_t REPORT_US = 6000000; /* they come every 5 s */
 /* A queue is more than one packet on the wire, which takes as long as from packet to packet at
  * most, and than a phone's jitter; jitter that has been seen comes on top. */
 static const int64_t QUEUE_US = 70000;
-/* Jitter is what comes and goes over an empty queue. */
-static const int64_t NOISE_MOST_US = 50000;
-static const int64_t EMPTY_US = 40000;
-static const uint64_t TOUCHED_US = 2000000;
+static const int64_t NOISE_MOST_US = 60000; /* more is a stall */
+static const uint64_t NOISE_EVERY_US = 400000;
 /* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
  * 14 kbit/s instead of 40. */
 static const int64_t QUEUE_LATE_US = 200000;
@@ -44,7 +42,7 @@ enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
 	LEVEL_SAMPLES = 4,
-	NOISE_SHIFT = 4,
+	NOISE_PART = 8,
 	PROBE_MEAN_MS = 100 /* jitter within that is not looked at */
 };
 
@@ -139,17 +137,26 @@ static void probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)
 		c->probe.over = true;
 }
 
-/* Mean, and mean difference from it. */
-static void noise_update(struct voice_ctl *c, int64_t queue_us)
+/* How far samples lie from the line between their neighbours: a queue that grows or drains is
+ * no jitter. Of two a second, or it would depend on how many are measured. */
+static void noise_update(struct voice_ctl *c, uint64_t sent_us, int64_t queue_us)
 {
-	int64_t off_us = queue_us - c->mean_us;
+	int64_t off_us;
 
-	c->mean_us += off_us / (1 << NOISE_SHIFT);
-	if (off_us < 0)
-		off_us = -off_us;
-	if (off_us > NOISE_MOST_US)
-		off_us = NOISE_MOST_US;
-	c->noise_us += (off_us - c->noise_us) / (1 << NOISE_SHIFT);
+	if (sent_us < c->noise.sent_us + NOISE_EVERY_US && c->noise.count)
+		return;
+	if (c->noise.count > 1) {
+		off_us = c->noise.last_us - (c->noise.before_us + queue_us) / 2;
+		if (off_us < 0)
+			off_us = -off_us;
+		if (off_us > NOISE_MOST_US)
+			off_us = NOISE_MOST_US;
+		c->noise_us += (off_us - c->noise_us) / NOISE_PART;
+	}
+	c->noise.count++;
+	c->noise.sent_us = sent_us;
+	c->noise.before_us = c->noise.last_us;
+	c->noise.last_us = queue_us;
 }
 
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
@@ -162,11 +169,10 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 	voice_heard(c, now_us);
 	base_update(c, now_us, way_us);
 	queue_us = way_us - c->base_us;
-	if (queue_us < EMPTY_US && !c->probe.red)
-		c->touched_us = now_us;
-	if (queue_us <= voice_queue_limit_us(c) && now_us < c->touched_us + TOUCHED_US &&
-	    !c->probe.red)
-		noise_update(c, queue_us);
+	if (c->probe.red)
+		c->noise.count = 0;
+	else
+		noise_update(c, sent_us, queue_us);
 	c->samples[at].sent_us = sent_us;
 	c->samples[at].heard_us = now_us;
 	c->samples[at].queue_us = queue_us;
@@ -241,7 +247,7 @@ static int64_t repeats_us(const struct voice_ctl *c)
 
 int64_t voice_queue_limit_us(const struct voice_ctl *c)
 {
-	return QUEUE_US + 1000 * voice_rungs[c->now.rung].packet_ms + 4 * c->noise_us;
+	return QUEUE_US + 1000 * voice_rungs[c->now.rung].packet_ms + 3 * c->noise_us;
 }
 
 int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
@@ -449,7 +455,6 @@ void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint3
 	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
 	c->probe.most_us = c->probe.level_us + PROBE_MOST_US + 4 * c->noise_us +
 			   2 * (int64_t)((c->probe.until_us - now_us) * (bps - least_bps) / least_bps);
-	c->touched_us = 0;
 }
 
 bool voice_probe_burst(const struct voice_ctl *c)

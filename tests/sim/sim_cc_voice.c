@@ -300,6 +300,8 @@ static void run(double s)
 
 			voice_run(&W.c, W.now_us, &W.choice);
 			W.ticks++;
+			if (getenv("TRACE") && W.ticks % 20 == 0)
+				printf("   %.1f true %llu seen %lld base %lld noise %lld least %lld at %.1f empty %.1f\n", (double)W.now_us / 1e6 - 10, (unsigned long long)queue_us() / 1000, (long long)voice_queue_us(&W.c, W.now_us) / 1000, (long long)W.c.base_us / 1000, (long long)W.c.noise_us / 1000, (long long)W.c.least_us / 1000, (double)W.c.least_at_us / 1e6 - 10, (double)W.c.empty_us / 1e6 - 10);
 			W.poorer += W.choice.rung < W.wanted;
 			W.far_poorer += W.choice.rung + 1u < W.wanted;
 			W.changes += W.choice.rung != rung;
