@@ -449,7 +449,9 @@ void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint3
 	memset(&c->probe, 0, sizeof c->probe);
 	c->probe.red = (uint8_t)red;
 	c->probe.begin_us = now_us;
-	c->probe.loss_q8 = voice_loss_q8(c, now_us);
+	c->probe.loss_q8 = voice_loss_long_q8(c, now_us);
+	if (c->probe.loss_q8 > voice_loss_q8(c, now_us))
+		c->probe.loss_q8 = voice_loss_q8(c, now_us);
 	c->probe.until_us = now_us + probe_length_us(c, bps);
 	c->probe.level_us = voice_queue_level_us(c, now_us);
 	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
@@ -470,18 +472,29 @@ bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
 						     PROBE_PATIENCE_US);
 }
 
-/* It was sent (who pauses sends next to nothing), and no more of it is missing than is usual. */
-static bool probe_whole(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
-			uint32_t usual_bps)
+/* It was sent: who pauses sends next to nothing. */
+static bool probe_sent(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
+		       uint32_t usual_bps)
 {
 	uint64_t sent_us = c->probe.end_us - c->probe.begin_us;
-	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
 	uint64_t bytes = (sent_us * bps + (now_us - c->probe.end_us) * usual_bps) / 8000000;
-	uint64_t packets = (c->probe.seen_us - c->probe.begin_us) / packet_us;
-	uint64_t come = 256 - c->probe.loss_q8; /* and so much of the feedback */
 
-	return c->probe.bytes * 4ull >= bytes * 3 * come / 256 && c->probe.seen >= 3 &&
-	       c->probe.seen + sent_us / packet_us / 4 + 1 >= packets * come / 256 * come / 256;
+	return c->probe.bytes * 4ull >= bytes * 3 * (256 - c->probe.loss_q8) / 256 &&
+	       c->probe.seen >= 3;
+}
+
+/* How much of it is missing that usually is not, of 256. */
+static unsigned probe_missing_q8(const struct voice_ctl *c)
+{
+	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
+	uint64_t sent = (c->probe.end_us - c->probe.begin_us) / packet_us;
+	uint64_t come = 256 - c->probe.loss_q8; /* and so much of the feedback */
+	uint64_t due = (c->probe.seen_us - c->probe.begin_us) / packet_us * come / 256 * come / 256;
+	uint64_t missing = due > c->probe.seen + 1 ? due - c->probe.seen - 1 : 0;
+
+	if (missing * 4 <= sent)
+		return 0;
+	return missing < sent ? (unsigned)(missing * 256 / sent) : 255;
 }
 
 uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
@@ -492,10 +505,13 @@ uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
 	uint64_t more_us, late_us, rate;
 	int64_t grown_us = c->probe.top_us - c->probe.level_us;
+	unsigned missing = probe_missing_q8(c);
 
 	*all = false;
-	if (!probe_whole(c, now_us, bps, usual_bps))
+	if (!probe_sent(c, now_us, bps, usual_bps))
 		return 0;
+	if (missing) /* the queue was full */
+		return bps / 256 * (256 - missing);
 	/* The last packet's greater length has made its way longer too. */
 	more_us = packet_us * (bps - usual_bps) / bps;
 	*all = grown_us < PROBE_FLAT_US + c->noise_us + (int64_t)more_us;

@@ -619,9 +619,9 @@ static void test_short_queue(void **state)
 {
 	static const struct trouble t[] = {
 		{ "queue of 200 ms",
-		  { .rate_bps = 25000, .queue_ms = 200, .delay_ms = 100 }, 2, 6, 20, 10, 60 },
+		  { .rate_bps = 25000, .queue_ms = 200, .delay_ms = 100, .jitter_ms = 10 }, 2, 6, 20, 10, 60 },
 		{ "queue of 80 ms",
-		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100 }, 2, 6, 20, 10, 60 },
+		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100, .jitter_ms = 10 }, 2, 6, 20, 10, 60 },
 	};
 
 	(void)state;
