@@ -23,11 +23,11 @@
 
 static const uint64_t AWAY_US = 1500000; /* and two of the usual gaps */
 static const uint64_t GAP_US = 2500000;	 /* to begin with: a report every 5 s may be all */
-/* Tries come after 1/8 of the time that the link has been as it is. */
-static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 30000000;
-/* What is tried for real is heard if it fails. */
-static const uint64_t REAL_MIN_US = 4000000, REAL_MAX_US = 60000000;
-enum { WAIT_PART = 8, REAL_PART = 4 };
+/* Tries come after an eighth of the time that the link has been as it is, so that what was short
+ * ends soon; later less often. */
+static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 60000000;
+static const uint64_t SHORT_US = 20000000;
+static const uint64_t REAL_MIN_US = 4000000; /* what is tried for real is heard if it fails */
 static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
 static const uint64_t STOOD_US = 20000000;
 static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
@@ -390,7 +390,7 @@ static void doubt(struct voice_ctl *c, uint64_t now_us)
 static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
 {
 	enum voice_queue queue = voice_doubt_judge(c, now_us);
-	uint32_t cap_bps = c->cap_bps;
+	uint32_t cap_bps = c->cap_bps, grown_bps;
 
 	if (queue == VOICE_QUEUE_LATE)
 		return;
@@ -398,9 +398,10 @@ static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
 	c->now.rung = c->doubt.rung;
 	c->protect = c->doubt.protect;
 	c->cap_bps = c->doubt.cap_bps;
+	grown_bps = voice_doubt_rate_bps(c, now_us, cost_now(c));
 	changed(c, now_us);
 	if (queue == VOICE_QUEUE_GROWS)
-		step_down(c, now_us, cap_bps);
+		step_down(c, now_us, cap_bps < grown_bps ? cap_bps : grown_bps);
 }
 
 /* True: it was, and something has been done. */
@@ -498,25 +499,36 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 		c->raised.loss_q8 = c->probe.loss_q8;
 }
 
+static uint64_t within(uint64_t us, uint64_t least_us, uint64_t most_us)
+{
+	return us < least_us ? least_us : us > most_us ? most_us : us;
+}
+
+/* How long to wait before what is sent now is tried to be more. */
+static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
+{
+	uint64_t so_us = now_us - c->since_us;
+	uint64_t long_us = so_us > SHORT_US ? so_us - SHORT_US : 0;
+
+	if (probe)
+		return within(so_us / 8 + long_us / 4, WAIT_MIN_US, WAIT_MAX_US);
+	return within(so_us / 4, REAL_MIN_US, WAIT_MAX_US);
+}
+
 static void climb(struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = probe_red(c, now_us);
-	uint64_t wait_us = (now_us - c->since_us) / (red ? WAIT_PART : REAL_PART);
-	uint64_t least_us = red ? WAIT_MIN_US : REAL_MIN_US;
-	uint64_t most_us = red ? WAIT_MAX_US : REAL_MAX_US;
 
-	if (wait_us < least_us)
-		wait_us = least_us;
-	if (wait_us > most_us)
-		wait_us = most_us;
-	if (now_us < c->tried_us + wait_us || (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us)))) ||
-	    c->queueing)
+	/* What is on trial is not tried any further; but at first, and after a drop. */
+	if (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us))))
+		return;
+	if (now_us < c->tried_us + wait_us(c, now_us, red) || c->queueing)
 		return;
 	if (red)
-		voice_probe_begin(c, now_us, red - c->protect,
-				  cost(c, c->now.rung, red), cost_now(c));
-	else if (may_send(c, now_us, c->now.rung + 1u, c->protect))
-		send_more(c, now_us, c->now.rung + 1u, c->protect);
+		voice_probe_begin(c, now_us, red - c->protect, cost(c, c->now.rung, red),
+				  cost_now(c));
+	else if (may_send(c, now_us, next_rung(c), c->protect))
+		send_more(c, now_us, next_rung(c), c->protect);
 }
 
 static void try(struct voice_ctl *c, uint64_t now_us)

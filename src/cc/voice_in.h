@@ -24,6 +24,7 @@ enum voice_queue voice_doubt_judge(struct voice_ctl *c, uint64_t now_us);
 /* What the link bears if it has been sent `bps` while the queue grew. */
 uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
 
+uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
 /* What looked like one is none: the way has become longer. */
 void voice_queue_none(struct voice_ctl *c);
 /* The queue as it must be by now, at `bps` where the link bears cap_bps. */

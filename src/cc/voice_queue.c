@@ -21,7 +21,7 @@ static const int64_t NOISE_MOST_US = 60000; /* more is a stall */
 static const uint64_t NOISE_EVERY_US = 400000;
 /* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
  * 14 kbit/s instead of 40. */
-static const int64_t QUEUE_LATE_US = 200000;
+static const int64_t QUEUE_LATE_US = 150000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
 static const uint64_t DOUBT_US = 1500000; /* and a round trip: three samples are there by then */
@@ -41,7 +41,7 @@ static const uint64_t PROBE_PATIENCE_US = 1500000;
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
-	LEVEL_SAMPLES = 4,
+	LEVEL_SAMPLES = 2,
 	NOISE_PART = 8,
 	PROBE_MEAN_MS = 100 /* jitter within that is not looked at */
 };
@@ -259,7 +259,7 @@ int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
 		sum_us += c->samples[at].queue_us;
 		n++;
 	}
-	return n < 2 ? -1 : sum_us / n;
+	return n < LEVEL_SAMPLES ? -1 : sum_us / n;
 }
 
 static uint64_t sample_decided_us(const struct voice_ctl *c, int at)
@@ -372,6 +372,18 @@ enum voice_queue voice_doubt_judge(struct voice_ctl *c, uint64_t now_us)
 	return VOICE_QUEUE_NONE;
 }
 
+/* What the link bears by the two. */
+uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+{
+	int at = sample_at(c, 0, now_us);
+	uint64_t took_us = at < 0 ? 0 : c->samples[at].sent_us - c->doubt.sent_us;
+	int64_t grown_us = at < 0 ? 0 : c->samples[at].queue_us - c->doubt.queue_us;
+
+	if (grown_us <= 0 || (int64_t)took_us <= 0)
+		return bps;
+	return (uint32_t)(bps * took_us / (took_us + (uint64_t)grown_us));
+}
+
 void voice_queue_none(struct voice_ctl *c)
 {
 	c->base_us += c->least_us;
@@ -417,7 +429,7 @@ uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 	took_us = (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
 	/* It began somewhere between the two. */
 	if (c->samples[first].queue_us < voice_queue_limit_us(c) / 3)
-		took_us = took_us * 3 / 4;
+		took_us /= 2;
 	if (grown_us < took_us / 10) /* or it would not be a queue */
 		return (uint32_t)(bps * 10ull / 11);
 	if (took_us < 0 || grown_us > 4 * took_us)
