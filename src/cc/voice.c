@@ -157,10 +157,10 @@ static uint32_t fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps
 	return once_bps(c, now_us, bps) / FIT_DEN * FIT_NUM;
 }
 
-/* The next rung needs less: it is one step, and can be taken back. */
-static uint32_t next_fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+/* The next rung needs less of a proof: it is one step, and can be taken back. */
+static uint32_t next_fit_bps(uint32_t bps)
 {
-	return once_bps(c, now_us, bps) / NEXT_DEN * NEXT_NUM;
+	return bps / NEXT_DEN * NEXT_NUM;
 }
 
 static void changed(struct voice_ctl *c, uint64_t now_us)
@@ -371,6 +371,7 @@ static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 		changed(c, now_us);
 		if (drains(cost_now(c), cap_bps, queue_us))
 			return;
+		c->since_us = now_us;
 	}
 	if (c->now.rung > c->low)
 		remember(c, now_us);
@@ -457,7 +458,7 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	uint32_t next_bps = cost(c, next_rung(c), c->protect);
 
 	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
-	    next_fit_bps(c, now_us, cost(c, c->now.rung, most)) < next_bps)
+	    next_fit_bps(cost(c, c->now.rung, most)) < next_bps)
 		return 0;
 	while (red < most && fit_bps(c, now_us, cost(c, c->now.rung, red)) < goal_bps(c, now_us))
 		red++;
@@ -483,7 +484,7 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	red = affordable(c, now_us, fit_bps(c, now_us, bps));
 	to = richest(c, fit_bps(c, now_us, bps), red, c->high);
 	if (all && to <= c->now.rung)
-		to = richest(c, next_fit_bps(c, now_us, bps), red, next_rung(c));
+		to = richest(c, next_fit_bps(bps), red, next_rung(c));
 	/* What was borne lately needs less of a proof. */
 	if (all && had_more(c, now_us) && to < c->before)
 		to = richest(c, bps / 4 * 5, red, c->before);
