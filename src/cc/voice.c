@@ -31,6 +31,8 @@ static const uint64_t REAL_MIN_US = 4000000; /* what is tried for real is heard 
 static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
 static const uint64_t STOOD_US = 20000000;
 static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
+static const uint64_t STUMBLE_US = 45000000;
+static const uint64_t FAILED_FORGET_US = 300000000;
 static const uint64_t BEFORE_US = 120000000;
 static const uint64_t MEASURE_US = 4000000;
 static const uint64_t SHOWS_US = 500000; /* and a round trip: until a raise shows */
@@ -299,7 +301,7 @@ static void remember(struct voice_ctl *c, uint64_t now_us)
 static void failed(struct voice_ctl *c, uint64_t now_us)
 {
 	c->failed.wait_us *= 2;
-	if (c->failed.wait_us < FAILED_MIN_US)
+	if (c->failed.wait_us < FAILED_MIN_US || now_us > c->failed.until_us + FAILED_FORGET_US)
 		c->failed.wait_us = FAILED_MIN_US;
 	if (c->failed.wait_us > FAILED_MAX_US)
 		c->failed.wait_us = FAILED_MAX_US;
@@ -314,7 +316,6 @@ static void proven(struct voice_ctl *c)
 	if (!c->failed.bps || cost_now(c) < c->failed.bps)
 		return;
 	c->failed.bps = 0;
-	c->failed.wait_us /= 2;
 }
 
 /* What was before the raise has been borne. */
@@ -345,6 +346,26 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	changed(c, now_us);
 }
 
+/* Was it too much from the start, or has the link become less? */
+static void account(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
+{
+	if (now_us < c->raised.at_us + STOOD_US) {
+		failed(c, now_us);
+		return;
+	}
+	c->failed.bps = 0;
+	if (cap_bps > cost_now(c) / FIT_DEN * FIT_NUM) {
+		/* It has been near the limit, and stumbled: once in a while is enough. */
+		c->failed.bps = cost_now(c);
+		c->failed.until_us = c->raised.at_us + STUMBLE_US;
+	} else {
+		c->failed.wait_us = 0;
+	}
+	/* It may be back any moment. */
+	if (c->now.rung > c->low)
+		c->since_us = now_us;
+}
+
 /* In good time, at bps. */
 static bool drains(uint32_t bps, uint32_t cap_bps, uint64_t queue_us)
 {
@@ -358,14 +379,7 @@ static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 
 	c->rtt_last_us = 0;
 	c->raised.trial = false;
-	if (now_us < c->raised.at_us + STOOD_US) {
-		failed(c, now_us);
-	} else {
-		/* The link has changed, and may change back any moment. */
-		memset(&c->failed, 0, sizeof c->failed);
-		if (c->now.rung > c->low)
-			c->since_us = now_us;
-	}
+	account(c, now_us, cap_bps);
 	if (trial) {
 		take_back(c);
 		changed(c, now_us);
