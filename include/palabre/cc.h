@@ -44,13 +44,14 @@ enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
 struct voice_ctl {
 	struct voice_params params;
 	struct voice_choice now;
-	uint8_t low, high;  /* rungs allowed */
-	uint64_t rtt_us;    /* smoothed */
+	uint8_t low, high;     /* rungs allowed */
+	uint64_t rtt_us;       /* smoothed */
 	uint64_t rtt_least_us; /* of late: what is more is a queue somewhere */
 	uint64_t rtt_last_us;
 	/* queue, by samples */
 	bool known;
-	int64_t base_us, base_next_us; /* least (arrival - sending), this window and next */
+	int64_t base_us,
+		base_next_us; /* least (arrival - sending), this window and next */
 	uint64_t base_window_us;
 	int64_t noise_us; /* how far a sample lies from its neighbours */
 	struct {
@@ -58,12 +59,12 @@ struct voice_ctl {
 		uint64_t sent_us;
 		int64_t last_us, before_us;
 	} noise;
-	bool queueing;      /* there is a queue, if not too long a one */
+	bool queueing;	    /* there is a queue, if not too long a one */
 	uint64_t queued_us; /* last sample that was one, */
 	uint64_t empty_us;  /* and that was none */
 	int64_t least_us;   /* the least since changed_us, and when */
 	uint64_t least_at_us;
-	int64_t stall_us;	       /* so late was a packet without a queue, fading */
+	int64_t stall_us; /* so late was a packet without a queue, fading */
 	unsigned sample_count;
 	struct {
 		uint64_t sent_us, heard_us;
@@ -76,7 +77,7 @@ struct voice_ctl {
 		uint32_t sent, lost;
 	} buckets[VOICE_BUCKETS];
 	uint32_t sent_long, lost_long; /* fading, in 1/256 */
-	uint32_t loss_q8; /* of 256, by a receiver's report */
+	uint32_t loss_q8;	       /* of 256, by a receiver's report */
 	uint64_t reported_us;
 	/* protection */
 	bool lossy;	      /* packets are lost, and not for want of rate */
@@ -86,15 +87,15 @@ struct voice_ctl {
 	/* silence */
 	uint64_t heard_us, gap_us; /* the other end: last, and how often */
 	bool away;
-	uint64_t back_us; /* end of the last silence, 0 none */
+	uint64_t back_us;  /* end of the last silence, 0 none */
 	uint8_t away_rung; /* before */
 	/* what the link bears */
 	uint32_t cap_bps;   /* as far as is known; 0: it has never been too small */
 	uint8_t before;	    /* rung that stood before that */
 	uint64_t before_us; /* until when; 0 none */
 	/* patience: the longer the link has been as it is, the rarer it is tried */
-	uint64_t since_us; /* it has been so */
-	uint64_t tried_us; /* last try or step */
+	uint64_t since_us;   /* it has been so */
+	uint64_t tried_us;   /* last try or step */
 	uint64_t changed_us; /* what was sent before that says nothing of now */
 	struct {
 		bool trial; /* it has not stood long enough yet */
@@ -118,14 +119,14 @@ struct voice_ctl {
 		uint8_t red; /* more in each; 0: no probe */
 		bool over;
 		uint64_t begin_us, until_us;
-		uint64_t end_us; /* when it was over; 0: not yet */
-		uint32_t loss_q8;	   /* before */
-		uint32_t bytes;		   /* sent since begin_us */
-		unsigned seen;		   /* samples since */
-		uint64_t seen_us;	   /* up to which decision */
-		int64_t level_us, top_us;  /* queue before and at its highest */
-		int64_t mean_us;	   /* now, smoothed */
-		int64_t most_us;	   /* what it may be, if the link is as it was */
+		uint64_t end_us;	  /* when it was over; 0: not yet */
+		uint32_t loss_q8;	  /* before */
+		uint32_t bytes;		  /* sent since begin_us */
+		unsigned seen;		  /* samples since */
+		uint64_t seen_us;	  /* up to which decision */
+		int64_t level_us, top_us; /* queue before and at its highest */
+		int64_t mean_us;	  /* now, smoothed */
+		int64_t most_us;	  /* what it may be, if the link is as it was */
 	} probe;
 	uint64_t measure_us; /* until then every packet is measured */
 };

@@ -18,16 +18,15 @@
 #include "voice_in.h"
 
 #include <string.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 static const uint64_t AWAY_US = 1500000; /* and two of the usual gaps */
-static const uint64_t GAP_US = 2500000;	 /* to begin with: a report every 5 s may be all */
+static const uint64_t GAP_US = 2500000; /* to begin with: a report every 5 s may be all */
 /* Tries come after an eighth of the time that the link has been as it is, so that what was short
  * ends soon; later less often. */
 static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 60000000;
 static const uint64_t SHORT_US = 20000000;
-static const uint64_t REAL_MIN_US = 4000000; /* what is tried for real is heard if it fails */
+static const uint64_t REAL_MIN_US =
+	4000000; /* what is tried for real is heard if it fails */
 static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
 static const uint64_t STOOD_US = 20000000;
 static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
@@ -35,52 +34,16 @@ static const uint64_t STUMBLE_US = 45000000;
 static const uint64_t FAILED_FORGET_US = 300000000;
 static const uint64_t BEFORE_US = 120000000;
 static const uint64_t MEASURE_US = 4000000;
-static const uint64_t SHOWS_US = 500000; /* and a round trip: until a raise shows */
+static const uint64_t SHOWS_US = 500000;  /* and a round trip: until a raise shows */
 static const uint64_t DRAIN_US = 2000000; /* a queue is to be gone after that */
-static const uint64_t LOSS_WINDOW_US = 4000000; /* of the buckets */
-static const uint64_t CALM_US = 12000000;
 static const uint64_t RTT_QUEUE_US = 400000;
 enum {
-	FIT_NUM = 5, /* voice takes 5/6 of what gets through: so one more redundant */
-	FIT_DEN = 6, /* packet probes for the next rung, and two for two or three */
-	NEXT_NUM = 15,
-	NEXT_DEN = 16,
-	ROOM_NUM = 9,
-	ROOM_DEN = 10,
-	LOSS_PROTECT_Q8 = 8, /* 3 % */
-	LOSS_LITTLE_Q8 = 4,  /* 1.5 % */
-	/* 8 kbit/s bare is better than 6 protected up to there (ESTOI .84 and .87 at 10 %) */
-	LOSS_HEAVY_Q8 = 26,
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
-	LOSS_FULL_Q8 = 102,  /* whatever the reason, more than the poorest is wasted: 40 % */
-	KNEE = 1,	     /* 8 kbit/s */
+	LOSS_FULL_Q8 =
+		102, /* 40 %: whatever the reason, more than the poorest is wasted */
 	RTT_NACK_US = 275000, /* two tries fit */
 	RTT_RED_US = 550000   /* one does; beyond, none */
 };
-
-const struct voice_rung voice_rungs[VOICE_RUNGS] = {
-	{ 6000, 120 }, { 8000, 120 }, { 8000, 60 },
-	{ 12000, 60 }, { 16000, 40 }, { 24000, 20 },
-};
-
-uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead)
-{
-	const struct voice_rung *r = &voice_rungs[rung];
-	/* RFC 2198: a byte, and four a block */
-	unsigned bytes = overhead + (red ? 1 + 4 * red : 0);
-
-	return r->bitrate_bps * (red + 1) + bytes * 8000 / r->packet_ms;
-}
-
-static uint32_t cost(const struct voice_ctl *c, unsigned rung, unsigned red)
-{
-	return voice_cost_bps(rung, red, c->params.overhead);
-}
-
-static uint32_t cost_now(const struct voice_ctl *c)
-{
-	return cost(c, c->now.rung, c->protect);
-}
 
 void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t now_us)
 {
@@ -120,49 +83,10 @@ void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
 		c->rtt_us = (c->rtt_us * 7 + rtt_us) / 8;
 	/* Near a limit it stays as it is. */
 	fit = c->rtt_us <= RTT_NACK_US ? 2 : c->rtt_us <= RTT_RED_US ? 1 : 0;
-	if (fit < c->tries && c->rtt_us * 7 / 8 <= (c->tries == 2 ? RTT_NACK_US : RTT_RED_US))
+	if (fit < c->tries &&
+	    c->rtt_us * 7 / 8 <= (c->tries == 2 ? RTT_NACK_US : RTT_RED_US))
 		fit = c->tries;
 	c->tries = (uint8_t)fit;
-}
-
-/* ---- what fits --------------------------------------------------------------------- */
-
-static unsigned clamp_rung(const struct voice_ctl *c, unsigned rung)
-{
-	return rung < c->low ? c->low : rung > c->high ? c->high : rung;
-}
-
-static unsigned next_rung(const struct voice_ctl *c)
-{
-	return clamp_rung(c, c->now.rung + 1u);
-}
-
-/* The richest rung up to `most` that costs no more. */
-static unsigned richest(const struct voice_ctl *c, uint32_t bps, unsigned red, unsigned most)
-{
-	while (most > c->low && cost(c, most, red) > bps)
-		most--;
-	return clamp_rung(c, most);
-}
-
-/* Of bps, without what is repeated. */
-static uint32_t once_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
-{
-	unsigned again = c->params.nack && c->tries ? voice_loss_long_q8(c, now_us) : 0;
-
-	return bps / (256 + again) * 256;
-}
-
-/* What of bps voice may take: the rest is for being wrong. */
-static uint32_t fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
-{
-	return once_bps(c, now_us, bps) / FIT_DEN * FIT_NUM;
-}
-
-/* The next rung needs less of a proof: it is one step, and can be taken back. */
-static uint32_t next_fit_bps(uint32_t bps)
-{
-	return bps / NEXT_DEN * NEXT_NUM;
 }
 
 static void changed(struct voice_ctl *c, uint64_t now_us)
@@ -179,7 +103,8 @@ static unsigned loss_most_q8(const struct voice_ctl *c, uint64_t now_us)
 }
 
 /* Sends more from here on, for a time on trial. */
-static void send_more(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned protect)
+static void send_more(struct voice_ctl *c, uint64_t now_us, unsigned rung,
+		      unsigned protect)
 {
 	c->raised.rung = c->now.rung;
 	c->raised.protect = c->protect;
@@ -196,78 +121,30 @@ static void send_more(struct voice_ctl *c, uint64_t now_us, unsigned rung, unsig
 }
 
 /* What has failed is not sent again before its time. */
-static bool may_send(const struct voice_ctl *c, uint64_t now_us, unsigned rung, unsigned red)
+static bool may_send(const struct voice_ctl *c, uint64_t now_us, unsigned rung,
+		     unsigned red)
 {
 	return !c->failed.bps || now_us >= c->failed.until_us ||
-	       cost(c, rung, red) < c->failed.bps;
+	       voice_cost(c, rung, red) < c->failed.bps;
 }
 
 /* ---- protection -------------------------------------------------------------------- */
 
-static void loss_judge(struct voice_ctl *c, uint64_t now_us)
-{
-	unsigned loss = voice_loss_q8(c, now_us);
-
-	if (loss >= LOSS_LITTLE_Q8)
-		c->lossless_us = now_us;
-	if (now_us >= c->lossless_us + CALM_US)
-		c->lossy = false;
-	/* What a full queue drops comes back by sending less. */
-	else if (loss >= LOSS_PROTECT_Q8 &&
-		 (!c->queued_us || now_us >= c->queued_us + LOSS_WINDOW_US))
-		c->lossy = true;
-}
-
-/* Redundancy that the losses want at this round trip. */
-static unsigned wanted(const struct voice_ctl *c)
-{
-	unsigned want = !c->lossy ? 0 : !c->params.nack ? 2 : 2u - c->tries;
-
-	return want < c->params.red_max ? want : c->params.red_max;
-}
-
-/* The poorest rung that redundancy may push the voice to: none poorer, if repeats leave little to
- * mend. */
-static unsigned knee(const struct voice_ctl *c, uint64_t now_us)
-{
-	uint32_t loss = voice_loss_long_q8(c, now_us), left = loss;
-
-	for (unsigned i = 0; i < (c->params.nack ? c->tries : 0u); i++)
-		left = left * loss / 256;
-	if (left < LOSS_PROTECT_Q8)
-		return c->now.rung;
-	return clamp_rung(c, loss >= LOSS_HEAVY_Q8 ? VOICE_FLOOR : KNEE);
-}
-
-/* Redundancy for bps: as wanted, if it leaves a rung that is worth it, and, since it costs one or
- * two, with some room. */
-static unsigned affordable(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
-{
-	unsigned red = wanted(c), rung = knee(c, now_us);
-
-	while (red > c->protect && cost(c, rung, red) > bps / ROOM_DEN * ROOM_NUM)
-		red--;
-	while (red && red <= c->protect &&
-	       cost(c, rung < c->now.rung ? rung : c->now.rung, red) > bps)
-		red--;
-	return red;
-}
-
 static void protect(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t now_bps = cost_now(c), bps = fit_bps(c, now_us, c->cap_bps);
+	uint32_t now_bps = voice_cost_now(c), bps = voice_fit_bps(c, now_us, c->cap_bps);
 	unsigned red;
 
-	loss_judge(c, now_us);
-	red = wanted(c);
+	voice_loss_judge(c, now_us);
+	red = voice_wanted(c);
 	if (red < c->protect) {
 		c->protect = (uint8_t)red;
-		c->now.rung = (uint8_t)richest(c, now_bps, red, c->high);
+		c->now.rung = (uint8_t)voice_richest(c, now_bps, red, c->high);
 	} else if (red > c->protect && c->cap_bps) {
-		red = affordable(c, now_us, bps);
+		red = voice_affordable(c, now_us, bps);
 		if (red <= c->protect)
 			return;
-		c->now.rung = (uint8_t)richest(c, bps, red, c->now.rung);
+		c->now.rung = (uint8_t)voice_richest(c, bps, red, c->now.rung);
 		c->protect = (uint8_t)red;
 	} else if (red > c->protect && !c->queueing &&
 		   now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
@@ -301,11 +178,12 @@ static void remember(struct voice_ctl *c, uint64_t now_us)
 static void failed(struct voice_ctl *c, uint64_t now_us)
 {
 	c->failed.wait_us *= 2;
-	if (c->failed.wait_us < FAILED_MIN_US || now_us > c->failed.until_us + FAILED_FORGET_US)
+	if (c->failed.wait_us < FAILED_MIN_US ||
+	    now_us > c->failed.until_us + FAILED_FORGET_US)
 		c->failed.wait_us = FAILED_MIN_US;
 	if (c->failed.wait_us > FAILED_MAX_US)
 		c->failed.wait_us = FAILED_MAX_US;
-	c->failed.bps = cost_now(c);
+	c->failed.bps = voice_cost_now(c);
 	c->failed.until_us = now_us + c->failed.wait_us;
 }
 
@@ -313,7 +191,7 @@ static void failed(struct voice_ctl *c, uint64_t now_us)
 static void proven(struct voice_ctl *c)
 {
 	c->raised.trial = false;
-	if (!c->failed.bps || cost_now(c) < c->failed.bps)
+	if (!c->failed.bps || voice_cost_now(c) < c->failed.bps)
 		return;
 	c->failed.bps = 0;
 }
@@ -324,15 +202,15 @@ static void take_back(struct voice_ctl *c)
 	c->now.rung = c->raised.rung;
 	c->protect = c->raised.protect;
 	c->since_us = c->raised.since_us;
-	if (c->cap_bps < cost_now(c))
-		c->cap_bps = cost_now(c);
+	if (c->cap_bps < voice_cost_now(c))
+		c->cap_bps = voice_cost_now(c);
 }
 
 /* A rung that fits, and lets what has gathered drain. */
 static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
-	uint64_t queue_us = voice_queue_now_us(c, now_us, cost_now(c), cap_bps);
-	uint32_t bps = fit_bps(c, now_us, cap_bps), drain_bps;
+	uint64_t queue_us = voice_queue_now_us(c, now_us, voice_cost_now(c), cap_bps);
+	uint32_t bps = voice_fit_bps(c, now_us, cap_bps), drain_bps;
 
 	if (queue_us > DRAIN_US)
 		queue_us = DRAIN_US;
@@ -341,8 +219,8 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 		bps = drain_bps;
 	c->cap_bps = cap_bps;
 	c->probe.red = 0;
-	c->protect = (uint8_t)affordable(c, now_us, bps);
-	c->now.rung = (uint8_t)richest(c, bps, c->protect, c->now.rung);
+	c->protect = (uint8_t)voice_affordable(c, now_us, bps);
+	c->now.rung = (uint8_t)voice_richest(c, bps, c->protect, c->now.rung);
 	changed(c, now_us);
 }
 
@@ -354,9 +232,9 @@ static void account(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 		return;
 	}
 	c->failed.bps = 0;
-	if (cap_bps > cost_now(c) / FIT_DEN * FIT_NUM) {
+	if (cap_bps > voice_cost_now(c) / 6 * 5) {
 		/* It has been near the limit, and stumbled: once in a while is enough. */
-		c->failed.bps = cost_now(c);
+		c->failed.bps = voice_cost_now(c);
 		c->failed.until_us = c->raised.at_us + STUMBLE_US;
 	} else {
 		c->failed.wait_us = 0;
@@ -374,7 +252,7 @@ static bool drains(uint32_t bps, uint32_t cap_bps, uint64_t queue_us)
 
 static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
-	uint64_t queue_us = voice_queue_now_us(c, now_us, cost_now(c), cap_bps);
+	uint64_t queue_us = voice_queue_now_us(c, now_us, voice_cost_now(c), cap_bps);
 	bool trial = c->raised.trial;
 
 	c->rtt_last_us = 0;
@@ -383,7 +261,7 @@ static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	if (trial) {
 		take_back(c);
 		changed(c, now_us);
-		if (drains(cost_now(c), cap_bps, queue_us))
+		if (drains(voice_cost_now(c), cap_bps, queue_us))
 			return;
 		c->since_us = now_us;
 	}
@@ -399,7 +277,7 @@ static void doubt(struct voice_ctl *c, uint64_t now_us)
 	c->doubt.rung = c->now.rung;
 	c->doubt.protect = c->protect;
 	c->doubt.cap_bps = c->cap_bps;
-	lower(c, now_us, voice_queue_rate_bps(c, now_us, cost_now(c)));
+	lower(c, now_us, voice_queue_rate_bps(c, now_us, voice_cost_now(c)));
 }
 
 static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
@@ -413,7 +291,7 @@ static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
 	c->now.rung = c->doubt.rung;
 	c->protect = c->doubt.protect;
 	c->cap_bps = c->doubt.cap_bps;
-	grown_bps = voice_doubt_rate_bps(c, now_us, cost_now(c));
+	grown_bps = voice_doubt_rate_bps(c, now_us, voice_cost_now(c));
 	changed(c, now_us);
 	if (queue == VOICE_QUEUE_GROWS)
 		step_down(c, now_us, cap_bps < grown_bps ? cap_bps : grown_bps);
@@ -423,7 +301,7 @@ static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
 static bool relieve(struct voice_ctl *c, uint64_t now_us)
 {
 	enum voice_queue queue;
-	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, cost_now(c));
+	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, voice_cost_now(c));
 
 	if (c->doubt.until_us) {
 		doubt_resolve(c, now_us);
@@ -431,18 +309,20 @@ static bool relieve(struct voice_ctl *c, uint64_t now_us)
 	}
 	queue = voice_queue_judge(c, now_us);
 	if (c->probe.red && voice_probe_burst(c)) {
-		step_down(c, now_us, cost(c, c->low, 0));
+		step_down(c, now_us, voice_cost(c, c->low, 0));
 	} else if (queue == VOICE_QUEUE_LATE) {
 		doubt(c, now_us);
 	} else if (queue == VOICE_QUEUE_NONE && !too_much(c, now_us)) {
 		return false;
-	} else if (c->now.rung == c->low && !c->protect && cap_bps >= cost_now(c) / 11 * 10) {
+	} else if (c->now.rung == c->low && !c->protect &&
+		   cap_bps >= voice_cost_now(c) / 11 * 10) {
 		/* Nothing less can be sent, and still it neither grows nor drains. */
 		voice_queue_none(c);
 		changed(c, now_us);
 	} else {
 		if (queue == VOICE_QUEUE_NONE)
-			cap_bps = cost_now(c) / 256 * (256 - voice_loss_q8(c, now_us));
+			cap_bps = voice_cost_now(c) / 256 *
+				  (256 - voice_loss_q8(c, now_us));
 		step_down(c, now_us, cap_bps);
 	}
 	return true;
@@ -458,23 +338,24 @@ static bool had_more(const struct voice_ctl *c, uint64_t now_us)
 /* What would be better: redundancy that is wanted, the rung before the drop, or the next. */
 static uint32_t goal_bps(const struct voice_ctl *c, uint64_t now_us)
 {
-	if (wanted(c) > c->protect)
-		return cost(c, knee(c, now_us), c->protect + 1u);
+	if (voice_wanted(c) > c->protect)
+		return voice_cost(c, voice_knee(c, now_us), c->protect + 1u);
 	if (had_more(c, now_us))
-		return cost(c, c->before, c->protect);
-	return cost(c, next_rung(c), c->protect);
+		return voice_cost(c, c->before, c->protect);
+	return voice_cost(c, voice_next(c), c->protect);
 }
 
 /* Redundancy for a probe that can show that, or at least the next rung; 0: none can. */
 static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = c->protect + 1u, most = c->params.red_max;
-	uint32_t next_bps = cost(c, next_rung(c), c->protect);
+	uint32_t next_bps = voice_cost(c, voice_next(c), c->protect);
 
 	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
-	    next_fit_bps(cost(c, c->now.rung, most)) < next_bps)
+	    voice_next_fit_bps(voice_cost(c, c->now.rung, most)) < next_bps)
 		return 0;
-	while (red < most && fit_bps(c, now_us, cost(c, c->now.rung, red)) < goal_bps(c, now_us))
+	while (red < most && voice_fit_bps(c, now_us, voice_cost(c, c->now.rung, red)) <
+				     goal_bps(c, now_us))
 		red++;
 	return red;
 }
@@ -483,11 +364,9 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = c->protect + c->probe.red, to;
 	bool all;
-	uint32_t bps = voice_probe_rate_bps(c, now_us, cost(c, c->now.rung, red),
-					    cost_now(c), &all);
+	uint32_t bps = voice_probe_rate_bps(c, now_us, voice_cost(c, c->now.rung, red),
+					    voice_cost_now(c), &all);
 
-	if (getenv("DBG"))
-		printf("judge at %.1f: red %u len %.2f level %lld top %lld seen %u noise %lld rate %u of %u all %d\n", (double)now_us / 1e6 - 10, red, (double)(c->probe.end_us - c->probe.begin_us) / 1e6, (long long)c->probe.level_us / 1000, (long long)c->probe.top_us / 1000, c->probe.seen, (long long)c->noise_us / 1000, bps, cost(c, c->now.rung, red), all);
 	changed(c, now_us);
 	c->changed_us = c->probe.end_us;
 	c->probe.red = 0;
@@ -495,22 +374,23 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 		return;
 	if (c->cap_bps || !all)
 		c->cap_bps = bps;
-	red = affordable(c, now_us, fit_bps(c, now_us, bps));
-	to = richest(c, fit_bps(c, now_us, bps), red, c->high);
+	red = voice_affordable(c, now_us, voice_fit_bps(c, now_us, bps));
+	to = voice_richest(c, voice_fit_bps(c, now_us, bps), red, c->high);
 	if (all && to <= c->now.rung)
-		to = richest(c, next_fit_bps(bps), red, next_rung(c));
+		to = voice_richest(c, voice_next_fit_bps(bps), red, voice_next(c));
 	/* What was borne lately needs less of a proof. */
 	if (all && had_more(c, now_us) && to < c->before)
-		to = richest(c, bps / 4 * 5, red, c->before);
+		to = voice_richest(c, bps / 4 * 5, red, c->before);
 	/* It has become better than when that failed. */
-	if (c->failed.bps && fit_bps(c, now_us, bps) > c->failed.bps / 4 * 5)
+	if (c->failed.bps && voice_fit_bps(c, now_us, bps) > c->failed.bps / 4 * 5)
 		c->failed.bps = 0;
 	while (to > c->now.rung && !may_send(c, now_us, to, red))
 		to--;
 	if (red < c->protect || (red == c->protect && to <= c->now.rung))
 		return;
 	send_more(c, now_us, to, red);
-	if (c->raised.loss_q8 > c->probe.loss_q8 && voice_loss_long_q8(c, now_us) < c->raised.loss_q8)
+	if (c->raised.loss_q8 > c->probe.loss_q8 &&
+	    voice_loss_long_q8(c, now_us) < c->raised.loss_q8)
 		c->raised.loss_q8 = c->probe.loss_q8;
 }
 
@@ -540,10 +420,10 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 	if (now_us < c->tried_us + wait_us(c, now_us, red) || c->queueing)
 		return;
 	if (red)
-		voice_probe_begin(c, now_us, red - c->protect, cost(c, c->now.rung, red),
-				  cost_now(c));
-	else if (may_send(c, now_us, next_rung(c), c->protect))
-		send_more(c, now_us, next_rung(c), c->protect);
+		voice_probe_begin(c, now_us, red - c->protect,
+				  voice_cost(c, c->now.rung, red), voice_cost_now(c));
+	else if (may_send(c, now_us, voice_next(c), c->protect))
+		send_more(c, now_us, voice_next(c), c->protect);
 }
 
 static void try(struct voice_ctl *c, uint64_t now_us)
@@ -596,7 +476,7 @@ static void go_away(struct voice_ctl *c)
 	c->probe.red = 0;
 	c->raised.trial = false;
 	c->doubt.until_us = 0;
-	c->now.rung = (uint8_t)clamp_rung(c, VOICE_FLOOR);
+	c->now.rung = (uint8_t)voice_clamp(c, VOICE_FLOOR);
 }
 
 /* As it was; if that is too much now the queue will say so. */
@@ -628,7 +508,7 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 		protect(c, now_us);
 		try(c, now_us);
 	}
-	c->now.rung = (uint8_t)clamp_rung(c, c->now.rung);
+	c->now.rung = (uint8_t)voice_clamp(c, c->now.rung);
 	set_rest(c, now_us);
 	*out = c->now;
 	return memcmp(&before, &c->now, sizeof before) != 0;

@@ -9,41 +9,33 @@
 
 #include <string.h>
 
-/* Two of it: clocks drift 100 ppm, 24 ms; a queue that never empties shows before that. */
+/* The least of one to two such windows is the way without a queue: clocks drift by 100 ppm, 24 ms;
+ * a queue that never empties has been noticed before it is taken for the way. */
 static const uint64_t BASE_WINDOW_US = 120000000;
 static const uint64_t BUCKET_US = 500000;
-static const uint64_t FRESH_US = 3000000;
+static const uint64_t FRESH_US = 3000000;  /* six samples, of two a second */
 static const uint64_t REPORT_US = 6000000; /* they come every 5 s */
 /* A queue is more than one packet on the wire, which takes as long as from packet to packet at
  * most, and than a phone's jitter; jitter that has been seen comes on top. */
 static const int64_t QUEUE_US = 70000;
-static const int64_t NOISE_MOST_US = 60000; /* more is a stall */
-static const uint64_t NOISE_EVERY_US = 400000;
-/* One sample alone is a queue if it is so late: after 500 ms, the time between two samples, at
- * 14 kbit/s instead of 40. */
+static const int64_t NOISE_MOST_US = 60000;    /* more is a stall */
+static const uint64_t NOISE_EVERY_US = 400000; /* two a second, or nearly */
+/* One sample alone is a queue, or a stall, if it is so late: 250 ms of 26 kbit/s at 14. */
 static const int64_t QUEUE_LATE_US = 150000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
-static const uint64_t DOUBT_US = 1500000; /* and a round trip: three samples are there by then */
-static const int64_t STALL_US = 100000;
-static const int64_t QUEUE_RISE_US = 30000;
-static const int64_t REPEATS_US = 100000;
+static const uint64_t DOUBT_US =
+	1500000; /* and a round trip: three samples are there by then */
+static const int64_t STALL_US = 100000;	    /* longer than the last stall */
+static const int64_t QUEUE_RISE_US = 30000; /* in QUEUE_LASTS_US: 10 % too much */
+static const int64_t REPEATS_US = 100000;   /* more waits for longer, whatever it is */
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
-/* Three long packets show a queue of 1/8 of what they take, 45 ms. Jitter hides it: longer. */
-static const uint64_t PROBE_US = 360000;
-static const int64_t PROBE_FLAT_US = 30000;
-static const int64_t PROBE_MOST_US = 200000; /* and double what is to be expected */
-static const uint64_t PROBE_QUEUE_US = 200000;
-/* A report of samples comes every 100 ms, and a decision waits for the next packet. */
-static const uint64_t SLACK_US = 150000;
-static const uint64_t PROBE_PATIENCE_US = 1500000;
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
 	LEVEL_SAMPLES = 2,
-	NOISE_PART = 8,
-	PROBE_MEAN_MS = 100 /* jitter within that is not looked at */
+	NOISE_PART = 8
 };
 
 /* ---- what is told ------------------------------------------------------------------ */
@@ -52,8 +44,10 @@ void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us)
 {
 	for (unsigned i = 0; i < VOICE_BUCKETS && now_us >= c->bucket_us + BUCKET_US;
 	     i++) {
-		c->sent_long += (c->buckets[c->bucket].sent << 8) - (c->sent_long >> LONG_SHIFT);
-		c->lost_long += (c->buckets[c->bucket].lost << 8) - (c->lost_long >> LONG_SHIFT);
+		c->sent_long +=
+			(c->buckets[c->bucket].sent << 8) - (c->sent_long >> LONG_SHIFT);
+		c->lost_long +=
+			(c->buckets[c->bucket].lost << 8) - (c->lost_long >> LONG_SHIFT);
 		c->bucket = (c->bucket + 1) % VOICE_BUCKETS;
 		memset(&c->buckets[c->bucket], 0, sizeof c->buckets[0]);
 		c->bucket_us += BUCKET_US;
@@ -116,25 +110,11 @@ static void base_update(struct voice_ctl *c, uint64_t now_us, int64_t way_us)
 
 /* The decision by which a packet heard now was sent: a round trip and its queue ago, whichever
  * direction this is, and whatever clock sent_us is by. */
-static uint64_t decided_us(const struct voice_ctl *c, uint64_t heard_us, int64_t queue_us)
+uint64_t voice_decided_us(const struct voice_ctl *c, uint64_t heard_us, int64_t queue_us)
 {
-	return heard_us - c->rtt_us - (uint64_t)queue_us;
-}
+	uint64_t ago_us = c->rtt_us + (uint64_t)queue_us;
 
-static void probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)
-{
-	uint64_t at_us = decided_us(c, now_us, queue_us);
-	int64_t part = PROBE_MEAN_MS / voice_rungs[c->now.rung].packet_ms;
-
-	if (at_us < c->probe.begin_us)
-		return;
-	c->probe.seen++;
-	c->probe.mean_us += (queue_us - c->probe.mean_us) / (part < 2 ? 2 : part);
-	if (c->probe.mean_us > c->probe.top_us)
-		c->probe.top_us = c->probe.mean_us;
-	c->probe.seen_us = at_us;
-	if (c->probe.end_us && at_us >= c->probe.end_us + c->rtt_us / 4 + SLACK_US)
-		c->probe.over = true;
+	return heard_us > ago_us ? heard_us - ago_us : 0;
 }
 
 /* How far samples lie from the line between their neighbours: a queue that grows or drains is
@@ -182,9 +162,9 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 	else
 		c->empty_us = now_us;
 	if (c->probe.red)
-		probe_see(c, now_us, queue_us);
+		voice_probe_see(c, now_us, queue_us);
 	if (queue_us < c->least_us &&
-	    decided_us(c, now_us, queue_us) >= c->changed_us + SLACK_US) {
+	    voice_decided_us(c, now_us, queue_us) >= c->changed_us + VOICE_SLACK_US) {
 		c->least_us = queue_us;
 		c->least_at_us = now_us;
 	}
@@ -211,7 +191,8 @@ unsigned voice_loss_long_q8(const struct voice_ctl *c, uint64_t now_us)
 {
 	if (!c->known && c->reported_us)
 		return voice_loss_q8(c, now_us);
-	return c->sent_long < 16 << 8 ? 0 : (unsigned)(c->lost_long * 256ull / c->sent_long);
+	return c->sent_long < 16 << 8 ? 0
+				      : (unsigned)(c->lost_long * 256ull / c->sent_long);
 }
 
 /* ---- what it means ----------------------------------------------------------------- */
@@ -264,7 +245,7 @@ int64_t voice_queue_level_us(const struct voice_ctl *c, uint64_t now_us)
 
 static uint64_t sample_decided_us(const struct voice_ctl *c, int at)
 {
-	return decided_us(c, c->samples[at].heard_us, c->samples[at].queue_us);
+	return voice_decided_us(c, c->samples[at].heard_us, c->samples[at].queue_us);
 }
 
 /* Looks at samples of what is sent now: since the last change, but nothing of a probe. *last:
@@ -275,9 +256,10 @@ static bool queue_ends(const struct voice_ctl *c, uint64_t now_us, int *first, i
 
 	*last = -1;
 	for (unsigned i = 0; (at = sample_at(c, i, now_us)) >= 0; i++) {
-		if (c->probe.red && sample_decided_us(c, at) + c->rtt_us / 4 >= c->probe.begin_us)
+		if (c->probe.red &&
+		    sample_decided_us(c, at) + c->rtt_us / 4 >= c->probe.begin_us)
 			continue;
-		if (sample_decided_us(c, at) < c->changed_us + SLACK_US)
+		if (sample_decided_us(c, at) < c->changed_us + VOICE_SLACK_US)
 			return false;
 		if (*last < 0) {
 			*last = at;
@@ -307,7 +289,8 @@ static bool sparse(const struct voice_ctl *c, int first, int last)
 	return c->samples[last].sent_us >= c->samples[first].sent_us + QUEUE_LASTS_US;
 }
 
-static int64_t queue_most_us(const struct voice_ctl *c, uint64_t now_us, int first, int last)
+static int64_t queue_most_us(const struct voice_ctl *c, uint64_t now_us, int first,
+			     int last)
 {
 	int64_t most_us = 0;
 	int at;
@@ -341,7 +324,7 @@ enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 		return VOICE_QUEUE_NONE;
 	if (first_us < limit_us / 3)
 		return last_us > late_us(c) && sparse(c, first, last) ? VOICE_QUEUE_LATE
-								       : VOICE_QUEUE_NONE;
+								      : VOICE_QUEUE_NONE;
 	return last_us > first_us + QUEUE_RISE_US + c->noise_us ? VOICE_QUEUE_GROWS
 								: VOICE_QUEUE_NONE;
 }
@@ -399,8 +382,8 @@ uint64_t voice_queue_now_us(const struct voice_ctl *c, uint64_t now_us, uint32_t
 
 	if (at < 0 || bps <= cap_bps)
 		return queue_us;
-	return queue_us +
-	       (now_us - sample_decided_us(c, at)) * (bps - cap_bps) / (cap_bps ? cap_bps : 1);
+	return queue_us + (now_us - sample_decided_us(c, at)) * (bps - cap_bps) /
+				  (cap_bps ? cap_bps : 1);
 }
 
 /* The shortest between the two: from there it grew. */
@@ -432,106 +415,7 @@ uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 		took_us /= 2;
 	if (grown_us < took_us / 10) /* or it would not be a queue */
 		return (uint32_t)(bps * 10ull / 11);
-	if (took_us < 0 || grown_us > 4 * took_us)
+	if (grown_us > 4 * took_us)
 		return bps / 5;
 	return (uint32_t)(bps * (uint64_t)took_us / (uint64_t)(took_us + grown_us));
-}
-
-/* ---- a probe ----------------------------------------------------------------------- */
-
-/* As much queue as can be told from jitter, and no more where it is to be expected. */
-static uint64_t probe_length_us(const struct voice_ctl *c, uint32_t bps)
-{
-	uint64_t length_us = PROBE_US + 8 * (uint64_t)c->noise_us;
-	uint64_t least_us = 3000u * voice_rungs[c->now.rung].packet_ms, enough_us;
-
-	if (!c->cap_bps || bps <= c->cap_bps)
-		return length_us;
-	enough_us = (PROBE_QUEUE_US + 4 * (uint64_t)c->noise_us) * c->cap_bps / (bps - c->cap_bps);
-	if (enough_us < least_us)
-		enough_us = least_us;
-	return enough_us < length_us ? enough_us : length_us;
-}
-
-void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint32_t bps,
-		       uint32_t usual_bps)
-{
-	uint32_t least_bps = c->cap_bps > bps ? bps : c->cap_bps ? c->cap_bps : usual_bps;
-
-	memset(&c->probe, 0, sizeof c->probe);
-	c->probe.red = (uint8_t)red;
-	c->probe.begin_us = now_us;
-	c->probe.loss_q8 = voice_loss_long_q8(c, now_us);
-	if (c->probe.loss_q8 > voice_loss_q8(c, now_us))
-		c->probe.loss_q8 = voice_loss_q8(c, now_us);
-	c->probe.until_us = now_us + probe_length_us(c, bps);
-	c->probe.level_us = voice_queue_level_us(c, now_us);
-	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
-	c->probe.most_us = c->probe.level_us + PROBE_MOST_US + 4 * c->noise_us +
-			   2 * (int64_t)((c->probe.until_us - now_us) * (bps - least_bps) / least_bps);
-}
-
-bool voice_probe_burst(const struct voice_ctl *c)
-{
-	return c->probe.top_us > c->probe.most_us &&
-	       c->probe.mean_us > c->probe.top_us * 7 / 8;
-}
-
-bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
-{
-	return c->probe.over ||
-	       (c->probe.end_us && now_us >= c->probe.end_us + c->rtt_us * 3 / 2 +
-						     PROBE_PATIENCE_US);
-}
-
-/* It was sent: who pauses sends next to nothing. */
-static bool probe_sent(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
-		       uint32_t usual_bps)
-{
-	uint64_t sent_us = c->probe.end_us - c->probe.begin_us;
-	uint64_t bytes = (sent_us * bps + (now_us - c->probe.end_us) * usual_bps) / 8000000;
-
-	return c->probe.bytes * 4ull >= bytes * 3 * (256 - c->probe.loss_q8) / 256 &&
-	       c->probe.seen >= 3;
-}
-
-/* How much of it is missing that usually is not, of 256. */
-static unsigned probe_missing_q8(const struct voice_ctl *c)
-{
-	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
-	uint64_t sent = (c->probe.end_us - c->probe.begin_us) / packet_us;
-	uint64_t come = 256 - c->probe.loss_q8; /* and so much of the feedback */
-	uint64_t due = (c->probe.seen_us - c->probe.begin_us) / packet_us * come / 256 * come / 256;
-	uint64_t missing = due > c->probe.seen + 1 ? due - c->probe.seen - 1 : 0;
-
-	if (missing * 4 <= sent)
-		return 0;
-	return missing < sent ? (unsigned)(missing * 256 / sent) : 255;
-}
-
-uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
-			      uint32_t usual_bps, bool *all)
-{
-	uint64_t end_us = c->probe.seen_us < c->probe.end_us ? c->probe.seen_us : c->probe.end_us;
-	uint64_t sent_us = end_us - c->probe.begin_us;
-	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
-	uint64_t more_us, late_us, rate;
-	int64_t grown_us = c->probe.top_us - c->probe.level_us;
-	unsigned missing = probe_missing_q8(c);
-
-	*all = false;
-	if (!probe_sent(c, now_us, bps, usual_bps))
-		return 0;
-	if (missing) /* the queue was full */
-		return bps / 256 * (256 - missing);
-	/* The last packet's greater length has made its way longer too. */
-	more_us = packet_us * (bps - usual_bps) / bps;
-	*all = grown_us < PROBE_FLAT_US + c->noise_us + (int64_t)more_us;
-	if (*all)
-		return bps;
-	/* The mean is late, and the last packet may have missed it. */
-	late_us = 1000u * PROBE_MEAN_MS + packet_us * 3 / 4;
-	sent_us -= sent_us > 2 * late_us ? late_us : sent_us / 2;
-	rate = (sent_us + more_us) * bps / (sent_us + (uint64_t)grown_us);
-	return rate < bps ? (uint32_t)rate : bps;
 }
