@@ -44,42 +44,91 @@ enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
 struct voice_ctl {
 	struct voice_params params;
 	struct voice_choice now;
-	uint8_t low, high; /* rungs allowed */
-	uint64_t rtt_us;
-	/* queue */
+	uint8_t low, high;     /* rungs allowed */
+	uint64_t rtt_us;       /* smoothed */
+	uint64_t rtt_least_us; /* of late: what is more is a queue somewhere */
+	uint64_t rtt_last_us;
+	/* queue, by samples */
 	bool known;
-	int64_t base_us, base_next_us; /* least (arrival - sending) */
+	int64_t base_us,
+		base_next_us; /* least (arrival - sending), this window and next */
 	uint64_t base_window_us;
+	int64_t noise_us; /* how far a sample lies from its neighbours */
+	struct {
+		unsigned count;
+		uint64_t sent_us;
+		int64_t last_us, before_us;
+	} noise;
+	bool queueing;	    /* there is a queue, if not too long a one */
+	uint64_t queued_us; /* last sample that was one, */
+	uint64_t empty_us;  /* and that was none */
+	int64_t least_us;   /* the least since changed_us, and when */
+	uint64_t least_at_us;
+	int64_t stall_us; /* so late was a packet without a queue, fading */
 	unsigned sample_count;
 	struct {
 		uint64_t sent_us, heard_us;
 		int64_t queue_us;
 	} samples[VOICE_SAMPLES];
-	/* loss and rate, in buckets of VOICE_BUCKET_US */
+	/* losses, in buckets of 500 ms */
 	uint64_t bucket_us;
 	unsigned bucket;
 	struct {
-		uint32_t sent, lost, bytes;
+		uint32_t sent, lost;
 	} buckets[VOICE_BUCKETS];
-	uint32_t loss_q8; /* of 256, by a receiver's report */
+	uint32_t sent_long, lost_long; /* fading, in 1/256 */
+	uint32_t loss_q8;	       /* of 256, by a receiver's report */
 	uint64_t reported_us;
+	/* protection */
+	bool lossy;	      /* packets are lost, and not for want of rate */
+	uint8_t tries;	      /* NACKs that come in time at this round trip */
+	uint8_t protect;      /* redundancy because of loss */
 	uint64_t lossless_us; /* since when there has been next to none */
-	/* decisions */
-	uint64_t heard_us;   /* the other end, last */
-	uint64_t hold_us;    /* until then a growing queue is the old story */
-	uint64_t bad_us;     /* last time that the link was too small */
-	uint64_t trouble_us; /* until then every packet is measured */
-	uint32_t cap_bps;    /* what it bore then, 0 unknown */
-	uint64_t cap_us;
-	uint8_t before;		/* rung before it became too small */
-	uint64_t before_us;	/* when that was, 0 none */
-	uint8_t protect;	/* redundancy because of loss */
-	uint8_t probe;		/* redundancy as a probe: stage, 0 none */
-	uint64_t probe_us;	/* begin of the stage */
-	int64_t probe_queue_us; /* and the queue then */
-	uint64_t climbed_us;	/* last step up, 0 none */
-	uint64_t wait_us;	/* between probes */
+	/* silence */
+	uint64_t heard_us, gap_us; /* the other end: last, and how often */
 	bool away;
+	uint64_t back_us;  /* end of the last silence, 0 none */
+	uint8_t away_rung; /* before */
+	/* what the link bears */
+	uint32_t cap_bps;   /* as far as is known; 0: it has never been too small */
+	uint8_t before;	    /* rung that stood before that */
+	uint64_t before_us; /* until when; 0 none */
+	/* patience: the longer the link has been as it is, the rarer it is tried */
+	uint64_t since_us;   /* it has been so */
+	uint64_t tried_us;   /* last try or step */
+	uint64_t changed_us; /* what was sent before that says nothing of now */
+	struct {
+		bool trial; /* it has not stood long enough yet */
+		uint64_t at_us;
+		uint64_t since_us;
+		uint8_t rung, protect; /* before */
+		uint32_t loss_q8;
+	} raised; /* last time that more was sent */
+	struct {
+		uint32_t bps; /* what could not be sent when it was tried; 0 none */
+		uint64_t until_us, wait_us; /* it is not tried again */
+	} failed;
+	struct {
+		uint64_t until_us; /* 0: no doubt */
+		uint64_t sent_us;
+		int64_t queue_us;
+		uint8_t rung, protect; /* before */
+		uint32_t cap_bps;
+	} doubt; /* about the last step */
+	struct {
+		uint8_t red; /* more in each; 0: no probe */
+		bool over;
+		uint64_t begin_us, until_us;
+		uint64_t end_us;	  /* when it was over; 0: not yet */
+		uint32_t loss_q8;	  /* before */
+		uint32_t bytes;		  /* sent since begin_us */
+		unsigned seen;		  /* samples since */
+		uint64_t seen_us;	  /* up to which decision */
+		int64_t level_us, top_us; /* queue before and at its highest */
+		int64_t mean_us;	  /* now, smoothed */
+		int64_t most_us;	  /* what it may be, if the link is as it was */
+	} probe;
+	uint64_t measure_us; /* until then every packet is measured */
 };
 void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t now_us);
 /* Only rungs low..high; both the same: pinned. */

@@ -1,66 +1,49 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * One direction of a voice. Evidence: samples of the queue (what a packet's way took beyond
- * the quickest), losses, silence of the other end. Decisions, in this order:
+ * One direction of a voice: decisions, in this order.
  *
- * - the other end is silent: the floor, until it is heard again; then back at once;
- * - the queue grows: a rung that fits what got through;
- * - packets are lost without a queue: redundancy, and a poorer rung if both don't fit;
- * - calm: try. More redundancy first, since a try that fails then is a delay of some tens of
- *   ms and nothing audible; if the queue stays flat, the rung for that rate: the one before
- *   the trouble, or the next.
+ * - The other end is silent: the floor, until it is heard again; then back at once.
+ * - What is sent is too much: the rung before, if it has just been raised; else one that
+ *   fits what gets through and lets the queue drain.
+ * - Packets are lost without a queue: redundancy; within what the link is known to bear, at
+ *   the price of a rung or two.
+ * - Calm: try. A probe (more redundancy for some packets) measures what the link bears and
+ *   makes nothing worse than a short delay; then straight to the rung for that. Where there
+ *   is no redundancy to probe with, the next rung is tried for real.
+ *
+ * Patience goes by how long the link has been as it is: after a short drop tries come
+ * quickly, after a long one rarely; a raise that fails counts as if it had been so for twice
+ * as long.
  */
-#include <palabre/cc.h>
+#include "voice_in.h"
 
 #include <string.h>
 
-static const uint64_t BASE_WINDOW_US = 30000000; /* clocks drift 50 ppm: 1.5 ms */
-static const uint64_t BUCKET_US = 500000;
-static const uint64_t FRESH_US = 3000000;
-/* A queue: more than a packet or two of 100 bytes at 14 kbit/s, and than a phone's jitter. */
-static const int64_t QUEUE_US = 130000;
-static const int64_t QUEUE_FULL_US = 300000; /* one such sample is enough */
-static const int64_t QUEUE_FLAT_US = 70000;
-static const int64_t QUEUE_RISE_US = 40000; /* within a try */
-static const uint64_t TROUBLE_US = 4000000;
-static const uint64_t AWAY_US = 1500000;
-static const uint64_t WAIT_MIN_US = 1500000, WAIT_MAX_US = 20000000;
-/* After a drop what was there a minute ago may be back any moment. */
-static const uint64_t WAIT_RECENT_US = 1500000, RECENT_US = 60000000;
-static const uint64_t STAGE_US = 300000; /* and a round trip, and two packets */
+static const uint64_t AWAY_US = 1500000; /* and two of the usual gaps */
+static const uint64_t GAP_US = 2500000; /* to begin with: a report every 5 s may be all */
+/* Tries come after an eighth of the time that the link has been as it is, so that what was short
+ * ends soon; later less often. */
+static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 60000000;
+static const uint64_t SHORT_US = 20000000;
+static const uint64_t REAL_MIN_US =
+	4000000; /* what is tried for real is heard if it fails */
+static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
+static const uint64_t STOOD_US = 20000000;
+static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
+static const uint64_t STUMBLE_US = 45000000;
+static const uint64_t FAILED_FORGET_US = 300000000;
 static const uint64_t BEFORE_US = 120000000;
-static const uint64_t CAP_FORGET_US = 30000000;
-static const uint64_t CALM_US = 10000000;
-static const uint64_t PROVEN_US =
-	20000000; /* a rung that has stood for so long was right */
+static const uint64_t MEASURE_US = 4000000;
+static const uint64_t SHOWS_US = 500000;  /* and a round trip: until a raise shows */
+static const uint64_t DRAIN_US = 2000000; /* a queue is to be gone after that */
+static const uint64_t RTT_QUEUE_US = 400000;
 enum {
-	FIT_NUM = 8, /* voice takes 8/10 of what gets through */
-	FIT_DEN = 10,
-	LOSS_PROTECT_Q8 = 8,  /* 3 % */
-	LOSS_LITTLE_Q8 = 4,   /* 1.5 % */
-	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
+	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
+	LOSS_FULL_Q8 =
+		102, /* 40 %: whatever the reason, more than the poorest is wasted */
 	RTT_NACK_US = 275000, /* two tries fit */
 	RTT_RED_US = 550000   /* one does; beyond, none */
 };
-
-const struct voice_rung voice_rungs[VOICE_RUNGS] = {
-	{ 6000, 120 }, { 8000, 120 }, { 8000, 60 },
-	{ 12000, 60 }, { 16000, 40 }, { 24000, 20 },
-};
-
-uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead)
-{
-	const struct voice_rung *r = &voice_rungs[rung];
-	/* RFC 2198: a byte, and four a block */
-	unsigned bytes = overhead + (red ? 1 + 4 * red : 0);
-
-	return r->bitrate_bps * (red + 1) + bytes * 8000 / r->packet_ms;
-}
-
-static uint32_t cost(const struct voice_ctl *c, unsigned rung, unsigned red)
-{
-	return voice_cost_bps(rung, red, c->params.overhead);
-}
 
 void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t now_us)
 {
@@ -68,8 +51,10 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->params = *params;
 	c->high = VOICE_TOP;
 	c->now.rung = params->rung;
-	c->heard_us = c->bad_us = c->lossless_us = c->bucket_us = now_us;
-	c->wait_us = WAIT_MIN_US;
+	c->gap_us = GAP_US;
+	c->heard_us = c->lossless_us = c->bucket_us = now_us;
+	c->since_us = c->tried_us = now_us;
+	c->tries = 2;
 }
 
 void voice_limit(struct voice_ctl *c, unsigned low, unsigned high)
@@ -80,407 +65,450 @@ void voice_limit(struct voice_ctl *c, unsigned low, unsigned high)
 
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
 {
-	c->rtt_us = c->rtt_us ? (c->rtt_us * 3 + rtt_us) / 4 : rtt_us;
+	unsigned fit;
+
+	c->rtt_last_us = rtt_us;
+	if (c->queueing && rtt_us > c->rtt_us)
+		return;
+	if (!c->rtt_least_us || rtt_us < c->rtt_least_us)
+		c->rtt_least_us = rtt_us;
+	else
+		c->rtt_least_us += (rtt_us - c->rtt_least_us) / 64;
+	/* Some of it is a queue: rather the lower ones. */
+	if (!c->rtt_us)
+		c->rtt_us = rtt_us;
+	else if (rtt_us < c->rtt_us)
+		c->rtt_us = (c->rtt_us + rtt_us) / 2;
+	else
+		c->rtt_us = (c->rtt_us * 7 + rtt_us) / 8;
+	/* Near a limit it stays as it is. */
+	fit = c->rtt_us <= RTT_NACK_US ? 2 : c->rtt_us <= RTT_RED_US ? 1 : 0;
+	if (fit < c->tries &&
+	    c->rtt_us * 7 / 8 <= (c->tries == 2 ? RTT_NACK_US : RTT_RED_US))
+		fit = c->tries;
+	c->tries = (uint8_t)fit;
 }
 
-/* ---- evidence ---------------------------------------------------------------------- */
-
-static void buckets_turn(struct voice_ctl *c, uint64_t now_us)
+static void changed(struct voice_ctl *c, uint64_t now_us)
 {
-	for (unsigned i = 0; i < VOICE_BUCKETS && now_us >= c->bucket_us + BUCKET_US;
-	     i++) {
-		c->bucket = (c->bucket + 1) % VOICE_BUCKETS;
-		memset(&c->buckets[c->bucket], 0, sizeof c->buckets[0]);
-		c->bucket_us += BUCKET_US;
+	c->tried_us = c->changed_us = c->least_at_us = now_us;
+	c->least_us = INT64_MAX / 2;
+}
+
+static unsigned loss_most_q8(const struct voice_ctl *c, uint64_t now_us)
+{
+	unsigned loss = voice_loss_q8(c, now_us), lately = voice_loss_long_q8(c, now_us);
+
+	return loss > lately ? loss : lately;
+}
+
+/* Sends more from here on, for a time on trial. */
+static void send_more(struct voice_ctl *c, uint64_t now_us, unsigned rung,
+		      unsigned protect)
+{
+	c->raised.rung = c->now.rung;
+	c->raised.protect = c->protect;
+	c->raised.loss_q8 = loss_most_q8(c, now_us);
+	c->raised.since_us = c->since_us;
+	c->raised.at_us = c->since_us = now_us;
+	c->raised.trial = true;
+	changed(c, now_us);
+	c->now.rung = (uint8_t)rung;
+	c->protect = (uint8_t)protect;
+	if (c->before_us && c->now.rung >= c->before)
+		c->before_us = 0;
+	c->measure_us = now_us + MEASURE_US;
+}
+
+/* What has failed is not sent again before its time. */
+static bool may_send(const struct voice_ctl *c, uint64_t now_us, unsigned rung,
+		     unsigned red)
+{
+	return !c->failed.bps || now_us >= c->failed.until_us ||
+	       voice_cost(c, rung, red) < c->failed.bps;
+}
+
+/* ---- protection -------------------------------------------------------------------- */
+
+static void protect(struct voice_ctl *c, uint64_t now_us)
+{
+	uint32_t now_bps = voice_cost_now(c), bps = voice_fit_bps(c, now_us, c->cap_bps);
+	unsigned red;
+
+	voice_loss_judge(c, now_us);
+	red = voice_wanted(c);
+	if (red < c->protect) {
+		c->protect = (uint8_t)red;
+		c->now.rung = (uint8_t)voice_richest(c, now_bps, red, c->high);
+	} else if (red > c->protect && c->cap_bps) {
+		red = voice_affordable(c, now_us, bps);
+		if (red <= c->protect)
+			return;
+		c->now.rung = (uint8_t)voice_richest(c, bps, red, c->now.rung);
+		c->protect = (uint8_t)red;
+	} else if (red > c->protect && !c->queueing &&
+		   now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
+		/* It may bear it: one more at a time. */
+		send_more(c, now_us, c->now.rung, c->protect + 1u);
 	}
-	if (now_us >= c->bucket_us + BUCKET_US)
-		c->bucket_us = now_us;
 }
 
-void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes)
+/* ---- too much ---------------------------------------------------------------------- */
+
+/* By what else than samples: more is lost since more is sent, or the round trip has a queue. */
+static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 {
-	buckets_turn(c, now_us);
-	c->buckets[c->bucket].sent += packets;
-	c->buckets[c->bucket].bytes += bytes;
-}
+	unsigned loss = voice_loss_q8(c, now_us);
 
-void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets)
-{
-	buckets_turn(c, now_us);
-	c->buckets[c->bucket].lost += packets;
-}
-
-void voice_heard(struct voice_ctl *c, uint64_t now_us)
-{
-	c->heard_us = now_us;
-}
-
-void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost)
-{
-	c->loss_q8 = fraction_lost;
-	c->reported_us = now_us;
-	voice_heard(c, now_us);
-}
-
-void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
-		  int64_t arrival_us)
-{
-	int64_t way_us = arrival_us - (int64_t)sent_us;
-	unsigned at = c->sample_count++ % VOICE_SAMPLES;
-
-	voice_heard(c, now_us);
-	if (!c->known) {
-		c->known = true;
-		c->base_us = c->base_next_us = way_us;
-		c->base_window_us = now_us;
-	}
-	if (now_us >= c->base_window_us + BASE_WINDOW_US) {
-		c->base_us = c->base_next_us;
-		c->base_next_us = way_us;
-		c->base_window_us = now_us;
-	}
-	if (way_us < c->base_next_us)
-		c->base_next_us = way_us;
-	if (way_us < c->base_us)
-		c->base_us = way_us;
-	c->samples[at].sent_us = sent_us;
-	c->samples[at].heard_us = now_us;
-	c->samples[at].queue_us = way_us - c->base_us;
-}
-
-unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us)
-{
-	uint64_t sent = 0, lost = 0;
-	unsigned own = 0;
-
-	for (unsigned i = 0; i < VOICE_BUCKETS; i++) {
-		sent += c->buckets[i].sent;
-		lost += c->buckets[i].lost;
-	}
-	if (sent >= LOSS_MIN_PACKETS)
-		own = (unsigned)(lost * 256 / sent);
-	/* Reports are rare (5 s): they count while they are news. */
-	if (c->reported_us && now_us < c->reported_us + 2 * FRESH_US && c->loss_q8 > own)
-		own = c->loss_q8;
-	return own < 256 ? own : 255;
-}
-
-/* The i-th last sample; NULL: there is none, or it is old. */
-static int sample_at(const struct voice_ctl *c, unsigned i, uint64_t now_us)
-{
-	unsigned kept = c->sample_count < VOICE_SAMPLES ? c->sample_count : VOICE_SAMPLES;
-	unsigned at;
-
-	if (i >= kept)
-		return -1;
-	at = (c->sample_count - 1 - i) % VOICE_SAMPLES;
-	return now_us < c->samples[at].heard_us + FRESH_US ? (int)at : -1;
-}
-
-uint64_t voice_queue_us(const struct voice_ctl *c, uint64_t now_us)
-{
-	int at = sample_at(c, 0, now_us);
-
-	return at < 0 ? 0 : (uint64_t)c->samples[at].queue_us;
-}
-
-/* The least of the last three: jitter is not a queue. */
-static int64_t queue_least(const struct voice_ctl *c, uint64_t now_us)
-{
-	int64_t least = INT64_MAX;
-
-	for (unsigned i = 0; i < 3; i++) {
-		int at = sample_at(c, i, now_us);
-
-		if (at < 0)
-			return 0;
-		if (c->samples[at].queue_us < least)
-			least = c->samples[at].queue_us;
-	}
-	return least;
-}
-
-/* How much the queue has grown for each second of sending, in 1/256, over the last half second
- * or what there is. */
-static int64_t queue_slope_q8(const struct voice_ctl *c, uint64_t now_us)
-{
-	int last = sample_at(c, 0, now_us), first = last;
-
-	for (unsigned i = 1; i < VOICE_SAMPLES && last >= 0; i++) {
-		int at = sample_at(c, i, now_us);
-
-		if (at < 0)
-			break;
-		first = at;
-		if (c->samples[last].sent_us >= c->samples[at].sent_us + BUCKET_US)
-			break;
-	}
-	if (last < 0 || c->samples[last].sent_us <= c->samples[first].sent_us)
-		return 0;
-	return (c->samples[last].queue_us - c->samples[first].queue_us) * 256 /
-	       (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
-}
-
-/* ---- decisions --------------------------------------------------------------------- */
-
-static unsigned clamp_rung(const struct voice_ctl *c, unsigned rung)
-{
-	return rung < c->low ? c->low : rung > c->high ? c->high : rung;
-}
-
-/* The richest rung below `below` that fits into bps with this redundancy. */
-static unsigned fitting(const struct voice_ctl *c, uint32_t bps, unsigned red,
-			unsigned below)
-{
-	unsigned rung = below;
-
-	while (rung > c->low && cost(c, rung - 1, red) > bps)
-		rung--;
-	return clamp_rung(c, rung ? rung - 1 : 0);
+	if (c->probe.red || now_us < c->changed_us + c->rtt_us + SHOWS_US)
+		return false;
+	return voice_loss_long_q8(c, now_us) >= LOSS_FULL_Q8 ||
+	       (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
+	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
 }
 
 static void remember(struct voice_ctl *c, uint64_t now_us)
 {
-	bool old = !c->before_us || now_us >= c->before_us + BEFORE_US;
-
-	if (old || c->now.rung > c->before) {
+	if (!c->before_us || now_us >= c->before_us || c->now.rung > c->before)
 		c->before = c->now.rung;
-		c->before_us = now_us;
+	c->before_us = now_us + BEFORE_US;
+}
+
+/* It cannot be sent: patience with it, the longer the more often it has been so. */
+static void failed(struct voice_ctl *c, uint64_t now_us)
+{
+	c->failed.wait_us *= 2;
+	if (c->failed.wait_us < FAILED_MIN_US ||
+	    now_us > c->failed.until_us + FAILED_FORGET_US)
+		c->failed.wait_us = FAILED_MIN_US;
+	if (c->failed.wait_us > FAILED_MAX_US)
+		c->failed.wait_us = FAILED_MAX_US;
+	c->failed.bps = voice_cost_now(c);
+	c->failed.until_us = now_us + c->failed.wait_us;
+}
+
+/* What was raised has stood. */
+static void proven(struct voice_ctl *c)
+{
+	c->raised.trial = false;
+	if (!c->failed.bps || voice_cost_now(c) < c->failed.bps)
+		return;
+	c->failed.bps = 0;
+}
+
+/* What was before the raise has been borne. */
+static void take_back(struct voice_ctl *c)
+{
+	c->now.rung = c->raised.rung;
+	c->protect = c->raised.protect;
+	c->since_us = c->raised.since_us;
+	if (c->cap_bps < voice_cost_now(c))
+		c->cap_bps = voice_cost_now(c);
+}
+
+/* A rung that fits, and lets what has gathered drain. */
+static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
+{
+	uint64_t queue_us = voice_queue_now_us(c, now_us, voice_cost_now(c), cap_bps);
+	uint32_t bps = voice_fit_bps(c, now_us, cap_bps), drain_bps;
+
+	if (queue_us > DRAIN_US)
+		queue_us = DRAIN_US;
+	drain_bps = (uint32_t)(cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
+	if (bps > drain_bps)
+		bps = drain_bps;
+	c->cap_bps = cap_bps;
+	c->probe.red = 0;
+	c->protect = (uint8_t)voice_affordable(c, now_us, bps);
+	c->now.rung = (uint8_t)voice_richest(c, bps, c->protect, c->now.rung);
+	changed(c, now_us);
+}
+
+/* Was it too much from the start, or has the link become less? */
+static void account(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
+{
+	if (now_us < c->raised.at_us + STOOD_US) {
+		failed(c, now_us);
+		return;
 	}
+	c->failed.bps = 0;
+	if (cap_bps > voice_cost_now(c) / 6 * 5) {
+		/* It has been near the limit, and stumbled: once in a while is enough. */
+		c->failed.bps = voice_cost_now(c);
+		c->failed.until_us = c->raised.at_us + STUMBLE_US;
+	} else {
+		c->failed.wait_us = 0;
+	}
+	/* It may be back any moment. */
+	if (c->now.rung > c->low)
+		c->since_us = now_us;
 }
 
-static void patience(struct voice_ctl *c)
+/* In good time, at bps. */
+static bool drains(uint32_t bps, uint32_t cap_bps, uint64_t queue_us)
 {
-	c->wait_us = c->wait_us * 2;
-	if (c->wait_us > WAIT_MAX_US)
-		c->wait_us = WAIT_MAX_US;
+	return cap_bps > bps && queue_us * cap_bps / (cap_bps - bps) < 4 * DRAIN_US;
 }
 
-static void probe_end(struct voice_ctl *c, bool well)
+static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
-	if (!well && c->probe)
-		patience(c);
-	c->probe = 0;
-}
+	uint64_t queue_us = voice_queue_now_us(c, now_us, voice_cost_now(c), cap_bps);
+	bool trial = c->raised.trial;
 
-/* The try was too much. What is on its way of it lengthens the queue for a round trip yet. */
-static void probe_fail(struct voice_ctl *c, uint64_t now_us)
-{
-	probe_end(c, false);
-	c->bad_us = now_us;
-	c->hold_us = now_us + 2 * c->rtt_us + voice_queue_us(c, now_us) + STAGE_US;
-}
-
-/* Redundancy that the link does not bear protects nothing. */
-static void protect_less(struct voice_ctl *c)
-{
-	while (c->protect && c->cap_bps &&
-	       cost(c, c->low, c->protect) > c->cap_bps / FIT_DEN * FIT_NUM)
-		c->protect--;
-}
-
-/* Rung and redundancy now are too much for the link. */
-static void step_down(struct voice_ctl *c, uint64_t now_us)
-{
-	uint32_t rate = cost(c, c->now.rung, c->now.red);
-	int64_t slope = queue_slope_q8(c, now_us);
-
-	/* What comes through of `rate` while the queue grows by slope. One sample alone may
-	 * have begun to wait just now: then it is worse than it looks. */
-	if (slope < 25)
-		slope = 25;
-	c->cap_bps = (uint32_t)(rate * 256ull / (uint64_t)(256 + slope));
-	if (queue_least(c, now_us) < QUEUE_US)
-		c->cap_bps = c->cap_bps / FIT_DEN * 6;
-	c->cap_us = now_us;
-	c->bad_us = now_us;
-	c->hold_us = now_us + c->rtt_us + voice_queue_us(c, now_us) + STAGE_US;
-	if (c->climbed_us && now_us < c->climbed_us + PROVEN_US)
-		patience(c);
-	else
+	c->rtt_last_us = 0;
+	c->raised.trial = false;
+	account(c, now_us, cap_bps);
+	if (trial) {
+		take_back(c);
+		changed(c, now_us);
+		if (drains(voice_cost_now(c), cap_bps, queue_us))
+			return;
+		c->since_us = now_us;
+	}
+	if (c->now.rung > c->low)
 		remember(c, now_us);
-	c->climbed_us = 0;
-	protect_less(c);
-	c->now.rung = (uint8_t)fitting(c, c->cap_bps / FIT_DEN * FIT_NUM, c->protect,
-				       c->now.rung);
+	lower(c, now_us, cap_bps);
 }
 
-static bool congested(struct voice_ctl *c, uint64_t now_us)
+/* By one sample: at once, and without consequences until others say the same. */
+static void doubt(struct voice_ctl *c, uint64_t now_us)
 {
-	int64_t least = queue_least(c, now_us);
-	int64_t last = (int64_t)voice_queue_us(c, now_us);
-	int64_t limit = c->probe ? QUEUE_FLAT_US + QUEUE_FLAT_US / 2 : QUEUE_US;
+	voice_doubt_begin(c, now_us);
+	c->doubt.rung = c->now.rung;
+	c->doubt.protect = c->protect;
+	c->doubt.cap_bps = c->cap_bps;
+	lower(c, now_us, voice_queue_rate_bps(c, now_us, voice_cost_now(c)));
+}
 
-	if (last > QUEUE_US / 2)
-		c->trouble_us = now_us + TROUBLE_US;
-	if (now_us < c->hold_us)
+static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
+{
+	enum voice_queue queue = voice_doubt_judge(c, now_us);
+	uint32_t cap_bps = c->cap_bps, grown_bps;
+
+	if (queue == VOICE_QUEUE_LATE)
+		return;
+	c->doubt.until_us = 0;
+	c->now.rung = c->doubt.rung;
+	c->protect = c->doubt.protect;
+	c->cap_bps = c->doubt.cap_bps;
+	grown_bps = voice_doubt_rate_bps(c, now_us, voice_cost_now(c));
+	changed(c, now_us);
+	if (queue == VOICE_QUEUE_GROWS)
+		step_down(c, now_us, cap_bps < grown_bps ? cap_bps : grown_bps);
+}
+
+/* True: it was, and something has been done. */
+static bool relieve(struct voice_ctl *c, uint64_t now_us)
+{
+	enum voice_queue queue;
+	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, voice_cost_now(c));
+
+	if (c->doubt.until_us) {
+		doubt_resolve(c, now_us);
+		return true;
+	}
+	queue = voice_queue_judge(c, now_us);
+	if (c->probe.red && voice_probe_burst(c)) {
+		step_down(c, now_us, voice_cost(c, c->low, 0));
+	} else if (queue == VOICE_QUEUE_LATE) {
+		doubt(c, now_us);
+	} else if (queue == VOICE_QUEUE_NONE && !too_much(c, now_us)) {
 		return false;
-	return (least > limit && queue_slope_q8(c, now_us) > 8) || last > QUEUE_FULL_US;
-}
-
-/* Redundancy that this loss wants at this round trip. */
-static unsigned protection(const struct voice_ctl *c, uint64_t now_us)
-{
-	unsigned want;
-
-	if (c->params.nack && c->rtt_us <= RTT_NACK_US)
-		want = 0;
-	else if (c->params.nack && c->rtt_us <= RTT_RED_US)
-		want = 1;
-	else
-		want = 2;
-	if (voice_loss_q8(c, now_us) < LOSS_PROTECT_Q8 && !c->protect)
-		want = 0;
-	return want < c->params.red_max ? want : c->params.red_max;
-}
-
-static void protect(struct voice_ctl *c, uint64_t now_us)
-{
-	unsigned loss = voice_loss_q8(c, now_us);
-	uint32_t bps = c->cap_bps / FIT_DEN * FIT_NUM;
-
-	if (loss >= LOSS_LITTLE_Q8)
-		c->lossless_us = now_us;
-	if (now_us >= c->lossless_us + CALM_US)
-		c->protect = 0;
-	else
-		c->protect = (uint8_t)protection(c, now_us);
-	protect_less(c);
-	if (c->cap_bps && c->protect && cost(c, c->now.rung, c->protect) > bps) {
-		remember(c, now_us);
-		c->now.rung =
-			(uint8_t)fitting(c, bps, c->protect, (unsigned)c->now.rung + 1);
+	} else if (c->now.rung == c->low && !c->protect &&
+		   cap_bps >= voice_cost_now(c) / 11 * 10) {
+		/* Nothing less can be sent, and still it neither grows nor drains. */
+		voice_queue_none(c);
+		changed(c, now_us);
+	} else {
+		if (queue == VOICE_QUEUE_NONE)
+			cap_bps = voice_cost_now(c) / 256 *
+				  (256 - voice_loss_q8(c, now_us));
+		step_down(c, now_us, cap_bps);
 	}
+	return true;
 }
 
-/* The rung that a try with this redundancy can show to be borne: the one before the trouble, or
- * the next; now.rung if none. What was borne lately needs less of a proof. */
-static unsigned shown(const struct voice_ctl *c, unsigned red, uint64_t now_us)
+/* ---- more -------------------------------------------------------------------------- */
+
+static bool had_more(const struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t tried = cost(c, c->now.rung, red);
-	unsigned next = clamp_rung(c, c->now.rung + 1u);
+	return c->before_us && now_us < c->before_us && c->before > c->now.rung;
+}
 
-	if (c->before_us && now_us < c->before_us + BEFORE_US && c->before > next) {
-		unsigned back = clamp_rung(c, c->before);
+/* What would be better: redundancy that is wanted, the rung before the drop, or the next. */
+static uint32_t goal_bps(const struct voice_ctl *c, uint64_t now_us)
+{
+	if (voice_wanted(c) > c->protect)
+		return voice_cost(c, voice_knee(c, now_us), c->protect + 1u);
+	if (had_more(c, now_us))
+		return voice_cost(c, c->before, c->protect);
+	return voice_cost(c, voice_next(c), c->protect);
+}
 
-		while (back > next && cost(c, back, c->protect) > tried * 5 / 4)
-			back--;
-		next = back;
-	}
-	if (red <= c->protect) /* nothing to try with: it is tried for real */
-		return next;
-	return cost(c, next, c->protect) <= tried ? next : c->now.rung;
+/* Redundancy for a probe that can show that, or at least the next rung; 0: none can. */
+static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
+{
+	unsigned red = c->protect + 1u, most = c->params.red_max;
+	uint32_t next_bps = voice_cost(c, voice_next(c), c->protect);
+
+	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
+	    voice_next_fit_bps(voice_cost(c, c->now.rung, most)) < next_bps)
+		return 0;
+	while (red < most && voice_fit_bps(c, now_us, voice_cost(c, c->now.rung, red)) <
+				     goal_bps(c, now_us))
+		red++;
+	return red;
+}
+
+static void probe_judge(struct voice_ctl *c, uint64_t now_us)
+{
+	unsigned red = c->protect + c->probe.red, to;
+	bool all;
+	uint32_t bps = voice_probe_rate_bps(c, now_us, voice_cost(c, c->now.rung, red),
+					    voice_cost_now(c), &all);
+
+	changed(c, now_us);
+	c->changed_us = c->probe.end_us;
+	c->probe.red = 0;
+	if (!bps)
+		return;
+	if (c->cap_bps || !all)
+		c->cap_bps = bps;
+	red = voice_affordable(c, now_us, voice_fit_bps(c, now_us, bps));
+	to = voice_richest(c, voice_fit_bps(c, now_us, bps), red, c->high);
+	if (all && to <= c->now.rung)
+		to = voice_richest(c, voice_next_fit_bps(bps), red, voice_next(c));
+	/* What was borne lately needs less of a proof. */
+	if (all && had_more(c, now_us) && to < c->before)
+		to = voice_richest(c, bps / 4 * 5, red, c->before);
+	/* It has become better than when that failed. */
+	if (c->failed.bps && voice_fit_bps(c, now_us, bps) > c->failed.bps / 4 * 5)
+		c->failed.bps = 0;
+	while (to > c->now.rung && !may_send(c, now_us, to, red))
+		to--;
+	if (red < c->protect || (red == c->protect && to <= c->now.rung))
+		return;
+	send_more(c, now_us, to, red);
+	if (c->raised.loss_q8 > c->probe.loss_q8 &&
+	    voice_loss_long_q8(c, now_us) < c->raised.loss_q8)
+		c->raised.loss_q8 = c->probe.loss_q8;
+}
+
+static uint64_t within(uint64_t us, uint64_t least_us, uint64_t most_us)
+{
+	return us < least_us ? least_us : us > most_us ? most_us : us;
+}
+
+/* How long to wait before what is sent now is tried to be more. */
+static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
+{
+	uint64_t so_us = now_us - c->since_us;
+	uint64_t long_us = so_us > SHORT_US ? so_us - SHORT_US : 0;
+
+	if (probe)
+		return within(so_us / 8 + long_us / 4, WAIT_MIN_US, WAIT_MAX_US);
+	return within(so_us / 4, REAL_MIN_US, WAIT_MAX_US);
 }
 
 static void climb(struct voice_ctl *c, uint64_t now_us)
 {
-	unsigned most =
-		c->params.red_max > c->protect ? c->params.red_max - c->protect : 0;
-	uint64_t stage_us =
-		STAGE_US + c->rtt_us + 2000u * voice_rungs[c->now.rung].packet_ms;
-	int64_t queue_us = queue_least(c, now_us);
-	uint64_t wait_us = c->wait_us;
-	unsigned to;
+	unsigned red = probe_red(c, now_us);
 
-	if (c->before_us && now_us < c->before_us + RECENT_US && wait_us > WAIT_RECENT_US)
-		wait_us = WAIT_RECENT_US;
-	if (c->now.rung >= c->high) {
-		probe_end(c, true);
+	/* What is on trial is not tried any further; but at first, and after a drop. */
+	if (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us))))
 		return;
-	}
-	if (!c->probe) {
-		if (queue_us >= QUEUE_FLAT_US || now_us < c->bad_us + wait_us ||
-		    now_us < c->hold_us)
-			return;
-		c->probe = 1;
-		c->probe_us = now_us;
-		c->probe_queue_us = queue_us;
+	if (now_us < c->tried_us + wait_us(c, now_us, red) || c->queueing)
 		return;
-	}
-	if (queue_us >= QUEUE_FLAT_US || queue_us >= c->probe_queue_us + QUEUE_RISE_US) {
-		probe_fail(c, now_us);
-		return;
-	}
-	if (now_us < c->probe_us + stage_us)
-		return;
-	to = shown(c, c->now.red, now_us);
-	if (c->probe < most && (to == c->now.rung || (c->before_us && to < c->before))) {
-		c->probe++;
-		c->probe_us = now_us;
-		return;
-	}
-	probe_end(c, to > c->now.rung);
-	c->bad_us = now_us;
-	if (to == c->now.rung)
-		return;
-	c->now.rung = (uint8_t)to;
-	c->cap_bps = 0;
-	c->climbed_us = now_us;
-	if (c->now.rung >= c->before)
-		c->before_us = 0;
+	if (red)
+		voice_probe_begin(c, now_us, red - c->protect,
+				  voice_cost(c, c->now.rung, red), voice_cost_now(c));
+	else if (may_send(c, now_us, voice_next(c), c->protect))
+		send_more(c, now_us, voice_next(c), c->protect);
 }
+
+static void try(struct voice_ctl *c, uint64_t now_us)
+{
+	if (!c->probe.red && c->now.rung < c->high)
+		climb(c, now_us);
+	else if (c->probe.red && !c->probe.end_us && now_us >= c->probe.until_us)
+		c->probe.end_us = now_us;
+	else if (c->probe.red && voice_probe_over(c, now_us))
+		probe_judge(c, now_us);
+}
+
+/* ---- the rest ---------------------------------------------------------------------- */
 
 static void set_rest(struct voice_ctl *c, uint64_t now_us)
 {
-	unsigned red = c->protect + c->probe;
-	unsigned ms = voice_rungs[c->now.rung].packet_ms;
-	unsigned rtt_ms = (unsigned)(c->rtt_us / 1000);
-	bool lossy = now_us < c->lossless_us + CALM_US &&
-		     voice_loss_q8(c, now_us) >= LOSS_LITTLE_Q8;
+	unsigned red = c->protect;
+	unsigned ms;
 
-	c->now.red = (uint8_t)(red < c->params.red_max ? red : c->params.red_max);
-	c->now.nacks = !c->params.nack		  ? 0
-		       : c->rtt_us <= RTT_NACK_US ? 2
-		       : c->rtt_us <= RTT_RED_US  ? 1
-						  : 0;
-	c->now.measure = c->probe || now_us < c->trouble_us;
-	if (!lossy && !c->now.jitter_ms)
-		return;
-	if (now_us >= c->lossless_us + CALM_US) {
+	if (c->probe.red && !c->probe.end_us)
+		red += c->probe.red;
+	c->now.red = (uint8_t)red;
+	c->now.nacks = c->params.nack ? c->tries : 0;
+	if (c->queued_us && now_us < c->queued_us + MEASURE_US)
+		c->measure_us = c->queued_us + MEASURE_US;
+	c->now.measure = c->probe.red || now_us < c->measure_us;
+	if (!c->lossy) {
 		c->now.jitter_ms = 0;
 		return;
 	}
 	/* What repeats and redundancy bring must still come in time. Coarse: each change moves
 	 * the receiver's clock. */
-	ms = c->protect * ms + c->now.nacks * rtt_ms + ms + 60;
-	c->now.jitter_ms = (uint16_t)((ms + 99) / 100 * 100);
+	ms = (c->protect + 1u) * voice_rungs[c->now.rung].packet_ms + 60 +
+	     c->now.nacks * (unsigned)(c->rtt_us / 1000);
+	if (ms > c->now.jitter_ms || ms + 200 < c->now.jitter_ms)
+		c->now.jitter_ms = (uint16_t)((ms + 99) / 100 * 100);
+}
+
+static bool silent(const struct voice_ctl *c, uint64_t now_us)
+{
+	return now_us >= c->heard_us + AWAY_US + c->rtt_us + 2 * c->gap_us;
+}
+
+static void go_away(struct voice_ctl *c)
+{
+	if (c->away)
+		return;
+	c->away = true;
+	c->away_rung = c->now.rung;
+	c->probe.red = 0;
+	c->raised.trial = false;
+	c->doubt.until_us = 0;
+	c->now.rung = (uint8_t)voice_clamp(c, VOICE_FLOOR);
+}
+
+/* As it was; if that is too much now the queue will say so. */
+static void come_back(struct voice_ctl *c, uint64_t now_us)
+{
+	c->away = false;
+	c->now.rung = c->away_rung;
+	c->measure_us = now_us + MEASURE_US;
+	changed(c, now_us);
+	c->sample_count = 0;
+	c->loss_q8 = 0;
+	memset(c->buckets, 0, sizeof c->buckets);
+	c->back_us = now_us;
 }
 
 bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 {
 	struct voice_choice before = c->now;
 
-	buckets_turn(c, now_us);
-	if (c->climbed_us && now_us >= c->climbed_us + PROVEN_US) {
-		c->wait_us = WAIT_MIN_US;
-		c->climbed_us = 0;
-	}
-	if (c->cap_bps && now_us >= c->cap_us + CAP_FORGET_US)
-		c->cap_bps = 0;
-	if (now_us >= c->heard_us + AWAY_US + c->rtt_us) {
-		if (!c->away) {
-			remember(c, now_us);
-			probe_end(c, true);
-			c->away = true;
-			c->now.rung = (uint8_t)clamp_rung(c, c->low);
-		}
+	voice_buckets_turn(c, now_us);
+	c->queueing = voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2;
+	if (c->raised.trial && now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
+		proven(c);
+	if (silent(c, now_us)) {
+		go_away(c);
 	} else if (c->away) {
-		/* Back: as it was; if that is too much now the queue will say so. */
-		c->away = false;
-		c->now.rung = (uint8_t)clamp_rung(c, c->before);
-		c->trouble_us = now_us + TROUBLE_US;
-		c->hold_us = now_us + c->rtt_us + STAGE_US;
-		c->sample_count = 0;
-	} else if (congested(c, now_us)) {
-		if (c->probe)
-			probe_fail(c, now_us);
-		else
-			step_down(c, now_us);
-	} else {
+		come_back(c, now_us);
+	} else if (!relieve(c, now_us)) {
 		protect(c, now_us);
-		climb(c, now_us);
+		try(c, now_us);
 	}
-	c->now.rung = (uint8_t)clamp_rung(c, c->now.rung);
+	c->now.rung = (uint8_t)voice_clamp(c, c->now.rung);
 	set_rest(c, now_us);
 	*out = c->now;
 	return memcmp(&before, &c->now, sizeof before) != 0;
