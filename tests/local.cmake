@@ -143,6 +143,8 @@ function(palabre_nightly name labels timeout)
 		RUN_SERIAL ON ENVIRONMENT "PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>")
 endfunction()
 
+# The table of links (docs/measurements.md), row by row: half an hour.
+palabre_nightly(thin "nightly" 2400 ${NODE} ${here}/browser/thin.mjs)
 palabre_nightly(fuzz "nightly" 3600 ${here}/fuzz/long 60)
 foreach(bench forward idle)
 	palabre_nightly(${bench} "nightly;bench" 600 ${here}/bench/run ${bench})

@@ -41,8 +41,8 @@ struct link {
 	unsigned delay_ms; /* one way */
 	unsigned jitter_ms;
 	double loss;
-	double burst;	  /* mean length of a loss (Gilbert-Elliott); 0 = each for itself */
-	double stall_s;	  /* mean time between stalls, 0 = none */
+	double burst;	/* mean length of a loss (Gilbert-Elliott); 0 = each for itself */
+	double stall_s; /* mean time between stalls, 0 = none */
 	unsigned stall_ms; /* nothing moves for so long, then all at once */
 	bool down;
 };
@@ -65,10 +65,10 @@ static struct world {
 	uint64_t now_us, free_us, last_arrival_us, next_packet_us, next_run_us,
 		next_report_us;
 	uint64_t marked_us, stall_end_us;
-	bool bad;	 /* within a burst of losses */
+	bool bad;	   /* within a burst of losses */
 	bool reports_only; /* a receiver without transport-wide feedback */
-	double drift;	 /* of the receiver's clock */
-	double talk_s;	 /* mean length of what is said, and of the pause after; 0 = no pause */
+	double drift;	   /* of the receiver's clock */
+	double talk_s; /* mean length of what is said, and of the pause after; 0 = no pause */
 	uint64_t turn_us;
 	bool pause;
 	unsigned hole; /* packets lost since the last arrival */
@@ -78,7 +78,8 @@ static struct world {
 	/* what is looked at */
 	unsigned changes, downs, longest_gap_ms;
 	unsigned wanted; /* rung */
-	unsigned ticks, poorer, far_poorer; /* runs in all, below that, and two below it */
+	unsigned ticks, poorer,
+		far_poorer; /* runs in all, below that, and two below it */
 	uint64_t heard_us, bytes;
 	uint64_t queue_sum_us, queue_max_us, packets, full;
 } W;
@@ -87,9 +88,11 @@ static void later(uint64_t at_us, enum kind kind, uint64_t sent_us, int64_t arri
 		  unsigned bytes)
 {
 	assert_true(W.count < EVENTS);
-	W.events[W.count++] = (struct event) {
-		.at_us = at_us, .kind = kind, .sent_us = sent_us, .arrival_us = arrival_us, .bytes = bytes
-	};
+	W.events[W.count++] = (struct event) { .at_us = at_us,
+					       .kind = kind,
+					       .sent_us = sent_us,
+					       .arrival_us = arrival_us,
+					       .bytes = bytes };
 }
 
 static bool lost(void)
@@ -134,8 +137,8 @@ static uint64_t through(unsigned bytes)
 		W.full++;
 		return UINT64_MAX;
 	}
-	W.free_us = W.now_us + wait_us +
-		    (l->rate_bps ? bytes * 8000000ULL / l->rate_bps : 0);
+	W.free_us =
+		W.now_us + wait_us + (l->rate_bps ? bytes * 8000000ULL / l->rate_bps : 0);
 	if (wait_us > W.queue_max_us)
 		W.queue_max_us = wait_us;
 	W.queue_sum_us += wait_us;
@@ -201,7 +204,8 @@ static void packet(void)
 		return;
 	}
 	if (W.up) {
-		later(arrival_us, ARRIVAL, W.now_us + 333333333, (int64_t)arrival_us, bytes);
+		later(arrival_us, ARRIVAL, W.now_us + 333333333, (int64_t)arrival_us,
+		      bytes);
 		for (; W.hole; W.hole--)
 			later(arrival_us, NACK, 0, 0, bytes);
 	}
@@ -305,7 +309,8 @@ static void show(uint8_t rung)
 {
 	static struct voice_choice last;
 	if (getenv("SHOW") && (W.choice.rung != rung || W.choice.red != last.red))
-		last = W.choice, printf("%7.1f s rung %u red %u queue %llu ms loss %u cap %u\n",
+		last = W.choice,
+		printf("%7.1f s rung %u red %u queue %llu ms loss %u cap %u\n",
 		       (double)(W.now_us - 10000000) / 1e6, W.choice.rung, W.choice.red,
 		       (unsigned long long)voice_queue_us(&W.c, W.now_us) / 1000,
 		       voice_loss_q8(&W.c, W.now_us), W.c.cap_bps);
@@ -449,8 +454,8 @@ static struct drop drop_and_return(double before_s, double low_s, unsigned jitte
 	W.link.rate_bps = 40000;
 	d.up_s = until(before, true, 10);
 	if (getenv("SHOW") || d.down_s > 2.0 || d.up_s > 5.0)
-		printf("down after %.1f s in %.1f s, up after %.1f s in %.1f s\n", before_s,
-		       d.down_s, low_s, d.up_s);
+		printf("down after %.1f s in %.1f s, up after %.1f s in %.1f s\n",
+		       before_s, d.down_s, low_s, d.up_s);
 	return d;
 }
 
@@ -494,9 +499,11 @@ static void test_drop_any_time(void **state)
 	}
 	qsort(down_s, RUNS, sizeof down_s[0], by_size);
 	qsort(up_s, RUNS, sizeof up_s[0], by_size);
-	printf("figure: 40 kbit/s fall to 14 and return: down in %.1f s (worst %.1f), up in "
+	printf("figure: 40 kbit/s fall to 14 and return: down in %.1f s (worst %.1f), up "
+	       "in "
 	       "%.1f s (worst %.1f), longest gap %u ms\n",
-	       down_s[RUNS / 2], down_s[RUNS - 1], up_s[RUNS / 2], up_s[RUNS - 1], gap_ms);
+	       down_s[RUNS / 2], down_s[RUNS - 1], up_s[RUNS / 2], up_s[RUNS - 1],
+	       gap_ms);
 	assert_true(down_s[RUNS * 9 / 10] <= 2.0);
 	assert_true(down_s[RUNS - 1] <= 3.0);
 	assert_true(up_s[RUNS - 1] <= 5.0);
@@ -528,7 +535,8 @@ static void test_blackout(void **state)
 
 /* Hundreds of links: what is sent fits, the queue stays short, nothing swings, and what the link
  * bears is used. */
-static void many_links(const char *name, unsigned n, uint64_t first, unsigned red_max, bool up)
+static void many_links(const char *name, unsigned n, uint64_t first, unsigned red_max,
+		       bool up)
 {
 	unsigned swings = 0, idle = 0, over = 0, late = 0;
 	double queue_s = 0, share = 0;
@@ -556,11 +564,12 @@ static void many_links(const char *name, unsigned n, uint64_t first, unsigned re
 			fits++;
 		mean_s = (double)W.queue_sum_us / (double)W.packets / 1e6;
 		if (W.changes > 8 || W.choice.rung + 2u < fits || mean_s > 0.25)
-			printf("%s, seed %u: %u bit/s, %u + %u ms, loss %.3f: rung %u red %u (fits "
+			printf("%s, seed %u: %u bit/s, %u + %u ms, loss %.3f: rung %u "
+			       "red %u (fits "
 			       "%u), %u changes, queue %.0f ms, %llu bit/s\n",
 			       name, s, l.rate_bps, l.delay_ms, l.jitter_ms, l.loss,
-			       W.choice.rung, W.choice.red, fits, W.changes, mean_s * 1000,
-			       (unsigned long long)W.bytes * 8 / 120);
+			       W.choice.rung, W.choice.red, fits, W.changes,
+			       mean_s * 1000, (unsigned long long)W.bytes * 8 / 120);
 		swings += W.changes > 8;
 		idle += W.choice.rung + 2u < fits;
 		late += mean_s > 0.25;
@@ -568,8 +577,10 @@ static void many_links(const char *name, unsigned n, uint64_t first, unsigned re
 		queue_s += mean_s;
 		share += W.choice.rung >= fits;
 	}
-	printf("figure: %s, of %u links: swings on %u, uses too little of %u, too much of %u, "
-	       "queue over 250 ms on %u, mean queue %.0f ms, what fits or more on %.0f %%\n",
+	printf("figure: %s, of %u links: swings on %u, uses too little of %u, too much "
+	       "of %u, "
+	       "queue over 250 ms on %u, mean queue %.0f ms, what fits or more on %.0f "
+	       "%%\n",
 	       name, n, swings, idle, over, late, queue_s * 1000 / n, share * 100 / n);
 	assert_int_equal(over, 0);
 	assert_true(swings <= n / 50);
@@ -619,10 +630,12 @@ static void troubles(const struct trouble *t, size_t n, unsigned red_max, bool n
 			     W.far_poorer * 100 <= t[i].far_poorer * W.ticks &&
 			     mean_ms <= t[i].queue_ms;
 			if (!ok || getenv("SHOW"))
-				printf("%s, seed %u: rung %u red %u, %u changes, poorer %u %%, by "
+				printf("%s, seed %u: rung %u red %u, %u changes, poorer "
+				       "%u %%, by "
 				       "two %u %%, queue %llu ms\n",
-				       t[i].name, s, W.choice.rung, W.choice.red, W.changes,
-				       W.poorer * 100 / W.ticks, W.far_poorer * 100 / W.ticks,
+				       t[i].name, s, W.choice.rung, W.choice.red,
+				       W.changes, W.poorer * 100 / W.ticks,
+				       W.far_poorer * 100 / W.ticks,
 				       (unsigned long long)mean_ms);
 			well &= ok;
 		}
@@ -634,14 +647,37 @@ static void test_bursts(void **state)
 {
 	static const struct trouble t[] = {
 		{ "bursts, near",
-		  { .delay_ms = 50, .loss = 0.15, .burst = 3 }, 5, 4, 20, 10, 20 },
+		  { .delay_ms = 50, .loss = 0.15, .burst = 3 },
+		  5,
+		  4,
+		  20,
+		  10,
+		  20 },
 		{ "bursts, far",
-		  { .delay_ms = 250, .loss = 0.15, .burst = 3 }, 5, 4, 20, 10, 20 },
+		  { .delay_ms = 250, .loss = 0.15, .burst = 3 },
+		  5,
+		  4,
+		  20,
+		  10,
+		  20 },
 		{ "bursts, very far",
-		  { .delay_ms = 500, .loss = 0.15, .burst = 3 }, 4, 4, 20, 10, 20 },
+		  { .delay_ms = 500, .loss = 0.15, .burst = 3 },
+		  4,
+		  4,
+		  20,
+		  10,
+		  20 },
 		{ "bursts, 40 kbit/s",
-		  { .rate_bps = 40000, .queue_ms = 2000, .delay_ms = 100, .loss = 0.15, .burst = 3 },
-		  3, 8, 20, 10, 100 },
+		  { .rate_bps = 40000,
+		    .queue_ms = 2000,
+		    .delay_ms = 100,
+		    .loss = 0.15,
+		    .burst = 3 },
+		  3,
+		  8,
+		  20,
+		  10,
+		  100 },
 	};
 
 	(void)state;
@@ -652,13 +688,34 @@ static void test_stalls(void **state)
 {
 	static const struct trouble t[] = {
 		{ "stalls, wide",
-		  { .delay_ms = 150, .stall_s = 10, .stall_ms = 400 }, 5, 16, 25, 10, 50 },
+		  { .delay_ms = 150, .stall_s = 10, .stall_ms = 400 },
+		  5,
+		  16,
+		  25,
+		  10,
+		  50 },
 		{ "stalls, 60 kbit/s",
-		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 300, .stall_s = 10, .stall_ms = 400 },
-		  4, 16, 25, 10, 100 },
+		  { .rate_bps = 60000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .stall_s = 10,
+		    .stall_ms = 400 },
+		  4,
+		  16,
+		  25,
+		  10,
+		  100 },
 		{ "stalls, 25 kbit/s",
-		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 300, .stall_s = 10, .stall_ms = 400 },
-		  2, 16, 25, 10, 150 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .stall_s = 10,
+		    .stall_ms = 400 },
+		  2,
+		  16,
+		  25,
+		  10,
+		  150 },
 	};
 
 	(void)state;
@@ -668,13 +725,33 @@ static void test_stalls(void **state)
 static void test_jitter(void **state)
 {
 	static const struct trouble t[] = {
-		{ "jitter, wide", { .delay_ms = 150, .jitter_ms = 150 }, 5, 2, 10, 5, 50 },
+		{ "jitter, wide",
+		  { .delay_ms = 150, .jitter_ms = 150 },
+		  5,
+		  2,
+		  10,
+		  5,
+		  50 },
 		{ "jitter, 60 kbit/s",
-		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 150, .jitter_ms = 150 },
-		  4, 4, 10, 5, 100 },
+		  { .rate_bps = 60000,
+		    .queue_ms = 2000,
+		    .delay_ms = 150,
+		    .jitter_ms = 150 },
+		  4,
+		  4,
+		  10,
+		  5,
+		  100 },
 		{ "jitter, 25 kbit/s",
-		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 150, .jitter_ms = 150 },
-		  2, 6, 20, 10, 150 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 2000,
+		    .delay_ms = 150,
+		    .jitter_ms = 150 },
+		  2,
+		  6,
+		  20,
+		  10,
+		  150 },
 	};
 
 	(void)state;
@@ -688,17 +765,42 @@ static void test_bare_receiver(void **state)
 	static const struct trouble t[] = {
 		{ "bare, wide", { .delay_ms = 100, .jitter_ms = 20 }, 5, 0, 0, 0, 20 },
 		{ "bare, 60 kbit/s",
-		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 100, .jitter_ms = 20 },
-		  4, 4, 5, 2, 50 },
+		  { .rate_bps = 60000,
+		    .queue_ms = 2000,
+		    .delay_ms = 100,
+		    .jitter_ms = 20 },
+		  4,
+		  4,
+		  5,
+		  2,
+		  50 },
 		{ "bare, 25 kbit/s",
-		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 300, .jitter_ms = 20 },
-		  2, 6, 10, 2, 100 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .jitter_ms = 20 },
+		  2,
+		  6,
+		  10,
+		  2,
+		  100 },
 		{ "bare, 14 kbit/s",
-		  { .rate_bps = 14000, .queue_ms = 2000, .delay_ms = 300, .jitter_ms = 20 },
-		  1, 6, 20, 0, 200 },
+		  { .rate_bps = 14000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .jitter_ms = 20 },
+		  1,
+		  6,
+		  20,
+		  0,
+		  200 },
 		{ "bare, 40 kbit/s, loss",
 		  { .rate_bps = 40000, .queue_ms = 2000, .delay_ms = 100, .loss = 0.1 },
-		  4, 6, 20, 10, 100 },
+		  4,
+		  6,
+		  20,
+		  10,
+		  100 },
 	};
 
 	(void)state;
@@ -710,9 +812,22 @@ static void test_short_queue(void **state)
 {
 	static const struct trouble t[] = {
 		{ "queue of 200 ms",
-		  { .rate_bps = 25000, .queue_ms = 200, .delay_ms = 100, .jitter_ms = 10 }, 2, 6, 20, 10, 60 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 200,
+		    .delay_ms = 100,
+		    .jitter_ms = 10 },
+		  2,
+		  6,
+		  20,
+		  10,
+		  60 },
 		{ "queue of 80 ms",
-		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100, .jitter_ms = 10 }, 2, 6, 20, 10, 60 },
+		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100, .jitter_ms = 10 },
+		  2,
+		  6,
+		  20,
+		  10,
+		  60 },
 	};
 
 	(void)state;
@@ -751,10 +866,13 @@ static void test_changing_rate(void **state)
 		far += W.far_poorer;
 		lost += W.full;
 	}
-	printf("figure: another rate every 10-30 s: mean queue %.0f ms, lost of it %.1f %%, poorer "
+	printf("figure: another rate every 10-30 s: mean queue %.0f ms, lost of it %.1f "
+	       "%%, poorer "
 	       "than fits %.0f %% of the time, by two rungs %.0f %%\n",
-	       (double)queue_us / (double)packets / 1000, 100.0 * (double)lost / (double)packets,
-	       100.0 * (double)poorer / (double)ticks, 100.0 * (double)far / (double)ticks);
+	       (double)queue_us / (double)packets / 1000,
+	       100.0 * (double)lost / (double)packets,
+	       100.0 * (double)poorer / (double)ticks,
+	       100.0 * (double)far / (double)ticks);
 	assert_true(queue_us / packets < 200000);
 	assert_true(lost * 100 < packets);
 	assert_true(far * 100 < ticks * 15);
@@ -785,7 +903,9 @@ static void test_pauses(void **state)
 	(void)state;
 	for (unsigned s = 1; s <= 20; s++) {
 		seed = s * 49979687;
-		begin((struct link) { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 150 },
+		begin((struct link) { .rate_bps = 25000,
+				      .queue_ms = 2000,
+				      .delay_ms = 150 },
 		      2, true, 2);
 		W.talk_s = 2;
 		run(90);
@@ -815,7 +935,9 @@ static void test_reports_only(void **state)
 		run(300);
 		assert_int_equal(W.changes, 0);
 
-		begin((struct link) { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 100 },
+		begin((struct link) { .rate_bps = 25000,
+				      .queue_ms = 2000,
+				      .delay_ms = 100 },
 		      0, false, 2);
 		W.reports_only = true;
 		run(120);
@@ -834,13 +956,21 @@ static void test_reports_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clean_goes_up),	cmocka_unit_test(test_radio_loss),
-		cmocka_unit_test(test_drop_and_return), cmocka_unit_test(test_drop_any_time), cmocka_unit_test(test_blackout),
-		cmocka_unit_test(test_bursts), cmocka_unit_test(test_stalls),
-		cmocka_unit_test(test_jitter), cmocka_unit_test(test_bare_receiver),
-		cmocka_unit_test(test_short_queue), cmocka_unit_test(test_changing_rate),
-		cmocka_unit_test(test_drift), cmocka_unit_test(test_pauses),
-		cmocka_unit_test(test_reports_only), cmocka_unit_test(test_many_links),
+		cmocka_unit_test(test_clean_goes_up),
+		cmocka_unit_test(test_radio_loss),
+		cmocka_unit_test(test_drop_and_return),
+		cmocka_unit_test(test_drop_any_time),
+		cmocka_unit_test(test_blackout),
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_jitter),
+		cmocka_unit_test(test_bare_receiver),
+		cmocka_unit_test(test_short_queue),
+		cmocka_unit_test(test_changing_rate),
+		cmocka_unit_test(test_drift),
+		cmocka_unit_test(test_pauses),
+		cmocka_unit_test(test_reports_only),
+		cmocka_unit_test(test_many_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
