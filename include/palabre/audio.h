@@ -147,6 +147,10 @@ struct audio_mixed {
 };
 /* false: no more is due. */
 bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out);
+/* Ticks since something was last said in that place; UINT_MAX never, or nobody is there. */
+unsigned audio_mixer_silence(const struct audio_mixer *m, unsigned voice);
+/* What that voice is turned up or down by, 1 = not at all. */
+float audio_mixer_gain(const struct audio_mixer *m, unsigned voice);
 /* Nobody has said anything for a while and everybody has been told: ticks can stop until
  * the next audio_mixer_put (call audio_mixer_skip then). */
 bool audio_mixer_idle(const struct audio_mixer *m);

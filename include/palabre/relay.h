@@ -11,7 +11,7 @@
  * silent people cost nothing.
  *
  * A mixer is a port, too: it hears every lane, and its streams, which are nobody's voice, are
- * heard by the ports that ask for one instead of the lanes (relay_port_mix).
+ * heard by the ports that ask for one instead of the lanes (relay_port_alone).
  *
  * Audio slots: the loudest speakers (RFC 6464 levels), for each port without its own
  * voice. A speaker keeps the place until another needs it (no chopping): see speakers.h.
@@ -140,9 +140,9 @@ struct relay_port *relay_mixer_create(struct relay_room *room, uint32_t id,
  * needed, each to be destroyed before the mixer's port. */
 struct relay_stream *relay_made_create(struct relay_port *mixer, uint32_t id,
 				       enum codec_id codec, void *owner) MUST_CHECK;
-/* The port hears the made stream `id` in audio slot 0, and nothing in the others; 0, or while there
- * is no such stream: the lanes. */
-void relay_port_mix(struct relay_port *p, uint32_t id, uint64_t now_us);
+/* The port hears the stream `id` alone, a made one or another port's voice, in audio slot 0, and
+ * nothing in the others; 0, or while there is no such stream: the lanes. */
+void relay_port_alone(struct relay_port *p, uint32_t id, uint64_t now_us);
 
 uint32_t relay_stream_id(const struct relay_stream *st);
 void *relay_stream_owner(const struct relay_stream *st);

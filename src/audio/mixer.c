@@ -11,6 +11,7 @@
 #include <palabre/audio.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,8 @@ struct audio_mixer {
 	struct {
 		struct audio_voice *voice;
 		struct audio_level level;
-		bool taken;
+		bool taken, said;
+		unsigned silence; /* ticks since it was last heard, if it was */
 		unsigned nothing; /* ticks without a packet */
 	} voices[MIX_VOICES];
 	struct mix mixes[MIXES];
@@ -92,6 +94,7 @@ void audio_mixer_open(struct audio_mixer *m, unsigned voice)
 	audio_voice_reset(m->voices[voice].voice);
 	audio_level_init(&m->voices[voice].level);
 	m->voices[voice].taken = true;
+	m->voices[voice].said = false;
 }
 
 void audio_mixer_clear(struct audio_mixer *m, unsigned voice)
@@ -169,8 +172,12 @@ void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us)
 			continue;
 		if (audio_voice_tick(m->voices[v].voice, now_us, s[v]) == PIECE_NONE)
 			m->voices[v].nothing++;
-		if (audio_level_tick(&m->voices[v].level, s[v]))
-			speaking |= 1u << v;
+		m->voices[v].silence++;
+		if (!audio_level_tick(&m->voices[v].level, s[v]))
+			continue;
+		speaking |= 1u << v;
+		m->voices[v].said = true;
+		m->voices[v].silence = 0;
 	}
 	for (unsigned i = 0; i < MIXES; i++)
 		if (m->mixes[i].wanted)
@@ -235,6 +242,17 @@ bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out)
 	return false;
 }
 
+unsigned audio_mixer_silence(const struct audio_mixer *m, unsigned voice)
+{
+	return m->voices[voice].taken && m->voices[voice].said ? m->voices[voice].silence
+							       : UINT_MAX;
+}
+
+float audio_mixer_gain(const struct audio_mixer *m, unsigned voice)
+{
+	return m->voices[voice].level.wanted;
+}
+
 bool audio_mixer_idle(const struct audio_mixer *m)
 {
 	for (unsigned v = 0; v < MIX_VOICES; v++)
@@ -248,6 +266,8 @@ bool audio_mixer_idle(const struct audio_mixer *m)
 
 void audio_mixer_skip(struct audio_mixer *m, unsigned ticks)
 {
+	for (unsigned v = 0; v < MIX_VOICES; v++)
+		m->voices[v].silence += ticks;
 	for (unsigned i = 0; i < MIXES; i++)
 		memset(m->mixes[i].history, 0, sizeof m->mixes[i].history);
 	m->tick += ticks;

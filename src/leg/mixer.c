@@ -17,8 +17,10 @@
 #include "leg_private.h"
 
 #include <palabre/audio.h>
+#include <palabre/cc.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,8 +31,14 @@ enum {
 	ENCODES_A_TURN = 4, /* about 1 ms; then the sockets have their turn */
 	BETWEEN_TURNS_US = 1000,
 	TICKS_LATE_MAX = 10, /* later than that time is skipped */
-	MADE_STORE = 32
+	MADE_STORE = 32,
+	WIRE_OVERHEAD = 50, /* bytes a packet: IPv4, UDP, RTP, tag */
+	PAUSE_TICKS = 10,   /* 200 ms: between words, not within */
+	ALONE_TICKS = 150,  /* 3 s */
+	LOOK_TICKS = 50	    /* what it costs may have changed */
 };
+/* A voice far too soft or too loud is evened out, which takes encoding. */
+static const float GAIN_MAX = 2;
 
 struct made {
 	unsigned users;
@@ -55,8 +63,17 @@ struct mixer {
 	struct timer timer;
 	uint64_t start_us, ticks; /* ticks done */
 	bool running;
-	bool moved;		     /* somebody has taken or left a place */
-	uint32_t places[MIX_VOICES]; /* port in it, 0 none */
+	bool moved; /* somebody has taken or left a place */
+	struct place {
+		uint32_t port;	 /* whose, 0 nobody's */
+		uint32_t stream; /* what they send */
+		/* What it costs to send on as it is: this second's packets and bytes, and the
+		 * last one's rate. */
+		uint64_t second_us;
+		unsigned packets, bytes, cost_bps;
+	} places[MIX_VOICES];
+	int alone; /* place of who speaks alone, -1 none, */
+	uint32_t alone_stream;
 	struct leg *listeners;
 	struct output out[MIXES][RUNGS];
 };
@@ -73,6 +90,20 @@ static void wake(struct mixer *m, uint64_t now_us)
 	wheel_arm(m->all->wheel, &m->timer, now_us);
 }
 
+/* A second that is full of speech costs more than one with pauses: the dearest of late counts. */
+static void count_cost(struct place *pl, const struct pkt *p)
+{
+	if (p->arrival_us >= pl->second_us + 1000000) {
+		unsigned bps = (pl->bytes + pl->packets * WIRE_OVERHEAD) * 8;
+
+		pl->cost_bps = bps > pl->cost_bps ? bps : (pl->cost_bps * 7 + bps) / 8;
+		pl->second_us = p->arrival_us;
+		pl->packets = pl->bytes = 0;
+	}
+	pl->packets++;
+	pl->bytes += p->rtp.payload_len;
+}
+
 static void forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
 		    bool first, uint64_t now_us)
 {
@@ -80,9 +111,11 @@ static void forward(void *owner, unsigned slot, struct relay_stream *st, struct 
 
 	if (first) {
 		audio_mixer_open(m->audio, slot);
-		m->places[slot] = relay_stream_port(st);
+		m->places[slot] = (struct place) { .port = relay_stream_port(st),
+						   .stream = relay_stream_id(st) };
 		m->moved = true;
 	}
+	count_cost(&m->places[slot], p);
 	audio_mixer_put(m->audio, slot, p);
 	wake(m, now_us);
 }
@@ -100,7 +133,7 @@ static void idle(void *owner, unsigned slot, uint64_t now_us)
 
 	(void)now_us;
 	audio_mixer_clear(m->audio, slot);
-	m->places[slot] = 0;
+	m->places[slot] = (struct place) { 0 };
 	m->moved = true;
 }
 
@@ -247,7 +280,7 @@ static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at
 static unsigned mix_for(const struct mixer *m, const struct leg *leg)
 {
 	for (unsigned i = 0; i < MIX_VOICES; i++)
-		if (m->places[i] == leg->port_id)
+		if (m->places[i].port == leg->port_id)
 			return i;
 	return MIX_ALL;
 }
@@ -257,13 +290,76 @@ static bool same(struct leg_mix a, struct leg_mix b)
 	return a.used == b.used && a.mix == b.mix && a.rung == b.rung && a.red == b.red;
 }
 
+/* As they send it, if that costs no more than the rung: encoding it again would cost quality. */
+static uint32_t heard_by(const struct mixer *m, const struct leg *leg)
+{
+	const struct place *pl = m->alone < 0 ? NULL : &m->places[m->alone];
+	unsigned rung = leg->mix_at.rung;
+
+	if (pl && pl->stream && pl->port != leg->port_id && !leg->mix_at.red &&
+	    pl->cost_bps &&
+	    pl->cost_bps <= voice_cost_bps(rung, 0, WIRE_OVERHEAD) / 8 * 9)
+		return pl->stream;
+	return made_id(leg->mix_at);
+}
+
+/* Ticks since anybody but `but` was heard. */
+static unsigned others_silence(const struct mixer *m, int but)
+{
+	unsigned least = UINT_MAX;
+
+	for (unsigned v = 0; v < MIX_VOICES; v++) {
+		unsigned silence = audio_mixer_silence(m->audio, v);
+
+		if ((int)v != but && silence < least)
+			least = silence;
+	}
+	return least;
+}
+
+/* Place of who has been the only one for a while and makes a pause now; -1 none. */
+static int lone_speaker(const struct mixer *m)
+{
+	for (int v = 0; v < MIX_VOICES; v++) {
+		unsigned silence = audio_mixer_silence(m->audio, (unsigned)v);
+		float gain = audio_mixer_gain(m->audio, (unsigned)v);
+
+		if (silence >= PAUSE_TICKS && silence < ALONE_TICKS &&
+		    others_silence(m, v) >= ALONE_TICKS && gain < GAIN_MAX &&
+		    gain > 1 / GAIN_MAX)
+			return v;
+	}
+	return -1;
+}
+
+/* Who speaks alone is heard as they send it: from a pause of theirs on until somebody else says
+ * something. */
+static void follow_talk(struct mixer *m, uint64_t now_us)
+{
+	int before = m->alone;
+	bool look = m->ticks % LOOK_TICKS == 0 && before >= 0 &&
+		    audio_mixer_silence(m->audio, (unsigned)before) >= PAUSE_TICKS;
+
+	if (m->alone >= 0 && (m->places[m->alone].stream != m->alone_stream ||
+			      others_silence(m, m->alone) == 0))
+		m->alone = -1;
+	if (m->alone < 0) {
+		m->alone = lone_speaker(m);
+		m->alone_stream = m->alone < 0 ? 0 : m->places[m->alone].stream;
+	}
+	if (m->alone == before && !look)
+		return;
+	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
+		relay_port_alone(leg->port, heard_by(m, leg), now_us);
+}
+
 /* From now on. */
 static void go_over(struct mixer *m, struct leg *leg, uint64_t now_us)
 {
 	struct leg_mix old = leg->mix_at;
 
 	leg->mix_at = leg->mix_to;
-	relay_port_mix(leg->port, made_id(leg->mix_at), now_us);
+	relay_port_alone(leg->port, heard_by(m, leg), now_us);
 	if (old.used)
 		made_leave(m, old, now_us);
 }
@@ -343,6 +439,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 		if (m->ticks % GRID_TICKS == 0)
 			follow_rungs(m, now_us);
 		audio_mixer_tick(m->audio, m->start_us + m->ticks++ * AUDIO_TICK_US);
+		follow_talk(m, now_us);
 		wheel_arm(m->all->wheel, t, now_us);
 		return;
 	}
@@ -378,6 +475,7 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 	m->room = leg->room;
 	m->start_us = now_us;
 	m->timer.fn = on_timer;
+	m->alone = -1;
 	m->audio = audio_mixer_create();
 	m->port =
 		m->audio ? relay_mixer_create(leg->room, MIXER_PORT, &port_ops, m, now_us)
@@ -404,7 +502,7 @@ void leg_voice_end(struct leg *leg, uint64_t now_us)
 	}
 	leg->mix_at = leg->mix_to = (struct leg_mix) { 0 };
 	leg->mixer = NULL;
-	relay_port_mix(leg->port, 0, now_us);
+	relay_port_alone(leg->port, 0, now_us);
 	if (at.used && !same(at, to))
 		made_leave(m, at, now_us);
 	if (to.used)

@@ -210,11 +210,11 @@ static void want_add(struct relay_port *p, struct relay_stream *st, struct slot 
 		want[(*wanted)++] = st;
 }
 
-/* Whoever is in the slots leaves them for what a mixer makes of all. */
-static void place_mix(struct relay_port *p, struct relay_stream *mix, uint64_t now_us)
+/* Whoever is in the slots leaves them for this one. */
+static void place_alone(struct relay_port *p, struct relay_stream *st, uint64_t now_us)
 {
 	for (unsigned i = 0; i < p->audio; i++) {
-		assign(&p->slots[i], i ? NULL : mix, now_us);
+		assign(&p->slots[i], i ? NULL : st, now_us);
 		slot_settle(&p->slots[i], now_us);
 	}
 }
@@ -223,13 +223,14 @@ void port_update_audio(struct relay_port *p, uint64_t now_us)
 {
 	struct relay_room *room = p->room;
 	struct relay_stream *want[RELAY_SLOTS_MAX];
-	struct relay_stream *mix = p->mix ? relay_stream_find(room, p->mix) : NULL;
+	struct relay_stream *alone = p->alone ? relay_stream_find(room, p->alone) : NULL;
 	unsigned wanted = 0;
 
 	if (p->dying)
 		return;
-	if (mix && mix->made && mix->active && p->audio) {
-		place_mix(p, mix, now_us);
+	if (alone && alone->audio && alone->active && alone->port != p && p->audio &&
+	    accepts(&p->slots[0], alone)) {
+		place_alone(p, alone, now_us);
 		return;
 	}
 	for (unsigned i = 0; i < room->lane_count; i++)
@@ -316,12 +317,12 @@ struct relay_port *relay_mixer_create(struct relay_room *room, uint32_t id,
 	return p;
 }
 
-void relay_port_mix(struct relay_port *p, uint32_t id, uint64_t now_us)
+void relay_port_alone(struct relay_port *p, uint32_t id, uint64_t now_us)
 {
 	assert(!p->room->relay->forwarding);
-	if (p->mix == id)
+	if (p->alone == id)
 		return;
-	p->mix = id;
+	p->alone = id;
 	port_update_audio(p, now_us);
 }
 

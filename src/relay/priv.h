@@ -87,8 +87,8 @@ struct relay_port {
 	void *owner;
 	struct hash_node id_node;
 	uint32_t id;
-	unsigned pos; /* in room->ports */
-	uint32_t mix; /* heard instead of the lanes, 0 none */
+	unsigned pos;	/* in room->ports */
+	uint32_t alone; /* stream heard instead of the lanes, 0 none */
 	unsigned audio, video;
 	bool suspended, automatic, dying;
 	unsigned view_count;

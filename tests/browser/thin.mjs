@@ -47,14 +47,17 @@ const choose = (who, value) => who.run((value) => {
 /** kbit/s of a direction between two readings. */
 const rate = (a, b, way) => (b[way].out_bytes - a[way].out_bytes) * 8 / (b.seconds - a.seconds) / 1000;
 
+let rows = 0;
+
 async function row(name, r) {
+	const k = rows++;
 	const net = new Net();
-	const here = net.space('s');
+	const here = net.space(`${k}s`);
 	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
 	const people = [], paths = [], speeches = [];
 	for (let i = 0; i <= (r.talkers ?? 1); i++) {
 		const listens = i === (r.talkers ?? 1);
-		const space = net.space(`c${i}`);
+		const space = net.space(`${k}c${i}`);
 		const host = `10.77.${i + 1}`;
 		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, ...(listens ? r.down : r.up).split(' ')));
 		const origin = `http://${host}.1:${server.port}`;

@@ -179,8 +179,8 @@ static void test_asked_for(void **state)
 
 	(void)state;
 	talk(0x0e, 1000);
-	relay_port_mix(who[0].port, MIX, now);
-	relay_port_mix(who[1].port, MINUS, now);
+	relay_port_alone(who[0].port, MIX, now);
+	relay_port_alone(who[1].port, MINUS, now);
 	assert_true(count(&who[0]) <= 1); /* slot 0 goes over without a break */
 	talk(0x0e, 200);
 	assert_int_equal(count(&who[0]), 1);
@@ -193,8 +193,8 @@ static void test_asked_for(void **state)
 	assert_int_equal(who[0].forwards - before, 50);
 	assert_int_equal(count(&who[0]), 1);
 	/* and back to the lanes, and to another mix */
-	relay_port_mix(who[0].port, 0, now);
-	relay_port_mix(who[1].port, MIX, now);
+	relay_port_alone(who[0].port, 0, now);
+	relay_port_alone(who[1].port, MIX, now);
 	talk(0x32, 400);
 	assert_int_equal(count(&who[0]), 3);
 	assert_false(hears(&who[0], MIX));
@@ -205,8 +205,8 @@ static void test_asked_for(void **state)
 static void test_suspended_and_gone(void **state)
 {
 	(void)state;
-	relay_port_mix(who[0].port, MIX, now);
-	relay_port_mix(who[2].port, 999, now);
+	relay_port_alone(who[0].port, MIX, now);
+	relay_port_alone(who[2].port, 999, now);
 	talk(0x1e, 400);
 	assert_true(hears(&who[0], MIX));
 	assert_int_equal(count(&who[2]), 3);
@@ -223,18 +223,29 @@ static void test_suspended_and_gone(void **state)
 	assert_int_equal(count(&who[0]), 3);
 	mix = relay_made_create(mixer.port, MIX, CODEC_OPUS, NULL);
 	talk(0x1e, 40);
-	relay_port_mix(who[0].port, 0, now);
-	relay_port_mix(who[0].port, MIX, now);
+	relay_port_alone(who[0].port, 0, now);
+	relay_port_alone(who[0].port, MIX, now);
 	talk(0x1e, 40);
 	assert_int_equal(who[0].hears[0], MIX);
 }
 
-/* A made stream cannot be had by a view, and a voice cannot be had as a mix. */
-static void test_only_made(void **state)
+/* A voice alone, too; but not one's own, nor one that cannot be decoded. */
+static void test_a_voice_alone(void **state)
 {
 	(void)state;
-	relay_port_mix(who[0].port, 11, now);
+	relay_port_alone(who[0].port, 11, now);
+	relay_port_alone(who[1].port, 11, now);
+	who[2].refuses = true;
+	relay_port_alone(who[2].port, MIX, now);
 	talk(0x1e, 400);
+	assert_int_equal(count(&who[0]), 1);
+	assert_int_equal(who[0].hears[0], 11);
+	assert_int_equal(count(&who[1]), 3);
+	assert_false(hears(&who[1], 11));
+	assert_int_equal(count(&who[2]), 0);
+	/* when it is switched off the others are heard again */
+	relay_stream_active(who[1].mic, false, now);
+	talk(0x1c, 400);
 	assert_int_equal(count(&who[0]), 3);
 	assert_null(relay_mixer_create(room, MIXER, &mixer_ops, &mixer, now));
 	assert_null(relay_made_create(mixer.port, MIX, CODEC_OPUS, NULL));
@@ -249,7 +260,7 @@ int main(void)
 		TEST(test_mixer_hears_all),
 		TEST(test_asked_for),
 		TEST(test_suspended_and_gone),
-		TEST(test_only_made),
+		TEST(test_a_voice_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
