@@ -9,10 +9,11 @@ static const uint64_t CALM_US = 12000000; /* two reports, and what they count as
 enum {
 	FIT_NUM =
 		5, /* voice takes 5/6 of what gets through: so one more redundant packet */
-	FIT_DEN = 6, /* probes for the next rung, and two for two or three */
-	NEXT_NUM = 15,
+	FIT_DEN = 6,   /* probes for the next rung, and two for two or three */
+	NEXT_NUM = 15, /* for one step: a probe shows no less than 1/8 too much */
 	NEXT_DEN = 16,
-	ROOM_NUM = 9,
+	ROOM_NUM =
+		9, /* redundancy that costs a rung needs a tenth more, or it comes and goes */
 	ROOM_DEN = 10,
 	LOSS_PROTECT_Q8 = 8, /* 3 % */
 	LOSS_LITTLE_Q8 = 4,  /* 1.5 % */

@@ -369,7 +369,8 @@ uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 
 void voice_queue_none(struct voice_ctl *c)
 {
-	c->base_us += c->least_us;
+	if (c->least_us < VOICE_QUEUE_ANY_US)
+		c->base_us += c->least_us;
 	c->base_next_us = c->base_us;
 	c->sample_count = 0;
 }
@@ -410,6 +411,8 @@ uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 		first = least;
 	grown_us = c->samples[last].queue_us - c->samples[first].queue_us;
 	took_us = (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
+	if (took_us <= 0)
+		return bps;
 	/* It began somewhere between the two. */
 	if (c->samples[first].queue_us < voice_queue_limit_us(c) / 3)
 		took_us /= 2;

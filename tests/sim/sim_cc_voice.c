@@ -41,8 +41,8 @@ struct link {
 	unsigned delay_ms; /* one way */
 	unsigned jitter_ms;
 	double loss;
-	double burst;	  /* mean length of a loss (Gilbert-Elliott); 0 = each for itself */
-	double stall_s;	  /* mean time between stalls, 0 = none */
+	double burst;	/* mean length of a loss (Gilbert-Elliott); 0 = each for itself */
+	double stall_s; /* mean time between stalls, 0 = none */
 	unsigned stall_ms; /* nothing moves for so long, then all at once */
 	bool down;
 };
@@ -65,20 +65,22 @@ static struct world {
 	uint64_t now_us, free_us, last_arrival_us, next_packet_us, next_run_us,
 		next_report_us;
 	uint64_t marked_us, stall_end_us;
-	bool bad;	 /* within a burst of losses */
+	bool bad;	   /* within a burst of losses */
 	bool reports_only; /* a receiver without transport-wide feedback */
-	double drift;	 /* of the receiver's clock */
-	double talk_s;	 /* mean length of what is said, and of the pause after; 0 = no pause */
+	double drift;	   /* of the receiver's clock */
+	double talk_s; /* mean length of what is said, and of the pause after; 0 = no pause */
 	uint64_t turn_us;
 	bool pause;
 	unsigned hole; /* packets lost since the last arrival */
 	unsigned report_sent, report_lost;
 	unsigned count;
+	uint64_t earliest_us;
 	struct event events[EVENTS];
 	/* what is looked at */
 	unsigned changes, downs, longest_gap_ms;
 	unsigned wanted; /* rung */
-	unsigned ticks, poorer, far_poorer; /* runs in all, below that, and two below it */
+	unsigned ticks, poorer,
+		far_poorer; /* runs in all, below that, and two below it */
 	uint64_t heard_us, bytes;
 	uint64_t queue_sum_us, queue_max_us, packets, full;
 } W;
@@ -87,9 +89,13 @@ static void later(uint64_t at_us, enum kind kind, uint64_t sent_us, int64_t arri
 		  unsigned bytes)
 {
 	assert_true(W.count < EVENTS);
-	W.events[W.count++] = (struct event) {
-		.at_us = at_us, .kind = kind, .sent_us = sent_us, .arrival_us = arrival_us, .bytes = bytes
-	};
+	if (at_us < W.earliest_us || !W.count)
+		W.earliest_us = at_us;
+	W.events[W.count++] = (struct event) { .at_us = at_us,
+					       .kind = kind,
+					       .sent_us = sent_us,
+					       .arrival_us = arrival_us,
+					       .bytes = bytes };
 }
 
 static bool lost(void)
@@ -134,8 +140,8 @@ static uint64_t through(unsigned bytes)
 		W.full++;
 		return UINT64_MAX;
 	}
-	W.free_us = W.now_us + wait_us +
-		    (l->rate_bps ? bytes * 8000000ULL / l->rate_bps : 0);
+	W.free_us =
+		W.now_us + wait_us + (l->rate_bps ? bytes * 8000000ULL / l->rate_bps : 0);
 	if (wait_us > W.queue_max_us)
 		W.queue_max_us = wait_us;
 	W.queue_sum_us += wait_us;
@@ -201,7 +207,8 @@ static void packet(void)
 		return;
 	}
 	if (W.up) {
-		later(arrival_us, ARRIVAL, W.now_us + 333333333, (int64_t)arrival_us, bytes);
+		later(arrival_us, ARRIVAL, W.now_us + 333333333, (int64_t)arrival_us,
+		      bytes);
 		for (; W.hole; W.hole--)
 			later(arrival_us, NACK, 0, 0, bytes);
 	}
@@ -240,11 +247,17 @@ static void events(void)
 {
 	unsigned kept = 0, count = W.count;
 
+	if (W.now_us < W.earliest_us)
+		return;
+	W.earliest_us = UINT64_MAX;
+
 	for (unsigned i = 0; i < count; i++) {
 		struct event e = W.events[i];
 
 		if (e.at_us > W.now_us) {
 			W.events[kept++] = e;
+			if (e.at_us < W.earliest_us)
+				W.earliest_us = e.at_us;
 			continue;
 		}
 		if (W.link.down)
@@ -303,9 +316,8 @@ static void report(void)
 
 static void show(uint8_t rung)
 {
-	static struct voice_choice last;
-	if (getenv("SHOW") && (W.choice.rung != rung || W.choice.red != last.red))
-		last = W.choice, printf("%7.1f s rung %u red %u queue %llu ms loss %u cap %u\n",
+	if (getenv("SHOW") && W.choice.rung != rung)
+		printf("%7.1f s rung %u red %u queue %llu ms loss %u cap %u\n",
 		       (double)(W.now_us - 10000000) / 1e6, W.choice.rung, W.choice.red,
 		       (unsigned long long)voice_queue_us(&W.c, W.now_us) / 1000,
 		       voice_loss_q8(&W.c, W.now_us), W.c.cap_bps);
@@ -449,8 +461,8 @@ static struct drop drop_and_return(double before_s, double low_s, unsigned jitte
 	W.link.rate_bps = 40000;
 	d.up_s = until(before, true, 10);
 	if (getenv("SHOW") || d.down_s > 2.0 || d.up_s > 5.0)
-		printf("down after %.1f s in %.1f s, up after %.1f s in %.1f s\n", before_s,
-		       d.down_s, low_s, d.up_s);
+		printf("down after %.1f s in %.1f s, up after %.1f s in %.1f s\n",
+		       before_s, d.down_s, low_s, d.up_s);
 	return d;
 }
 
@@ -472,7 +484,7 @@ static void test_drop_and_return(void **state)
 /* Whenever it comes, also in the midst of a probe, and for however long. */
 static void test_drop_any_time(void **state)
 {
-	enum { RUNS = 200 };
+	enum { RUNS = 100 };
 	double down_s[RUNS], up_s[RUNS];
 	unsigned gap_ms = 0;
 
@@ -481,8 +493,6 @@ static void test_drop_any_time(void **state)
 		struct drop d;
 		double before_s;
 
-		if (getenv("SEED") && s != (unsigned)atoi(getenv("SEED")))
-			continue;
 		seed = (s + 1) * 7919;
 		dice();
 		before_s = 40 + dice() * 40;
@@ -494,9 +504,11 @@ static void test_drop_any_time(void **state)
 	}
 	qsort(down_s, RUNS, sizeof down_s[0], by_size);
 	qsort(up_s, RUNS, sizeof up_s[0], by_size);
-	printf("figure: 40 kbit/s fall to 14 and return: down in %.1f s (worst %.1f), up in "
+	printf("figure: 40 kbit/s fall to 14 and return: down in %.1f s (worst %.1f), up "
+	       "in "
 	       "%.1f s (worst %.1f), longest gap %u ms\n",
-	       down_s[RUNS / 2], down_s[RUNS - 1], up_s[RUNS / 2], up_s[RUNS - 1], gap_ms);
+	       down_s[RUNS / 2], down_s[RUNS - 1], up_s[RUNS / 2], up_s[RUNS - 1],
+	       gap_ms);
 	assert_true(down_s[RUNS * 9 / 10] <= 2.0);
 	assert_true(down_s[RUNS - 1] <= 3.0);
 	assert_true(up_s[RUNS - 1] <= 5.0);
@@ -528,7 +540,8 @@ static void test_blackout(void **state)
 
 /* Hundreds of links: what is sent fits, the queue stays short, nothing swings, and what the link
  * bears is used. */
-static void many_links(const char *name, unsigned n, uint64_t first, unsigned red_max, bool up)
+static void many_links(const char *name, unsigned n, uint64_t first, unsigned red_max,
+		       bool up)
 {
 	unsigned swings = 0, idle = 0, over = 0, late = 0;
 	double queue_s = 0, share = 0;
@@ -538,8 +551,6 @@ static void many_links(const char *name, unsigned n, uint64_t first, unsigned re
 		unsigned fits = VOICE_FLOOR;
 		double mean_s;
 
-		if (getenv("SEED") && s != (unsigned)atoi(getenv("SEED")))
-			continue;
 		seed = s * first;
 		dice();
 		l.rate_bps = (unsigned)(12000 + dice() * dice() * 120000);
@@ -556,11 +567,12 @@ static void many_links(const char *name, unsigned n, uint64_t first, unsigned re
 			fits++;
 		mean_s = (double)W.queue_sum_us / (double)W.packets / 1e6;
 		if (W.changes > 8 || W.choice.rung + 2u < fits || mean_s > 0.25)
-			printf("%s, seed %u: %u bit/s, %u + %u ms, loss %.3f: rung %u red %u (fits "
+			printf("%s, seed %u: %u bit/s, %u + %u ms, loss %.3f: rung %u "
+			       "red %u (fits "
 			       "%u), %u changes, queue %.0f ms, %llu bit/s\n",
 			       name, s, l.rate_bps, l.delay_ms, l.jitter_ms, l.loss,
-			       W.choice.rung, W.choice.red, fits, W.changes, mean_s * 1000,
-			       (unsigned long long)W.bytes * 8 / 120);
+			       W.choice.rung, W.choice.red, fits, W.changes,
+			       mean_s * 1000, (unsigned long long)W.bytes * 8 / 120);
 		swings += W.changes > 8;
 		idle += W.choice.rung + 2u < fits;
 		late += mean_s > 0.25;
@@ -568,22 +580,24 @@ static void many_links(const char *name, unsigned n, uint64_t first, unsigned re
 		queue_s += mean_s;
 		share += W.choice.rung >= fits;
 	}
-	printf("figure: %s, of %u links: swings on %u, uses too little of %u, too much of %u, "
-	       "queue over 250 ms on %u, mean queue %.0f ms, what fits or more on %.0f %%\n",
+	printf("figure: %s, of %u links: swings on %u, uses too little of %u, too much "
+	       "of %u, "
+	       "queue over 250 ms on %u, mean queue %.0f ms, what fits or more on %.0f "
+	       "%%\n",
 	       name, n, swings, idle, over, late, queue_s * 1000 / n, share * 100 / n);
 	assert_int_equal(over, 0);
 	assert_true(swings <= n / 50);
-	assert_true(idle <= n / 50);
-	assert_true(late <= n / 50);
+	assert_true(idle <= n / 100);
+	assert_true(late <= n / 100);
 }
 
 static void test_many_links(void **state)
 {
 	(void)state;
 	many_links("down", 300, 2654435761u, 2, false);
-	many_links("down, bare of redundancy", 300, 40503, 0, false);
-	many_links("up", 300, 2246822519u, 1, true);
-	many_links("up, bare of redundancy", 300, 3266489917u, 0, true);
+	many_links("down, no redundancy", 100, 40503, 0, false);
+	many_links("up", 100, 2246822519u, 1, true);
+	many_links("up, no redundancy", 100, 3266489917u, 0, true);
 }
 
 /* What a link does; the rung that fits it; what is allowed in two minutes after one to settle. */
@@ -597,14 +611,18 @@ struct trouble {
 	unsigned queue_ms;   /* mean */
 };
 
+/* One run in ten may be worse. No more than a tenth is lost by a full queue: a queue so short that
+ * nothing is late in it cannot be told from radio loss. */
 static void troubles(const struct trouble *t, size_t n, unsigned red_max, bool nack)
 {
-	bool well = true;
+	enum { RUNS = 10 };
 
 	for (size_t i = 0; i < n; i++) {
-		uint64_t mean_ms;
+		unsigned worse = 0, changes = 0;
+		double poorer = 0, queue_ms = 0;
 
-		for (unsigned s = 1; s <= 10; s++) {
+		for (unsigned s = 1; s <= RUNS; s++) {
+			double mean_ms;
 			bool ok;
 
 			seed = s * 15485863 + i;
@@ -613,35 +631,67 @@ static void troubles(const struct trouble *t, size_t n, unsigned red_max, bool n
 			run(90);
 			forget();
 			run(120);
-			mean_ms = W.queue_sum_us / W.packets / 1000;
+			mean_ms = (double)W.queue_sum_us / (double)W.packets / 1000;
 			ok = W.changes <= t[i].changes &&
+			     W.full * 100 <= 10 * (W.packets + W.full) &&
 			     W.poorer * 100 <= t[i].poorer * W.ticks &&
 			     W.far_poorer * 100 <= t[i].far_poorer * W.ticks &&
 			     mean_ms <= t[i].queue_ms;
 			if (!ok || getenv("SHOW"))
-				printf("%s, seed %u: rung %u red %u, %u changes, poorer %u %%, by "
-				       "two %u %%, queue %llu ms\n",
-				       t[i].name, s, W.choice.rung, W.choice.red, W.changes,
-				       W.poorer * 100 / W.ticks, W.far_poorer * 100 / W.ticks,
-				       (unsigned long long)mean_ms);
-			well &= ok;
+				printf("%s, seed %u: rung %u red %u, %u changes, poorer "
+				       "%u %%, by "
+				       "two %u %%, queue %.0f ms\n",
+				       t[i].name, s, W.choice.rung, W.choice.red,
+				       W.changes, W.poorer * 100 / W.ticks,
+				       W.far_poorer * 100 / W.ticks, mean_ms);
+			worse += !ok;
+			changes += W.changes;
+			poorer += 100.0 * W.poorer / W.ticks / RUNS;
+			queue_ms += mean_ms / RUNS;
 		}
+		printf("figure: %s: %.1f changes in two minutes, poorer than fits %.0f "
+		       "%% of the "
+		       "time, mean queue %.0f ms\n",
+		       t[i].name, (double)changes / RUNS, poorer, queue_ms);
+		assert_true(worse <= 1);
 	}
-	assert_true(well);
 }
 
 static void test_bursts(void **state)
 {
 	static const struct trouble t[] = {
 		{ "bursts, near",
-		  { .delay_ms = 50, .loss = 0.15, .burst = 3 }, 5, 4, 20, 10, 20 },
+		  { .delay_ms = 50, .loss = 0.15, .burst = 3 },
+		  5,
+		  4,
+		  20,
+		  10,
+		  20 },
 		{ "bursts, far",
-		  { .delay_ms = 250, .loss = 0.15, .burst = 3 }, 5, 4, 20, 10, 20 },
+		  { .delay_ms = 250, .loss = 0.15, .burst = 3 },
+		  5,
+		  4,
+		  20,
+		  10,
+		  20 },
 		{ "bursts, very far",
-		  { .delay_ms = 500, .loss = 0.15, .burst = 3 }, 4, 4, 20, 10, 20 },
+		  { .delay_ms = 500, .loss = 0.15, .burst = 3 },
+		  4,
+		  4,
+		  20,
+		  10,
+		  20 },
 		{ "bursts, 40 kbit/s",
-		  { .rate_bps = 40000, .queue_ms = 2000, .delay_ms = 100, .loss = 0.15, .burst = 3 },
-		  3, 8, 20, 10, 100 },
+		  { .rate_bps = 40000,
+		    .queue_ms = 2000,
+		    .delay_ms = 100,
+		    .loss = 0.15,
+		    .burst = 3 },
+		  3,
+		  8,
+		  20,
+		  10,
+		  100 },
 	};
 
 	(void)state;
@@ -652,13 +702,34 @@ static void test_stalls(void **state)
 {
 	static const struct trouble t[] = {
 		{ "stalls, wide",
-		  { .delay_ms = 150, .stall_s = 10, .stall_ms = 400 }, 5, 16, 25, 10, 50 },
+		  { .delay_ms = 150, .stall_s = 10, .stall_ms = 400 },
+		  5,
+		  16,
+		  25,
+		  10,
+		  50 },
 		{ "stalls, 60 kbit/s",
-		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 300, .stall_s = 10, .stall_ms = 400 },
-		  4, 16, 25, 10, 100 },
+		  { .rate_bps = 60000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .stall_s = 10,
+		    .stall_ms = 400 },
+		  4,
+		  16,
+		  25,
+		  10,
+		  100 },
 		{ "stalls, 25 kbit/s",
-		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 300, .stall_s = 10, .stall_ms = 400 },
-		  2, 16, 25, 10, 150 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .stall_s = 10,
+		    .stall_ms = 400 },
+		  2,
+		  16,
+		  25,
+		  10,
+		  150 },
 	};
 
 	(void)state;
@@ -668,13 +739,33 @@ static void test_stalls(void **state)
 static void test_jitter(void **state)
 {
 	static const struct trouble t[] = {
-		{ "jitter, wide", { .delay_ms = 150, .jitter_ms = 150 }, 5, 2, 10, 5, 50 },
+		{ "jitter, wide",
+		  { .delay_ms = 150, .jitter_ms = 150 },
+		  5,
+		  2,
+		  10,
+		  5,
+		  50 },
 		{ "jitter, 60 kbit/s",
-		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 150, .jitter_ms = 150 },
-		  4, 4, 10, 5, 100 },
+		  { .rate_bps = 60000,
+		    .queue_ms = 2000,
+		    .delay_ms = 150,
+		    .jitter_ms = 150 },
+		  4,
+		  4,
+		  10,
+		  5,
+		  100 },
 		{ "jitter, 25 kbit/s",
-		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 150, .jitter_ms = 150 },
-		  2, 6, 20, 10, 150 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 2000,
+		    .delay_ms = 150,
+		    .jitter_ms = 150 },
+		  2,
+		  6,
+		  20,
+		  10,
+		  150 },
 	};
 
 	(void)state;
@@ -688,17 +779,42 @@ static void test_bare_receiver(void **state)
 	static const struct trouble t[] = {
 		{ "bare, wide", { .delay_ms = 100, .jitter_ms = 20 }, 5, 0, 0, 0, 20 },
 		{ "bare, 60 kbit/s",
-		  { .rate_bps = 60000, .queue_ms = 2000, .delay_ms = 100, .jitter_ms = 20 },
-		  4, 4, 5, 2, 50 },
+		  { .rate_bps = 60000,
+		    .queue_ms = 2000,
+		    .delay_ms = 100,
+		    .jitter_ms = 20 },
+		  4,
+		  4,
+		  5,
+		  2,
+		  50 },
 		{ "bare, 25 kbit/s",
-		  { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 300, .jitter_ms = 20 },
-		  2, 6, 10, 2, 100 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .jitter_ms = 20 },
+		  2,
+		  6,
+		  10,
+		  2,
+		  100 },
 		{ "bare, 14 kbit/s",
-		  { .rate_bps = 14000, .queue_ms = 2000, .delay_ms = 300, .jitter_ms = 20 },
-		  1, 6, 20, 0, 200 },
+		  { .rate_bps = 14000,
+		    .queue_ms = 2000,
+		    .delay_ms = 300,
+		    .jitter_ms = 20 },
+		  1,
+		  6,
+		  20,
+		  0,
+		  200 },
 		{ "bare, 40 kbit/s, loss",
 		  { .rate_bps = 40000, .queue_ms = 2000, .delay_ms = 100, .loss = 0.1 },
-		  4, 6, 20, 10, 100 },
+		  4,
+		  6,
+		  20,
+		  10,
+		  100 },
 	};
 
 	(void)state;
@@ -710,9 +826,22 @@ static void test_short_queue(void **state)
 {
 	static const struct trouble t[] = {
 		{ "queue of 200 ms",
-		  { .rate_bps = 25000, .queue_ms = 200, .delay_ms = 100, .jitter_ms = 10 }, 2, 6, 20, 10, 60 },
+		  { .rate_bps = 25000,
+		    .queue_ms = 200,
+		    .delay_ms = 100,
+		    .jitter_ms = 10 },
+		  2,
+		  6,
+		  20,
+		  10,
+		  60 },
 		{ "queue of 80 ms",
-		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100, .jitter_ms = 10 }, 2, 6, 20, 10, 60 },
+		  { .rate_bps = 25000, .queue_ms = 80, .delay_ms = 100, .jitter_ms = 10 },
+		  2,
+		  6,
+		  20,
+		  10,
+		  80 },
 	};
 
 	(void)state;
@@ -751,10 +880,13 @@ static void test_changing_rate(void **state)
 		far += W.far_poorer;
 		lost += W.full;
 	}
-	printf("figure: another rate every 10-30 s: mean queue %.0f ms, lost of it %.1f %%, poorer "
+	printf("figure: another rate every 10-30 s: mean queue %.0f ms, lost of it %.1f "
+	       "%%, poorer "
 	       "than fits %.0f %% of the time, by two rungs %.0f %%\n",
-	       (double)queue_us / (double)packets / 1000, 100.0 * (double)lost / (double)packets,
-	       100.0 * (double)poorer / (double)ticks, 100.0 * (double)far / (double)ticks);
+	       (double)queue_us / (double)packets / 1000,
+	       100.0 * (double)lost / (double)packets,
+	       100.0 * (double)poorer / (double)ticks,
+	       100.0 * (double)far / (double)ticks);
 	assert_true(queue_us / packets < 200000);
 	assert_true(lost * 100 < packets);
 	assert_true(far * 100 < ticks * 15);
@@ -785,7 +917,9 @@ static void test_pauses(void **state)
 	(void)state;
 	for (unsigned s = 1; s <= 20; s++) {
 		seed = s * 49979687;
-		begin((struct link) { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 150 },
+		begin((struct link) { .rate_bps = 25000,
+				      .queue_ms = 2000,
+				      .delay_ms = 150 },
 		      2, true, 2);
 		W.talk_s = 2;
 		run(90);
@@ -815,7 +949,9 @@ static void test_reports_only(void **state)
 		run(300);
 		assert_int_equal(W.changes, 0);
 
-		begin((struct link) { .rate_bps = 25000, .queue_ms = 2000, .delay_ms = 100 },
+		begin((struct link) { .rate_bps = 25000,
+				      .queue_ms = 2000,
+				      .delay_ms = 100 },
 		      0, false, 2);
 		W.reports_only = true;
 		run(120);
@@ -834,13 +970,21 @@ static void test_reports_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clean_goes_up),	cmocka_unit_test(test_radio_loss),
-		cmocka_unit_test(test_drop_and_return), cmocka_unit_test(test_drop_any_time), cmocka_unit_test(test_blackout),
-		cmocka_unit_test(test_bursts), cmocka_unit_test(test_stalls),
-		cmocka_unit_test(test_jitter), cmocka_unit_test(test_bare_receiver),
-		cmocka_unit_test(test_short_queue), cmocka_unit_test(test_changing_rate),
-		cmocka_unit_test(test_drift), cmocka_unit_test(test_pauses),
-		cmocka_unit_test(test_reports_only), cmocka_unit_test(test_many_links),
+		cmocka_unit_test(test_clean_goes_up),
+		cmocka_unit_test(test_radio_loss),
+		cmocka_unit_test(test_drop_and_return),
+		cmocka_unit_test(test_drop_any_time),
+		cmocka_unit_test(test_blackout),
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_jitter),
+		cmocka_unit_test(test_bare_receiver),
+		cmocka_unit_test(test_short_queue),
+		cmocka_unit_test(test_changing_rate),
+		cmocka_unit_test(test_drift),
+		cmocka_unit_test(test_pauses),
+		cmocka_unit_test(test_reports_only),
+		cmocka_unit_test(test_many_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
