@@ -31,6 +31,8 @@ static const int64_t QUEUE_RISE_US = 30000; /* in QUEUE_LASTS_US: 10 % too much 
 static const int64_t REPEATS_US = 100000;   /* more waits for longer, whatever it is */
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
+static const int64_t QUEUE_SHORT_US =
+	40000; /* 60 bytes, by which rungs differ, at 12 kbit/s */
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
@@ -302,6 +304,15 @@ static int64_t queue_most_us(const struct voice_ctl *c, uint64_t now_us, int fir
 	return most_us;
 }
 
+/* A queue too short to make anything late: it never empties, and what it cannot hold is lost. With
+ * redundancy packets are longer, which looks like it. */
+static bool short_and_full(const struct voice_ctl *c, uint64_t now_us)
+{
+	return c->lossy && !c->protect && !c->probe.red && c->least_us > QUEUE_SHORT_US &&
+	       c->least_us < VOICE_QUEUE_ANY_US &&
+	       now_us > c->changed_us + c->rtt_us + QUEUE_STANDS_US;
+}
+
 enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 {
 	int64_t limit_us = voice_queue_limit_us(c), last_us, first_us;
@@ -311,6 +322,8 @@ enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 		return VOICE_QUEUE_NONE;
 	last_us = c->samples[last].queue_us;
 	first_us = c->samples[first].queue_us;
+	if (short_and_full(c, now_us))
+		return VOICE_QUEUE_GROWS;
 	if (last_us <= limit_us)
 		return VOICE_QUEUE_NONE;
 	if (now_us > c->empty_us + QUEUE_STANDS_US &&
