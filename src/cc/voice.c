@@ -26,8 +26,8 @@ static const uint64_t GAP_US = 2500000; /* to begin with: a report every 5 s may
  * ends soon; later less often, since each delays the voice a little. */
 static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 60000000;
 static const uint64_t SHORT_US = 20000000;
-static const uint64_t REAL_MIN_US =
-	4000000; /* what is tried for real is heard if it fails */
+/* What is tried for real is heard if it fails. */
+static const uint64_t REAL_MIN_US = 4000000;
 /* And four round trips, a raise is on trial: 10 % too much makes a queue of 800 ms by then. */
 static const uint64_t PROVEN_US = 8000000;
 static const uint64_t REPORTS_US = 12000000; /* the same for who only reports: two come */
@@ -36,19 +36,19 @@ static const uint64_t STOOD_US = 20000000;
 /* What failed is not tried again for that long, twice as long each time; found by simulation:
  * shorter swings, longer leaves what has become possible unused. */
 static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
-static const uint64_t FAILED_FORGET_US = 300000000;
-static const uint64_t STUMBLE_US =
-	45000000; /* five or six changes in two minutes at most */
-static const uint64_t BEFORE_US =
-	120000000; /* the rung before a drop is worth remembering */
-static const uint64_t MEASURE_US = 4000000;
+static const uint64_t FAILED_FORGET_US = 300000000; /* then patience begins anew */
+/* What stood near the limit and stumbled: five or six changes in two minutes at most. */
+static const uint64_t STUMBLE_US = 45000000;
+/* So long, the rung before a drop is tried first. */
+static const uint64_t BEFORE_US = 120000000;
+static const uint64_t MEASURE_US = 4000000;  /* after a queue or a raise */
 static const uint64_t SHOWS_US = 500000;     /* and a round trip: until a raise shows */
 static const uint64_t DRAIN_US = 2000000;    /* a queue is to be gone after that */
 static const uint64_t RTT_QUEUE_US = 400000; /* more than jitter both ways: a queue */
 enum {
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
-	LOSS_FULL_Q8 =
-		102, /* 40 %: whatever the reason, more than the poorest is wasted */
+	/* 40 %: whatever the reason, more than the poorest is wasted */
+	LOSS_FULL_Q8 = 102,
 	RTT_NACK_US = 275000, /* two tries fit */
 	RTT_RED_US = 550000   /* one does; beyond, none */
 };
@@ -500,6 +500,7 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	changed(c, now_us);
 	c->sample_count = 0;
 	c->loss_q8 = 0;
+	c->sent_long = c->lost_long = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
 	c->back_us = now_us;
 }

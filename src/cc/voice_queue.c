@@ -24,20 +24,20 @@ static const uint64_t NOISE_EVERY_US = 400000; /* two a second, or nearly */
 static const int64_t QUEUE_LATE_US = 150000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
-static const uint64_t DOUBT_US =
-	1500000; /* and a round trip: three samples are there by then */
+/* And a round trip: three samples are there by then. */
+static const uint64_t DOUBT_US = 1500000;
 static const int64_t STALL_US = 100000;	    /* longer than the last stall */
 static const int64_t QUEUE_RISE_US = 30000; /* in QUEUE_LASTS_US: 10 % too much */
 static const int64_t REPEATS_US = 100000;   /* more waits for longer, whatever it is */
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
-static const int64_t QUEUE_SHORT_US =
-	40000; /* 60 bytes, by which rungs differ, at 12 kbit/s */
+/* 60 bytes, by which rungs differ, at 12 kbit/s. */
+static const int64_t QUEUE_SHORT_US = 40000;
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
-	LEVEL_SAMPLES = 2,
-	NOISE_PART = 8
+	LEVEL_SAMPLES = 2,    /* more would still be what has drained */
+	NOISE_PART = 8	      /* of new ones: known after 4 s */
 };
 
 /* ---- what is told ------------------------------------------------------------------ */
@@ -69,6 +69,9 @@ void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned
 void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets)
 {
 	voice_buckets_turn(c, now_us);
+	/* What the silence has cost is asked for at its end. */
+	if (c->away || (c->back_us && now_us < c->back_us + c->rtt_us + BUCKET_US))
+		return;
 	c->buckets[c->bucket].lost += packets;
 }
 

@@ -303,6 +303,39 @@ static void test_longer_way(void **state)
 	assert_int_equal(changes, 0);
 }
 
+/* One packet that is very late: less at once, all of it back as soon as the next are in time, and
+ * the next time it is known that this happens. Two that are later and later: a queue. */
+static void test_late(void **state)
+{
+	(void)state;
+	begin(10000000, 2, true, 4);
+	voice_limit(&C, VOICE_FLOOR, 4);
+	voice_rtt(&C, 100000);
+	calm(60, 50000);
+	assert_int_equal(choice.rung, 4);
+	for (unsigned i = 0; i < 10; i++)
+		step();
+	voice_sample(&C, now_us, now_us - 450000, (int64_t)now_us);
+	step();
+	assert_true(choice.rung < 4);
+	assert_true(choice.measure);
+	calm(1, 50000);
+	assert_int_equal(choice.rung, 4);
+	calm(20, 50000);
+	for (unsigned i = 0; i < 10; i++)
+		step();
+	voice_sample(&C, now_us, now_us - 450000, (int64_t)now_us);
+	step();
+	assert_int_equal(choice.rung, 4);
+	calm(2, 50000);
+	for (unsigned i = 1; i <= 5; i++)
+		calm(0.2, 50000 + i * 200000);
+	assert_int_equal(choice.rung, VOICE_FLOOR);
+	/* and when that is over, the rung before is back soon */
+	calm(6, 50000);
+	assert_int_equal(choice.rung, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_any_clock),
 		cmocka_unit_test(test_long_pause),
 		cmocka_unit_test(test_longer_way),
+		cmocka_unit_test(test_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
