@@ -185,10 +185,13 @@ static void turns(void)
 	W.pause = !W.pause;
 }
 
-static void resend(uint64_t arrival_us, unsigned bytes)
+/* Those before this one are missing. What is older than a second is not repeated. */
+static void missing(uint64_t at_us, unsigned bytes)
 {
-	if (!W.reports_only)
-		later(arrival_us + W.link.delay_ms * 1000ULL, NACK, 0, 0, bytes);
+	unsigned recent = 1000u / voice_rungs[W.choice.rung].packet_ms;
+
+	for (; W.hole; W.hole--)
+		later(at_us, NACK, 0, 0, W.hole > recent ? 0 : bytes);
 }
 
 static void packet(void)
@@ -213,15 +216,15 @@ static void packet(void)
 	if (W.up) {
 		later(arrival_us, ARRIVAL, W.now_us + 333333333, (int64_t)arrival_us,
 		      bytes);
-		for (; W.hole; W.hole--)
-			later(arrival_us, NACK, 0, 0, bytes);
+		missing(arrival_us, bytes);
 	}
 	/* feedback is lost too */
 	if (!W.up && marked && !W.reports_only && dice() >= W.link.loss)
 		later(feedback_at(arrival_us), SAMPLE, W.now_us,
 		      (int64_t)((double)arrival_us * (1 + W.drift)) + 777777777, 0);
-	for (; W.hole; W.hole--)
-		resend(arrival_us, bytes);
+	if (W.reports_only)
+		W.hole = 0;
+	missing(arrival_us + W.link.delay_ms * 1000ULL, bytes);
 	if (W.heard_us && arrival_us > W.heard_us &&
 	    (arrival_us - W.heard_us) / 1000 > W.longest_gap_ms)
 		W.longest_gap_ms = (unsigned)((arrival_us - W.heard_us) / 1000);
@@ -234,7 +237,7 @@ static void asked(unsigned bytes)
 	if (W.up)
 		voice_sent(&W.c, W.now_us, 1, 0);
 	voice_lost(&W.c, W.now_us, 1);
-	if (!W.choice.nacks)
+	if (!W.choice.nacks || !bytes)
 		return;
 	W.bytes += bytes;
 	through(bytes);
