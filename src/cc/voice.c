@@ -364,7 +364,8 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	unsigned red = c->protect + 1u, most = c->params.red_max;
 	uint32_t next_bps = voice_cost(c, voice_next(c), c->protect);
 
-	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
+	/* Without a round trip its samples cannot be told from those before. */
+	if (!c->rtt_us || most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
 	    voice_next_fit_bps(voice_cost(c, c->now.rung, most)) < next_bps)
 		return 0;
 	while (red < most && voice_fit_bps(c, now_us, voice_cost(c, c->now.rung, red)) <

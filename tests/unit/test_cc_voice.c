@@ -249,6 +249,21 @@ static void test_no_evidence(void **state)
 	}
 }
 
+/* As long as no round trip is known nothing is probed: it would be judged too early. */
+static void test_no_rtt(void **state)
+{
+	(void)state;
+	begin(10000000, 2, true, 2);
+	for (unsigned i = 0; i < 100; i++) {
+		calm(0.1, 50000);
+		assert_int_equal(choice.red, 0);
+	}
+	assert_true(choice.rung > 2); /* tried for real */
+	voice_rtt(&C, 100000);
+	calm(20, 50000);
+	assert_int_equal(choice.rung, VOICE_TOP);
+}
+
 /* Clocks of their own: any two, and a round trip longer than ours has run. */
 static void test_any_clock(void **state)
 {
@@ -345,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_rtt_near_limit),
 		cmocka_unit_test(test_reports_alone),
 		cmocka_unit_test(test_no_evidence),
+		cmocka_unit_test(test_no_rtt),
 		cmocka_unit_test(test_any_clock),
 		cmocka_unit_test(test_long_pause),
 		cmocka_unit_test(test_longer_way),
