@@ -47,17 +47,16 @@ struct voice_ctl {
 	uint8_t low, high;     /* rungs allowed */
 	uint64_t rtt_us;       /* smoothed */
 	uint64_t rtt_least_us; /* of late: what is more is a queue somewhere */
-	uint64_t rtt_last_us;
+	uint64_t rtt_last_us;  /* told; 0: it has had its effect */
 	/* queue, by samples */
 	bool known;
-	int64_t base_us,
-		base_next_us; /* least (arrival - sending), this window and next */
+	int64_t base_us, base_next_us; /* least way, of this window and the next */
 	uint64_t base_window_us;
-	int64_t noise_us; /* how far a sample lies from its neighbours */
+	int64_t noise_us; /* how far a sample lies from between its neighbours, mean */
 	struct {
-		unsigned count;
+		unsigned count; /* since a probe */
 		uint64_t sent_us;
-		int64_t last_us, before_us;
+		int64_t last_us, before_us; /* queue of the last two looked at */
 	} noise;
 	bool queueing;	    /* there is a queue, if not too long a one */
 	uint64_t queued_us; /* last sample that was one, */
@@ -133,12 +132,15 @@ struct voice_ctl {
 void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t now_us);
 /* Only rungs low..high; both the same: pinned. */
 void voice_limit(struct voice_ctl *c, unsigned low, unsigned high);
+/* As measured, by checks or reports; the first soon after voice_init. */
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us);
-/* `packets` have been sent (down), or sent and arrived (up), `bytes` on the wire in all. */
+/* `packets` have been sent, `bytes` on the wire in all; up: those that arrived, and with 0 bytes
+ * those found missing. */
 void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes);
 /* So many are known to be lost; each once. */
 void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets);
-/* A packet that was sent at sent_us arrived at arrival_us, on clocks of their own. */
+/* A packet that was sent at sent_us arrived at arrival_us, on clocks of their own. In the order of
+ * sending; where choice.measure held, each that arrived. */
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 		  int64_t arrival_us);
 /* A report of the receiver: loss of 256. */

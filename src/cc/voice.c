@@ -3,8 +3,9 @@
  * One direction of a voice: decisions, in this order.
  *
  * - The other end is silent: the floor, until it is heard again; then back at once.
- * - What is sent is too much: the rung before, if it has just been raised; else one that
- *   fits what gets through and lets the queue drain.
+ * - What is sent is too much: what was before, if it has just been raised; else a rung that
+ *   fits what gets through and lets the queue drain. By one late sample alone at once too,
+ *   but with no consequences until others say the same: it may have been a stall.
  * - Packets are lost without a queue: redundancy; within what the link is known to bear, at
  *   the price of a rung or two.
  * - Calm: try. A probe (more redundancy for some packets) measures what the link bears and
@@ -12,8 +13,8 @@
  *   is no redundancy to probe with, the next rung is tried for real.
  *
  * Patience goes by how long the link has been as it is: after a short drop tries come
- * quickly, after a long one rarely; a raise that fails counts as if it had been so for twice
- * as long.
+ * quickly, after a long one rarely. What has failed has a patience of its own, so that it
+ * hinders nothing below it.
  */
 #include "voice_in.h"
 
@@ -22,25 +23,32 @@
 static const uint64_t AWAY_US = 1500000; /* and two of the usual gaps */
 static const uint64_t GAP_US = 2500000; /* to begin with: a report every 5 s may be all */
 /* Tries come after an eighth of the time that the link has been as it is, so that what was short
- * ends soon; later less often. */
+ * ends soon; later less often, since each delays the voice a little. */
 static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 60000000;
 static const uint64_t SHORT_US = 20000000;
-static const uint64_t REAL_MIN_US =
-	4000000; /* what is tried for real is heard if it fails */
-static const uint64_t PROVEN_US = 8000000; /* and four round trips: a raise has stood */
+/* What is tried for real is heard if it fails. */
+static const uint64_t REAL_MIN_US = 4000000;
+/* And four round trips, a raise is on trial: 10 % too much makes a queue of 800 ms by then. */
+static const uint64_t PROVEN_US = 8000000;
+static const uint64_t REPORTS_US = 12000000; /* the same for who only reports: two come */
+/* What has stood for so long and is too much now is so because the link has changed. */
 static const uint64_t STOOD_US = 20000000;
+/* What failed is not tried again for that long, twice as long each time; found by simulation:
+ * shorter swings, longer leaves what has become possible unused. */
 static const uint64_t FAILED_MIN_US = 15000000, FAILED_MAX_US = 120000000;
+static const uint64_t FAILED_FORGET_US = 300000000; /* then patience begins anew */
+/* What stood near the limit and stumbled: five or six changes in two minutes at most. */
 static const uint64_t STUMBLE_US = 45000000;
-static const uint64_t FAILED_FORGET_US = 300000000;
+/* So long, the rung before a drop is tried first. */
 static const uint64_t BEFORE_US = 120000000;
-static const uint64_t MEASURE_US = 4000000;
-static const uint64_t SHOWS_US = 500000;  /* and a round trip: until a raise shows */
-static const uint64_t DRAIN_US = 2000000; /* a queue is to be gone after that */
-static const uint64_t RTT_QUEUE_US = 400000;
+static const uint64_t MEASURE_US = 4000000;  /* after a queue or a raise */
+static const uint64_t SHOWS_US = 500000;     /* and a round trip: until a raise shows */
+static const uint64_t DRAIN_US = 2000000;    /* a queue is to be gone after that */
+static const uint64_t RTT_QUEUE_US = 400000; /* more than jitter both ways: a queue */
 enum {
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
-	LOSS_FULL_Q8 =
-		102, /* 40 %: whatever the reason, more than the poorest is wasted */
+	/* 40 %: whatever the reason, more than the poorest is wasted */
+	LOSS_FULL_Q8 = 102,
 	RTT_NACK_US = 275000, /* two tries fit */
 	RTT_RED_US = 550000   /* one does; beyond, none */
 };
@@ -89,10 +97,12 @@ void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
 	c->tries = (uint8_t)fit;
 }
 
+/* What is sent changes: what has been sent before says nothing of it. */
 static void changed(struct voice_ctl *c, uint64_t now_us)
 {
+	c->probe.red = 0;
 	c->tried_us = c->changed_us = c->least_at_us = now_us;
-	c->least_us = INT64_MAX / 2;
+	c->least_us = VOICE_QUEUE_ANY_US;
 }
 
 static unsigned loss_most_q8(const struct voice_ctl *c, uint64_t now_us)
@@ -191,9 +201,8 @@ static void failed(struct voice_ctl *c, uint64_t now_us)
 static void proven(struct voice_ctl *c)
 {
 	c->raised.trial = false;
-	if (!c->failed.bps || voice_cost_now(c) < c->failed.bps)
-		return;
-	c->failed.bps = 0;
+	if (voice_cost_now(c) >= c->failed.bps)
+		c->failed.bps = 0;
 }
 
 /* What was before the raise has been borne. */
@@ -218,7 +227,6 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	if (bps > drain_bps)
 		bps = drain_bps;
 	c->cap_bps = cap_bps;
-	c->probe.red = 0;
 	c->protect = (uint8_t)voice_affordable(c, now_us, bps);
 	c->now.rung = (uint8_t)voice_richest(c, bps, c->protect, c->now.rung);
 	changed(c, now_us);
@@ -297,32 +305,37 @@ static void doubt_resolve(struct voice_ctl *c, uint64_t now_us)
 		step_down(c, now_us, cap_bps < grown_bps ? cap_bps : grown_bps);
 }
 
-/* True: it was, and something has been done. */
+/* True: it was too much, and something has been done. */
 static bool relieve(struct voice_ctl *c, uint64_t now_us)
 {
-	enum voice_queue queue;
-	uint32_t cap_bps = voice_queue_rate_bps(c, now_us, voice_cost_now(c));
+	uint32_t now_bps = voice_cost_now(c), cap_bps;
+	enum voice_queue queue = voice_queue_judge(c, now_us);
+	bool least = c->now.rung == c->low && !c->protect;
 
 	if (c->doubt.until_us) {
 		doubt_resolve(c, now_us);
 		return true;
 	}
-	queue = voice_queue_judge(c, now_us);
 	if (c->probe.red && voice_probe_burst(c)) {
 		step_down(c, now_us, voice_cost(c, c->low, 0));
-	} else if (queue == VOICE_QUEUE_LATE) {
+		return true;
+	}
+	if (queue == VOICE_QUEUE_NONE) {
+		if (least || !too_much(c, now_us))
+			return false;
+		/* A round trip alone tells little of how much it is. */
+		cap_bps = now_bps / 256 * (256 - voice_loss_q8(c, now_us));
+		step_down(c, now_us, c->known ? cap_bps : cap_bps / 3 * 2);
+		return true;
+	}
+	cap_bps = voice_queue_rate_bps(c, now_us, now_bps);
+	if (queue == VOICE_QUEUE_LATE) {
 		doubt(c, now_us);
-	} else if (queue == VOICE_QUEUE_NONE && !too_much(c, now_us)) {
-		return false;
-	} else if (c->now.rung == c->low && !c->protect &&
-		   cap_bps >= voice_cost_now(c) / 11 * 10) {
+	} else if (least && cap_bps >= now_bps / 11 * 10) {
 		/* Nothing less can be sent, and still it neither grows nor drains. */
 		voice_queue_none(c);
 		changed(c, now_us);
 	} else {
-		if (queue == VOICE_QUEUE_NONE)
-			cap_bps = voice_cost_now(c) / 256 *
-				  (256 - voice_loss_q8(c, now_us));
 		step_down(c, now_us, cap_bps);
 	}
 	return true;
@@ -351,7 +364,8 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	unsigned red = c->protect + 1u, most = c->params.red_max;
 	uint32_t next_bps = voice_cost(c, voice_next(c), c->protect);
 
-	if (most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
+	/* Without a round trip its samples cannot be told from those before. */
+	if (!c->rtt_us || most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
 	    voice_next_fit_bps(voice_cost(c, c->now.rung, most)) < next_bps)
 		return 0;
 	while (red < most && voice_fit_bps(c, now_us, voice_cost(c, c->now.rung, red)) <
@@ -369,7 +383,6 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 
 	changed(c, now_us);
 	c->changed_us = c->probe.end_us;
-	c->probe.red = 0;
 	if (!bps)
 		return;
 	if (c->cap_bps || !all)
@@ -407,7 +420,7 @@ static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
 
 	if (probe)
 		return within(so_us / 8 + long_us / 4, WAIT_MIN_US, WAIT_MAX_US);
-	return within(so_us / 4, REAL_MIN_US, WAIT_MAX_US);
+	return within(so_us / 4, c->known ? REAL_MIN_US : REPORTS_US, WAIT_MAX_US);
 }
 
 static void climb(struct voice_ctl *c, uint64_t now_us)
@@ -488,6 +501,7 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	changed(c, now_us);
 	c->sample_count = 0;
 	c->loss_q8 = 0;
+	c->sent_long = c->lost_long = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
 	c->back_us = now_us;
 }
@@ -498,7 +512,8 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 
 	voice_buckets_turn(c, now_us);
 	c->queueing = voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2;
-	if (c->raised.trial && now_us >= c->raised.at_us + PROVEN_US + 4 * c->rtt_us)
+	if (c->raised.trial && now_us >= c->raised.at_us + 4 * c->rtt_us +
+						 (c->known ? PROVEN_US : REPORTS_US))
 		proven(c);
 	if (silent(c, now_us)) {
 		go_away(c);

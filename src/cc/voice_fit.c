@@ -7,11 +7,13 @@
 static const uint64_t LOSS_WINDOW_US = 4000000; /* of the buckets */
 static const uint64_t CALM_US = 12000000; /* two reports, and what they count as news */
 enum {
-	FIT_NUM =
-		5, /* voice takes 5/6 of what gets through: so one more redundant packet */
-	FIT_DEN = 6, /* probes for the next rung, and two for two or three */
-	NEXT_NUM = 15,
+	/* Voice takes 5/6 of what gets through: so one more redundant packet probes for the next
+	 * rung, and two for two or three. */
+	FIT_NUM = 5,
+	FIT_DEN = 6,
+	NEXT_NUM = 15, /* for one step: a probe shows no less than 1/8 too much */
 	NEXT_DEN = 16,
+	/* Redundancy that costs a rung needs a tenth more, or it comes and goes. */
 	ROOM_NUM = 9,
 	ROOM_DEN = 10,
 	LOSS_PROTECT_Q8 = 8, /* 3 % */

@@ -10,7 +10,8 @@
 
 /* Until a decision shows in samples: their report comes every 100 ms, and the decision waits for
  * the next packet. */
-#define VOICE_SLACK_US 150000u
+#define VOICE_SLACK_US	   150000u
+#define VOICE_QUEUE_ANY_US (INT64_MAX / 2) /* c->least_us: none seen yet */
 
 /* ---- voice_fit.c ------------------------------------------------------------------- */
 

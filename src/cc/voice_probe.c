@@ -12,10 +12,10 @@
 static const uint64_t PROBE_US = 360000;
 /* Less is none: a fraction of what jitter has been seen comes on top. */
 static const int64_t PROBE_FLAT_US = 30000;
-static const uint64_t PROBE_QUEUE_US =
-	200000; /* tells enough, where it is to be expected */
-static const int64_t PROBE_MOST_US = 200000; /* and double what is to be expected */
-static const uint64_t PROBE_PATIENCE_US = 1500000;
+/* Tells enough, where a queue is to be expected. */
+static const uint64_t PROBE_QUEUE_US = 200000;
+static const int64_t PROBE_MOST_US = 200000;	   /* and double what is to be expected */
+static const uint64_t PROBE_PATIENCE_US = 1500000; /* for samples that do not come */
 enum { PROBE_MEAN_MS = 100 /* jitter within that is not looked at */ };
 
 void voice_probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)

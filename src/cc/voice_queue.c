@@ -24,18 +24,20 @@ static const uint64_t NOISE_EVERY_US = 400000; /* two a second, or nearly */
 static const int64_t QUEUE_LATE_US = 150000;
 /* Else it must have been there for that long: a stall's queue gets shorter from the start. */
 static const uint64_t QUEUE_LASTS_US = 300000;
-static const uint64_t DOUBT_US =
-	1500000; /* and a round trip: three samples are there by then */
+/* And a round trip: three samples are there by then. */
+static const uint64_t DOUBT_US = 1500000;
 static const int64_t STALL_US = 100000;	    /* longer than the last stall */
 static const int64_t QUEUE_RISE_US = 30000; /* in QUEUE_LASTS_US: 10 % too much */
 static const int64_t REPEATS_US = 100000;   /* more waits for longer, whatever it is */
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
+/* 60 bytes, by which rungs differ, at 12 kbit/s. */
+static const int64_t QUEUE_SHORT_US = 40000;
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
-	LEVEL_SAMPLES = 2,
-	NOISE_PART = 8
+	LEVEL_SAMPLES = 2,    /* more would still be what has drained */
+	NOISE_PART = 8	      /* of new ones: known after 4 s */
 };
 
 /* ---- what is told ------------------------------------------------------------------ */
@@ -67,6 +69,9 @@ void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned
 void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets)
 {
 	voice_buckets_turn(c, now_us);
+	/* What the silence has cost is asked for at its end. */
+	if (c->away || (c->back_us && now_us < c->back_us + c->rtt_us + BUCKET_US))
+		return;
 	c->buckets[c->bucket].lost += packets;
 }
 
@@ -302,6 +307,15 @@ static int64_t queue_most_us(const struct voice_ctl *c, uint64_t now_us, int fir
 	return most_us;
 }
 
+/* A queue too short to make anything late: it never empties, and what it cannot hold is lost. With
+ * redundancy packets are longer, which looks like it. */
+static bool short_and_full(const struct voice_ctl *c, uint64_t now_us)
+{
+	return c->lossy && !c->protect && !c->probe.red && c->least_us > QUEUE_SHORT_US &&
+	       c->least_us < VOICE_QUEUE_ANY_US &&
+	       now_us > c->changed_us + c->rtt_us + QUEUE_STANDS_US;
+}
+
 enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 {
 	int64_t limit_us = voice_queue_limit_us(c), last_us, first_us;
@@ -311,6 +325,8 @@ enum voice_queue voice_queue_judge(const struct voice_ctl *c, uint64_t now_us)
 		return VOICE_QUEUE_NONE;
 	last_us = c->samples[last].queue_us;
 	first_us = c->samples[first].queue_us;
+	if (short_and_full(c, now_us))
+		return VOICE_QUEUE_GROWS;
 	if (last_us <= limit_us)
 		return VOICE_QUEUE_NONE;
 	if (now_us > c->empty_us + QUEUE_STANDS_US &&
@@ -369,7 +385,8 @@ uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 
 void voice_queue_none(struct voice_ctl *c)
 {
-	c->base_us += c->least_us;
+	if (c->least_us < VOICE_QUEUE_ANY_US)
+		c->base_us += c->least_us;
 	c->base_next_us = c->base_us;
 	c->sample_count = 0;
 }
@@ -410,6 +427,8 @@ uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 		first = least;
 	grown_us = c->samples[last].queue_us - c->samples[first].queue_us;
 	took_us = (int64_t)(c->samples[last].sent_us - c->samples[first].sent_us);
+	if (took_us <= 0)
+		return bps;
 	/* It began somewhere between the two. */
 	if (c->samples[first].queue_us < voice_queue_limit_us(c) / 3)
 		took_us /= 2;

@@ -241,7 +241,7 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 	}
 	if (repaired)
 		src->repaired++;
-	else if (src->plan->sec.audio)
+	else if (src->plan->sec.audio && result == RECV_NEW) /* repeats come late */
 		leg_control_arrived(src, p, now_us);
 	rtp_store_put(&src->store, p);
 	if (src->recv.nack_count)

@@ -33,7 +33,7 @@ struct control {
 	struct timer timer;
 	uint64_t packets, bytes; /* of leg->sent, when looked at last */
 	uint8_t loss_q8;
-	bool lanes;
+	bool rtt_known, lanes;
 	uint64_t top_us, lanes_us,
 		lanes_wait_us; /* at the top since; lanes since; patience */
 	struct {
@@ -132,6 +132,11 @@ static void on_timer(struct timer *t, uint64_t now_us)
 			   (unsigned)(leg->sent.bytes - v->bytes));
 	v->packets = leg->sent.packets;
 	v->bytes = leg->sent.bytes;
+	if (!v->rtt_known && conn_rtt_us(leg->conn)) { /* before the first report */
+		v->rtt_known = true;
+		voice_rtt(&v->ctl, conn_rtt_us(leg->conn));
+		voice_rtt(&v->up.ctl, conn_rtt_us(leg->conn));
+	}
 	changed = voice_run(&v->ctl, now_us, &v->choice);
 	changed |= choose_lanes(v, now_us);
 	v->loss_q8 = (uint8_t)voice_loss_q8(&v->ctl, now_us);
@@ -206,6 +211,7 @@ void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t no
 
 			if (since_us <= held_us)
 				continue;
+			v->rtt_known = true;
 			voice_rtt(&v->ctl, since_us - held_us);
 			voice_rtt(&v->up.ctl, since_us - held_us);
 		}
