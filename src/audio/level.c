@@ -52,7 +52,7 @@ static void wanted_update(struct audio_level *l, float power)
 	float target = gain_of_db(LEVEL_TARGET_DBFS);
 	float want;
 
-	l->loud = l->loud ? l->loud + (power - l->loud) * LOUD_STEP : power;
+	l->loud = l->loud > 0 ? l->loud + (power - l->loud) * LOUD_STEP : power;
 	want = target / sqrtf(l->loud);
 	want = fminf(fmaxf(want, gain_of_db(LEVEL_GAIN_MIN_DB)),
 		     gain_of_db(LEVEL_GAIN_MAX_DB));
@@ -77,11 +77,11 @@ bool audio_level_tick(struct audio_level *l, float s[AUDIO_TICK])
 		l->hang--;
 	}
 	to = l->hang ? l->wanted : 0;
-	if (!to && !l->gain) {
+	if (to <= 0 && l->gain <= 0) {
 		memset(s, 0, AUDIO_TICK * sizeof s[0]);
 		return false;
 	}
-	if (!l->gain)
+	if (l->gain <= 0)
 		l->gain = to; /* the first syllable whole */
 	for (unsigned i = 0; i < AUDIO_TICK; i++)
 		s[i] *= l->gain + (to - l->gain) * (float)(i + 1) / AUDIO_TICK;
