@@ -70,14 +70,19 @@ endforeach()
 
 # ---- browsers: alone on the machine, since they fill it and measure time
 
-function(palabre_browser name labels timeout)
-	add_test(NAME browser.${name} COMMAND ${NODE} ${here}/browser/${name}.mjs)
-	set_tests_properties(browser.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
+function(palabre_scenario test scenario server labels timeout)
+	add_test(NAME ${test} COMMAND ${NODE} ${here}/browser/${scenario}.mjs)
+	set_tests_properties(${test} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
 		RUN_SERIAL ON ENVIRONMENT
-		"PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>;IGD_STUB=${CMAKE_BINARY_DIR}/whip-client")
+		"PALABRED=${server};PATHEMU=$<TARGET_FILE:pathemu>;IGD_STUB=${CMAKE_BINARY_DIR}/whip-client")
+endfunction()
+function(palabre_browser name labels timeout)
+	palabre_scenario(browser.${name} ${name} ${CMAKE_BINARY_DIR}/palabred "${labels}" ${timeout})
+	set(scenarios ${scenarios} ${name} PARENT_SCOPE)
 endfunction()
 
 palabre_browser(harness "browser" 180)
+set(scenarios) # from here on: with a server
 if(TARGET palabred)
 	add_test(NAME lint.page_weight COMMAND ${NODE} ${here}/lint/check-page-weight.mjs)
 	set_tests_properties(lint.page_weight PROPERTIES LABELS "lint;browser" TIMEOUT 60
@@ -127,11 +132,14 @@ if(TARGET palabred)
 			RUN_SERIAL ON FIXTURES_REQUIRED ${preset}
 			ENVIRONMENT "PALABRED=${CMAKE_SOURCE_DIR}/build/${preset}/palabred;HOSTILE_RSS_KIB=200000;ASAN_OPTIONS=quarantine_size_mb=32;TSAN_OPTIONS=halt_on_error=1")
 	endforeach()
-	foreach(scenario four resume)
-		add_test(NAME asan.${scenario} COMMAND ${NODE} ${here}/browser/${scenario}.mjs)
-		set_tests_properties(asan.${scenario} PROPERTIES LABELS "asan" TIMEOUT 300
-			RUN_SERIAL ON FIXTURES_REQUIRED asan
-			ENVIRONMENT "PALABRED=${CMAKE_SOURCE_DIR}/build/asan/palabred")
+	foreach(scenario ${scenarios})
+		set(label "nightly")
+		if(scenario MATCHES "^(four|resume)$")
+			set(label "asan")
+		endif()
+		palabre_scenario(asan.${scenario} ${scenario} ${CMAKE_SOURCE_DIR}/build/asan/palabred
+			${label} 600)
+		set_tests_properties(asan.${scenario} PROPERTIES FIXTURES_REQUIRED asan)
 	endforeach()
 endif()
 

@@ -175,7 +175,7 @@ enum ext_id {
 	EXT_COUNT
 };
 
-/* What one video packet says of its frame, found once per packet by wire's codec parsers so
+/* What one packet says of its frame, found once per packet by wire's codec parsers so
  * that rewriting for a receiver is a few stores at known offsets. Offsets count from the
  * start of the RTP payload, 0xffff = not there. */
 struct frame_view {
@@ -193,6 +193,7 @@ struct frame_view {
 	bool dd_structure;   /* the dependency descriptor carries a template structure */
 	uint8_t dd_template; /* frame_dependency_template_id, 6 bits */
 	uint16_t dd_frame;   /* frame_number */
+	uint16_t samples; /* audio: how long it is, in its RTP clock's ticks; 0 unknown */
 };
 
 /* One RTP packet's parsed view. Offsets count from pkt->data. */

@@ -137,8 +137,8 @@ int av1_parse(const uint8_t *payload, size_t len, bool marker,
 /* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
  * sets has_dd, dd_*, start, end and leaves the rest of `f`. For any codec that carries it. */
 int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
-/* By codec; non-video gives 0 and a zeroed view with start = end = key = true. Offsets that
- * aren't there are 0xffff. */
+/* By codec; audio gives 0 and a zeroed view with start = end = key = true and its samples. Offsets
+ * that aren't there are 0xffff. */
 int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool marker,
 		struct frame_view *f) MUST_CHECK;
 

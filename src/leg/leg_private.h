@@ -6,8 +6,9 @@
 #include <palabre/leg.h>
 
 enum {
-	WIRE_BYTES = 38,	 /* around a plain packet: IPv4, UDP, tag */
-	OUT_QUEUE = 2048,	 /* packets between two drains */
+	WIRE_BYTES = 38,		    /* around a plain packet: IPv4, UDP, tag */
+	WIRE_VOICE_BYTES = WIRE_BYTES + 12, /* and its RTP header */
+	OUT_QUEUE = 2048,		    /* packets between two drains */
 	SEAL_WINDOW_AUDIO = 64,	 /* resendable on the same SSRC: 1.3 s at 20 ms */
 	SEAL_WINDOW_VIDEO = 128, /* late packets only: resends travel as RTX */
 	SEAL_WINDOW_RTX = 2,

@@ -32,10 +32,9 @@ enum {
 	BETWEEN_TURNS_US = 1000,
 	TICKS_LATE_MAX = 10, /* later than that time is skipped */
 	MADE_STORE = 32,
-	WIRE_OVERHEAD = 50, /* bytes a packet: IPv4, UDP, RTP, tag */
-	PAUSE_TICKS = 10,   /* 200 ms: between words, not within */
-	ALONE_TICKS = 150,  /* 3 s */
-	LOOK_TICKS = 50	    /* what it costs may have changed */
+	PAUSE_TICKS = 10,  /* 200 ms: between words, not within */
+	ALONE_TICKS = 150, /* 3 s */
+	LOOK_TICKS = 50	   /* what it costs may have changed */
 };
 /* A voice far too soft or too loud is evened out, which takes encoding. */
 static const float GAIN_MAX = 2;
@@ -94,7 +93,7 @@ static void wake(struct mixer *m, uint64_t now_us)
 static void count_cost(struct place *pl, const struct pkt *p)
 {
 	if (p->arrival_us >= pl->second_us + 1000000) {
-		unsigned bps = (pl->bytes + pl->packets * WIRE_OVERHEAD) * 8;
+		unsigned bps = (pl->bytes + pl->packets * WIRE_VOICE_BYTES) * 8;
 
 		pl->cost_bps = bps > pl->cost_bps ? bps : (pl->cost_bps * 7 + bps) / 8;
 		pl->second_us = p->arrival_us;
@@ -249,6 +248,7 @@ static void send_made(struct mixer *m, const struct audio_mixed *x, unsigned red
 	p->rtp.codec = red ? CODEC_RED : CODEC_OPUS;
 	p->rtp.level_dbov = (int8_t)x->level_dbov;
 	p->rtp.frame.start = p->rtp.frame.end = p->rtp.frame.key = true;
+	p->rtp.frame.samples = (uint16_t)(audio_rungs[x->rung].packet_ms * 48);
 	p->rtp.seq64 = src->recv.highest ? src->recv.highest + 1 : 65536;
 	p->rtp.ts64 = (UINT64_C(1) << 32) + x->ts64;
 	src->recv.highest = p->rtp.seq64;
@@ -298,7 +298,7 @@ static uint32_t heard_by(const struct mixer *m, const struct leg *leg)
 
 	if (pl && pl->stream && pl->port != leg->port_id && !leg->mix_at.red &&
 	    pl->cost_bps &&
-	    pl->cost_bps <= voice_cost_bps(rung, 0, WIRE_OVERHEAD) / 8 * 9)
+	    pl->cost_bps <= voice_cost_bps(rung, 0, WIRE_VOICE_BYTES) / 8 * 9)
 		return pl->stream;
 	return made_id(leg->mix_at);
 }

@@ -316,9 +316,10 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 	struct rtp_view *v = &p->rtp;
 	const struct leg_ssrc *known;
 	struct leg_source *src;
-	struct red red = { 0 };
+	struct red red; /* its blocks only if it is one */
 	bool repaired = false;
 
+	red.earlier = 0;
 	STAT_INC(rtp_rx);
 	leg->all->batch_us = now_us;
 	leg_control_heard(leg, now_us);

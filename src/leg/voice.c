@@ -19,8 +19,7 @@
 
 enum {
 	RUN_US = 100000,
-	OVERHEAD_BYTES = 50, /* IPv4, UDP, RTP, tag */
-	BEGIN_RUNG = 3,	     /* 12 kbit/s: an EDGE link bears it */
+	BEGIN_RUNG = 3, /* 12 kbit/s: an EDGE link bears it */
 	LANES_WAIT_US = 10000000,
 	LANES_WAIT_MAX_US = 600000000
 };
@@ -107,7 +106,7 @@ static bool judge_up(struct control *v, uint64_t now_us)
 		if (came + missing)
 			voice_sent(&v->up.ctl, now_us, (unsigned)(came + missing),
 				   (unsigned)(r->bytes - v->up.bytes +
-					      came * OVERHEAD_BYTES));
+					      came * WIRE_VOICE_BYTES));
 		if (missing)
 			voice_lost(&v->up.ctl, now_us, (unsigned)missing);
 	}
@@ -263,7 +262,7 @@ static uint8_t up_red(const struct leg *leg)
 int leg_follow(struct leg *leg, bool follow, uint64_t now_us)
 {
 	struct control *v = leg->control;
-	struct voice_params params = { .overhead = OVERHEAD_BYTES, .rung = BEGIN_RUNG };
+	struct voice_params params = { .overhead = WIRE_VOICE_BYTES, .rung = BEGIN_RUNG };
 	bool red;
 
 	if (follow == (v != NULL))

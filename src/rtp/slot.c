@@ -185,33 +185,6 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 	out->twcc_id = 0;
 }
 
-/* Audio: how long the packet is; its next one follows without a gap. */
-static uint32_t audio_ticks(const struct rtp_slot *s, const struct pkt *p)
-{
-	uint32_t ticks = s->frame_ticks;
-
-	if (p->rtp.codec == CODEC_OPUS) {
-		unsigned n = opus_packet_samples(p->data + p->rtp.payload_off,
-						 p->rtp.payload_len);
-
-		if (n)
-			ticks = n;
-	} else if (p->rtp.codec == CODEC_RED) {
-		struct red_block b[RED_BLOCKS_MAX];
-		int count =
-			red_parse(p->data + p->rtp.payload_off, p->rtp.payload_len, b);
-		unsigned n = count < 1 ? 0
-				       : opus_packet_samples(b[count - 1].data,
-							     b[count - 1].len);
-
-		if (n)
-			ticks = n;
-	} else if (p->rtp.payload_len) {
-		ticks = p->rtp.payload_len; /* G.711: a byte a sample */
-	}
-	return ticks;
-}
-
 static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 {
 	uint64_t step = ts64 - s->ts64;
@@ -219,9 +192,9 @@ static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 
 	if ((int64_t)step <= 0 && s->packets)
 		return;
-	if (s->audio)
-		s->frame_ticks = audio_ticks(s, p);
-	else if (s->packets && step)
+	if (p->rtp.frame.samples) /* audio: its next one follows without a gap */
+		s->frame_ticks = p->rtp.frame.samples;
+	else if (!s->audio && s->packets && step)
 		s->frame_ticks = step < most ? (uint32_t)step : most;
 	s->ts64 = ts64;
 	s->sent_us = p->arrival_us;

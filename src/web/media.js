@@ -12,7 +12,7 @@ export const media = {
 	/** @type {MediaStreamTrack|null} */ screenaudio: null,
 	/** @type {{mic: Problem, camera: Problem}} */ problem: { mic: '', camera: '' },
 	/** Being asked for at the moment. */
-	opening: { mic: false, camera: false },
+	opening: { mic: false, camera: false, screen: false },
 	/** deviceId chosen, '' = the browser's choice. */
 	device: { mic: '', camera: '', speaker: '' },
 	/** @type {{mic: MediaDeviceInfo[], camera: MediaDeviceInfo[], speaker: MediaDeviceInfo[]}} */
@@ -182,9 +182,20 @@ export async function chooseDevice(kind, id) {
 	await openDevices({ [kind]: true });
 }
 
+/** False: it was refused, but not by the person, whose "cancel" is not worth a word. */
 export async function openScreen() {
-	const stream = await navigator.mediaDevices.getDisplayMedia({
-		video: { frameRate: { ideal: 10, max: 15 } }, audio: true });
+	if (media.opening.screen)
+		return true;
+	let stream;
+	media.opening.screen = true;
+	try {
+		stream = await navigator.mediaDevices.getDisplayMedia({
+			video: { frameRate: { ideal: 10, max: 15 } }, audio: true });
+	} catch (e) { // the system's refusal has the same name
+		return e instanceof DOMException && e.name === 'NotAllowedError' && !/system/i.test(e.message);
+	} finally {
+		media.opening.screen = false;
+	}
 	media.screen = stream.getVideoTracks()[0] || null;
 	media.screenaudio = stream.getAudioTracks()[0] || null;
 	if (media.screen) {
@@ -202,6 +213,7 @@ export async function openScreen() {
 		};
 	}
 	tell();
+	return true;
 }
 
 export function closeScreen() {

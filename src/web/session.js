@@ -12,9 +12,10 @@ import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
+import { onPerson, setPeople } from './people.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
-import { FREE, setBitrate, steerAnswer, THRIFT } from './voice.js';
+import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {import('./peer.js').Peer} Peer */
@@ -48,7 +49,6 @@ let silence = new Silence();
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
-let order = 0;
 
 /** What the page hears besides state: for the announcer. @type {{said: (what: string, name: string) => void}} */
 export const listeners = { said: () => {} };
@@ -170,7 +170,7 @@ async function accept(next, answer) {
 	sync = new LipSync();
 	weakness = new Weakness();
 	next.answer = answer.answer;
-	state.way = { rung: 3, red: false };
+	state.way = { ...WAY_FIRST };
 	await next.pc.setRemoteDescription({ type: 'answer', sdp: steered(next) });
 	old?.pc.close();
 	adoptSlots(answer.slots || [], next.pc);
@@ -273,6 +273,7 @@ async function restartIce() {
 	restarting = true;
 	restartedAt = Date.now();
 	try {
+		await travelling; // its offer and answer belong together
 		await p.pc.setLocalDescription(await p.pc.createOffer({ iceRestart: true }));
 		const offer = offerNack(p.pc.localDescription?.sdp || '');
 		const { answer } = await post(state.room, 'ice', { ticket: state.ticket, leg: state.leg, offer },
@@ -359,9 +360,8 @@ function switchedOn() {
 
 /** @returns {Partial<Record<Kind, MediaStreamTrack|null>>} */
 function tracksOn() {
-	const on = switchedOn();
-	return { mic: on.mic ? media.mic : null, camera: on.camera ? media.camera : null,
-		screen: on.screen ? media.screen : null, screenaudio: on.screenaudio ? media.screenaudio : null };
+	const kinds = /** @type {[Kind, boolean][]} */ (Object.entries(switchedOn()));
+	return Object.fromEntries(kinds.map(([k, on]) => [k, on ? media[k] : null]));
 }
 
 let told = '';
@@ -441,28 +441,18 @@ export function toggleCamera() {
 	wanted();
 }
 
-let choosingScreen = false;
 const mayShow = () => state.mode === 'video' && maySend();
 
 export async function toggleScreen() {
-	if (!mayShow() || choosingScreen)
+	if (!mayShow())
 		return;
 	state.message = '';
-	if (media.screen) {
+	if (media.screen)
 		closeScreen();
-	} else {
-		choosingScreen = true;
-		try {
-			await openScreen();
-			if (!inCall() || !mayShow())
-				closeScreen(); // left while the browser was still asking
-		} catch (e) {
-			// Chosen "cancel": not worth a word. The system's refusal has the same name.
-			if (!(e instanceof DOMException && e.name === 'NotAllowedError') || /system/i.test(e.message))
-				state.message = 'problem.screen';
-		}
-		choosingScreen = false;
-	}
+	else if (!await openScreen())
+		state.message = 'problem.screen';
+	if (!inCall() || !mayShow())
+		closeScreen(); // left while the browser was still asking
 	state.want.screen = !!media.screen;
 	wanted();
 }
@@ -583,38 +573,13 @@ function on(e) {
 		keep();
 		break;
 	case 'join':
-		if (e.p.id !== state.me.id && !state.people.has(e.p.id))
-			listeners.said('joined', e.p.name);
-		putPerson(e.p, true);
+	case 'leave':
+	case 'update':
+	case 'speakers':
+		onPerson(e, listeners.said);
 		break;
-	case 'leave': {
-		const gone = state.people.get(e.id);
-		if (gone && e.id !== state.me.id)
-			listeners.said('left', gone.name);
-		state.people.delete(e.id);
-		state.speakers = state.speakers.filter((id) => id !== e.id);
-		break;
-	}
-	case 'update': {
-		const who = state.people.get(e.id);
-		if (who) {
-			const { t: _t, ...news } = e;
-			if (news.screen && !who.screen && e.id !== state.me.id)
-				listeners.said('screen', who.name);
-			putPerson({ ...who, ...news });
-		}
-		break;
-	}
 	case 'slot':
 		onSlot(e);
-		break;
-	case 'speakers':
-		state.speakers = e.ids || [];
-		for (const id of state.speakers) {
-			const who = state.people.get(id);
-			if (who)
-				who.spoke = Date.now();
-		}
 		break;
 	case 'voice':
 		state.voice = { down: e.down, red: e.red, loss: e.loss };
@@ -625,10 +590,7 @@ function on(e) {
 		}
 		break;
 	case 'pause':
-		if (e.on)
-			paused.add(e.k);
-		else
-			paused.delete(e.k);
+		paused[e.on ? 'add' : 'delete'](e.k);
 		reconcile();
 		break;
 	case 'link':
@@ -662,24 +624,6 @@ function onBye(reason) {
 		return;
 	}
 	end(reason === 'replaced' || reason === 'removed' ? reason : 'left');
-}
-
-/** @param {import('./state.js').Person[]} list */
-function setPeople(list) {
-	const ids = new Set(list.map((p) => p.id));
-	for (const id of state.people.keys())
-		if (!ids.has(id))
-			state.people.delete(id);
-	for (const p of list)
-		putPerson(p);
-}
-
-/** @param {import('./state.js').Person} p @param {boolean} [joining] */
-function putPerson(p, joining = false) {
-	const before = state.people.get(p.id);
-	const seen = !p.away || (before ? before.seen : !joining);
-	state.people.set(p.id, { ...p, since: before?.since ?? ++order, spoke: before?.spoke ?? 0, seen,
-		lost: p.away && seen ? before?.lost || Date.now() : 0 });
 }
 
 // ---- once a second ----

@@ -2,6 +2,7 @@
 // The one state object. Whoever changes it calls changed(); renderers registered with
 // onChange() run once afterwards, however many changes there were.
 // Invariant: nothing else keeps a second copy of what is in here.
+import { WAY_FIRST } from './voice.js';
 
 /** @typedef {'start'|'prejoin'|'connecting'|'call'|'reconnecting'|'left'|'error'} Phase */
 /** @typedef {'mic'|'camera'|'screen'|'screenaudio'} Kind */
@@ -56,7 +57,7 @@ export const state = {
 	/** How the voices come to us, as the server says: a rung or 'all', earlier packets in each, loss in per cent. @type {{down: number|'all', red: number, loss: number}} */
 	voice: { down: 'all', red: 0, loss: 0 },
 	/** How the server wants our voice. @type {import('./voice.js').Way} */
-	way: { rung: 3, red: false },
+	way: { ...WAY_FIRST },
 	/** @type {{id: string, name: string, role: string}} */
 	me: { id: '', name: '', role: '' },
 	/** @type {Map<string, Member>} */

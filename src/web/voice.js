@@ -10,6 +10,8 @@ export const RUNGS = [[6000, 120], [8000, 120], [8000, 60], [12000, 60], [16000,
 export const FREE = -1;
 
 /** @typedef {{rung: number, red: boolean}} Way */
+/** Until the server has seen what the link bears. @type {Way} */
+export const WAY_FIRST = { rung: 3, red: false };
 
 /**
  * The answer with the section `mid` as this way of sending wants it.

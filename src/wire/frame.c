@@ -6,6 +6,15 @@
  */
 #include "frame_priv.h"
 
+static uint16_t audio_samples(enum codec_id codec, const uint8_t *payload, size_t len)
+{
+	if (codec == CODEC_OPUS)
+		return (uint16_t)opus_packet_samples(payload, len);
+	if (codec == CODEC_PCMU || codec == CODEC_PCMA)
+		return (uint16_t)len; /* a byte a sample */
+	return 0;
+}
+
 int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool marker,
 		struct frame_view *f)
 {
@@ -21,6 +30,7 @@ int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool ma
 	default:
 		*f = frame_none();
 		f->start = f->end = f->key = true;
+		f->samples = audio_samples(codec, payload, len);
 		return 0;
 	}
 }

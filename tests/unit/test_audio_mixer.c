@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "tone.h"
 #include <math.h>
 #include <opus/opus.h>
 #include <stdlib.h>
@@ -69,20 +70,6 @@ static int teardown(void **state)
 }
 
 /* Share of the energy at this frequency (Goertzel). */
-static float energy_at(const float *s, unsigned n, unsigned hz)
-{
-	float k = 2 * cosf((float)(2 * M_PI) * (float)hz / AUDIO_RATE);
-	float a = 0, b = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		float c = s[i] + k * a - b;
-
-		b = a;
-		a = c;
-	}
-	return (a * a + b * b - k * a * b) / ((float)n * (float)n / 4);
-}
-
 static void talk(unsigned voice, float loud)
 {
 	float s[AUDIO_TICK];

@@ -372,6 +372,21 @@ static void test_h264_fu(void **state)
 
 /* ---- the rest ---------------------------------------------------------------------- */
 
+static void test_audio_samples(void **state)
+{
+	static const uint8_t opus_60ms[] = { 11 << 3, 0 }; /* SILK wideband, one frame */
+	static const uint8_t pcm[160];
+	struct frame_view f;
+
+	(void)state;
+	assert_int_equal(parse(CODEC_OPUS, opus_60ms, sizeof opus_60ms, false, &f), 0);
+	assert_int_equal(f.samples, 2880);
+	assert_int_equal(parse(CODEC_PCMA, pcm, sizeof pcm, false, &f), 0);
+	assert_int_equal(f.samples, 160);
+	assert_int_equal(parse(CODEC_NONE, pcm, sizeof pcm, false, &f), 0);
+	assert_int_equal(f.samples, 0);
+}
+
 static void test_no_video(void **state)
 {
 	static const enum codec_id codecs[] = { CODEC_NONE, CODEC_OPUS, CODEC_PCMU,
@@ -389,6 +404,7 @@ static void test_no_video(void **state)
 		assert_int_equal(f.pid_off, NONE);
 		assert_int_equal(f.tl0_off, NONE);
 		assert_false(f.has_dd || f.dd_structure);
+		assert_int_equal(f.samples, 0);
 		frame_put_pid(data, &f, 0x5555);
 		frame_put_tl0(data, &f, 0x55);
 		assert_int_equal(get_be16(data), 0x0102);
@@ -407,6 +423,7 @@ int main(void)
 		cmocka_unit_test(test_h264_single),
 		cmocka_unit_test(test_h264_stap),
 		cmocka_unit_test(test_h264_fu),
+		cmocka_unit_test(test_audio_samples),
 		cmocka_unit_test(test_no_video),
 	};
 

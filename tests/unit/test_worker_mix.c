@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A room with a mixer, on real sockets: three talk, one listens at a rung, and one of those who
  * talk does, too. What comes out is decoded. */
+#include "tone.h"
 #include "worker_rig.h"
 
 #include <palabre/audio.h>
+#include <palabre/cc.h>
 #include <palabre/wire.h>
 
 #include <math.h>
@@ -33,20 +35,6 @@ static struct talker {
 	uint32_t ts;
 } talkers[TALKERS];
 static uint64_t next_us;
-
-static float energy_at(const float *s, unsigned n, unsigned hz)
-{
-	float k = 2 * cosf((float)(2 * M_PI) * (float)hz / AUDIO_RATE);
-	float a = 0, b = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		float c = s[i] + k * a - b;
-
-		b = a;
-		a = c;
-	}
-	return (a * a + b * b - k * a * b) / ((float)n * (float)n / 4);
-}
 
 /* What is new in the packet; what RED brings again must be what came before. */
 static const uint8_t *primary(struct ear *e, const uint8_t *data, size_t *len)
@@ -242,9 +230,22 @@ static void test_mix(void **state)
 			opus_decoder_destroy(ears[i].opus);
 }
 
+/* What the controller counts with is what the mixer makes. */
+static void test_one_ladder(void **state)
+{
+	(void)state;
+	for (unsigned r = 0; r < RUNGS; r++) {
+		assert_int_equal(voice_rungs[r].bitrate_bps, audio_rungs[r].bitrate_bps);
+		assert_int_equal(voice_rungs[r].packet_ms, audio_rungs[r].packet_ms);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_mix) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_ladder),
+		cmocka_unit_test(test_mix),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

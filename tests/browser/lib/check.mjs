@@ -126,5 +126,5 @@ export async function scenario(name, run, seconds = 120) {
 		await tellAll();
 	}
 	await cleanUp();
-	process.exit(code);
+	process.exit(code || process.exitCode); // a cleanup may have found something, too
 }
