@@ -6,6 +6,8 @@
  */
 #include "call_private.h"
 
+#include <palabre/cc.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +138,13 @@ void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 
 void seat_voice_send(struct seat *s)
 {
-	if (s->leg && worker_leg_voice(s->call->worker, s->leg, s->voice_rung, 0))
+	struct worker *w = s->call->worker;
+	unsigned low = s->voice_rung < 0 ? VOICE_FLOOR : (unsigned)s->voice_rung;
+	unsigned high = s->voice_rung < 0 ? VOICE_TOP : low;
+
+	if (s->leg &&
+	    (s->voice_rung == LEG_LANES ? worker_leg_voice(w, s->leg, LEG_LANES, 0)
+					: worker_leg_follow(w, s->leg, low, high)))
 		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
 }
 

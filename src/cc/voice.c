@@ -65,12 +65,6 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->tries = 2;
 }
 
-void voice_limit(struct voice_ctl *c, unsigned low, unsigned high)
-{
-	c->low = (uint8_t)low;
-	c->high = (uint8_t)high;
-}
-
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
 {
 	unsigned fit;
@@ -103,6 +97,24 @@ static void changed(struct voice_ctl *c, uint64_t now_us)
 	c->probe.red = 0;
 	c->tried_us = c->changed_us = c->least_at_us = now_us;
 	c->least_us = VOICE_QUEUE_ANY_US;
+}
+
+void voice_limit(struct voice_ctl *c, uint64_t now_us, unsigned low, unsigned high)
+{
+	if (low == c->low && high == c->high)
+		return;
+	if (c->now.rung > high) {
+		c->before =
+			c->now.rung; /* it was borne, and is tried first when it may be again */
+		c->before_us = now_us + BEFORE_US;
+	}
+	c->low = (uint8_t)low;
+	c->high = (uint8_t)high;
+	c->away_rung = (uint8_t)voice_clamp(c, c->away_rung);
+	c->raised.trial = false;
+	c->doubt.until_us = 0;
+	c->since_us = now_us;
+	changed(c, now_us);
 }
 
 static unsigned loss_most_q8(const struct voice_ctl *c, uint64_t now_us)

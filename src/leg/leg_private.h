@@ -40,6 +40,7 @@ struct leg_source {
 	bool on, wanted;
 	bool red;		 /* its packets are RED */
 	uint64_t repaired;	 /* packets that came by RTX or RED */
+	uint64_t red_bytes;	 /* of RED, besides what was new in it */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
 	uint32_t epoch;		 /* counts restarts of the numbering */
 	struct rtp_recv recv;
@@ -75,6 +76,7 @@ struct measure {
 	} sent[MEASURED]; /* by number */
 };
 struct mixer;
+struct again;
 /* A stream of the mixer. */
 struct leg_mix {
 	bool used;
@@ -108,6 +110,7 @@ struct leg {
 	struct {
 		uint64_t packets, bytes; /* of sound, on the wire */
 	} sent;
+	struct again *again;	 /* NULL: nothing is sent twice */
 	struct measure *measure; /* NULL: nothing of what it gets can be measured */
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
@@ -159,6 +162,13 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
+/* again.c: copies of each audio packet, sent unasked, from now on. -1 out of memory. */
+int leg_again_copies(struct leg *leg, unsigned copies);
+unsigned leg_again_get(const struct leg *leg);
+void leg_again_fini(struct leg *leg);
+/* Hot, where leg->again: a packet of so many samples goes out the first time. */
+void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
+		   unsigned samples, uint64_t now_us);
 /* voice.c: evidence for the controller, if there is one. */
 void leg_control_heard(struct leg *leg, uint64_t now_us);
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
@@ -169,7 +179,8 @@ void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t no
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
-/* resend.c */
+/* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
+int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
 void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
 		unsigned count, uint64_t now_us);
 

@@ -17,8 +17,7 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }
 
-static int resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq,
-		      uint64_t now_us)
+int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us)
 {
 	const struct rtp_segment *seg;
 	struct seal_stream *seal = &slot->seal;
@@ -57,7 +56,7 @@ void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
 		unsigned count, uint64_t now_us)
 {
 	for (unsigned i = 0; i < count; i++) {
-		switch (resend_one(leg, slot, seqs[i], now_us)) {
+		switch (leg_resend_one(leg, slot, seqs[i], now_us)) {
 		case 0:
 			STAT_INC(rtx_tx);
 			break;

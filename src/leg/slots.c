@@ -73,6 +73,8 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 		slot->repeat_last = out->seq64;
 	if (slot->twcc_id)
 		leg_measure_out(leg, index, out, l->batch_us);
+	if (leg->again && slot->plan->sec.audio)
+		leg_again_out(leg, index, out, p->rtp.frame.samples, l->batch_us);
 	item = &l->out[l->out_count++];
 	item->leg = leg;
 	item->slot = (uint8_t)index;

@@ -273,6 +273,7 @@ static int red_unwrap(struct leg_source *src, struct pkt *p, struct red *red)
 	primary = &red->blocks[count - 1];
 	if (primary->pt != src->codec->pt)
 		return -EBADMSG;
+	src->red_bytes += p->rtp.payload_len - primary->len;
 	p->rtp.pt = primary->pt;
 	p->rtp.payload_off = (uint16_t)(primary->data - p->data);
 	p->rtp.payload_len = primary->len;

@@ -301,10 +301,10 @@ async function restartIce() {
 
 // ---- how the voice travels ----
 
-/** As was chosen, or as the server wants it: of a voice alone, from thin on. */
+/** As was chosen, protected as the server wants it; or all as it wants it: of a voice alone, from thin on. */
 function way() {
 	if (THRIFT[state.thrift] !== FREE)
-		return { rung: THRIFT[state.thrift], red: false };
+		return { rung: THRIFT[state.thrift], red: state.way.red };
 	return state.mode === 'voice' ? state.way : { rung: FREE, red: false };
 }
 
@@ -331,6 +331,14 @@ export function setThrift(thrift) {
 function tellThrift() {
 	const rung = THRIFT[state.thrift];
 	events?.send({ t: 'voice', down: rung !== FREE ? rung : state.mode === 'voice' ? 'auto' : 'all' });
+}
+
+/** The server's word on how to send. @param {import('./voice.js').Way} next */
+function steer(next) {
+	const before = way();
+	state.way = { ...next };
+	if (way().rung !== before.rung || way().red !== before.red)
+		travel();
 }
 
 let travelling = Promise.resolve();
@@ -584,10 +592,7 @@ function on(e) {
 	case 'voice':
 		state.voice = { down: e.down, red: e.red, loss: e.loss };
 		holdSound(e.jitter || 0);
-		if (e.up !== undefined && (e.up !== state.way.rung || !!e.upred !== state.way.red)) {
-			state.way = { rung: e.up, red: !!e.upred };
-			travel();
-		}
+		steer(e.up === undefined ? WAY_FIRST : { rung: e.up, red: !!e.upred });
 		break;
 	case 'pause':
 		paused[e.on ? 'add' : 'delete'](e.k);

@@ -9,12 +9,6 @@ import { Server } from './lib/server.mjs';
 const SECONDS = 8;
 const IP_UDP = 28;
 
-const choose = (who, value) => who.run((value) => {
-	const select = document.getElementById('thrift-select');
-	select.value = value;
-	select.dispatchEvent(new Event('change'));
-}, value);
-
 /** What went over the wire and how, both ways, in SECONDS. */
 async function travel(who) {
 	const read = () => who.run(async () => {
@@ -61,7 +55,7 @@ await scenario('voice', async () => {
 	await hearAll(all, 4000);
 
 	log('one saves');
-	await choose(ada, 'least');
+	await ada.chooseSound('least');
 	await sleep(2500);
 	await hearAll(all, 4000);
 	const least = await travel(ada), free = await travel(bea);
@@ -73,8 +67,8 @@ await scenario('voice', async () => {
 	await hearAll(all, 4000);
 
 	log('all save');
-	await choose(bea, 'least');
-	await choose(cleo, 'least');
+	await bea.chooseSound('least');
+	await cleo.chooseSound('least');
 	await sleep(2500);
 	await hearAll(all, 6000);
 	const saved = await travel(cleo);
@@ -93,7 +87,7 @@ await scenario('voice', async () => {
 	const again = await travel(cleo);
 	equal([again.slots.length, Math.round(again.out)], [1, 8], 'after the reload');
 	for (const who of all)
-		await choose(who, 'all');
+		await who.chooseSound('all');
 	await until('plain again', async () => {
 		const saw = await travel(ada);
 		return { ok: saw.slots.some((n) => n > 20) && saw.out > 20, saw };
