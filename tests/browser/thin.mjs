@@ -15,7 +15,8 @@ import { score, scoreTogether } from './lib/score.mjs';
 import { Server } from './lib/server.mjs';
 import { speechFile } from './lib/speech.mjs';
 
-const CALM = 'delay=20'; // while people join, who do so with 15 s of patience
+/** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
+const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
 const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
 const LISTEN_S = Number(process.env.LISTEN_S ?? 60);
 
@@ -63,7 +64,7 @@ async function row(name, r) {
 		const listens = i === (r.talkers ?? 1);
 		const space = net.space(`${k}c${i}`);
 		const host = `10.77.${i + 1}`;
-		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, CALM));
+		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, calm(listens ? r.down : r.up)));
 		const origin = `http://${host}.1:${server.port}`;
 		const link = server.link().replace(server.origin, origin);
 		const firefox = r.firefox === (listens ? 'listens' : 'talks');
@@ -104,10 +105,10 @@ async function row(name, r) {
 	const waits = 1000 * (soundAfter.jitterBufferDelay - sound.jitterBufferDelay) /
 		(soundAfter.jitterBufferEmittedCount - sound.jitterBufferEmittedCount);
 	const steps = await listener.run(() => __test.events.filter((e) => e.t === 'voice')
-		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red]));
+		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.jitter, e.loss]));
 	figure(name, `talker up ${up.toFixed(1)} kbit/s, listener down ${down.toFixed(1)} and up ${back.toFixed(1)}, ` +
 		`ESTOI ${got.estoi.toFixed(3)} of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ` +
-		`concealed ${concealed.toFixed(1)} %, buffer ${waits.toFixed(0)} ms, rung ${steps.at(-1)?.slice(1).join('+') ?? '-'}`);
+		`concealed ${concealed.toFixed(1)} %, asked for ${soundAfter.nackCount - sound.nackCount}, buffer ${waits.toFixed(0)} ms, rung ${steps.at(-1)?.slice(1, 3).join('+') ?? '-'}`);
 	log(`steps: ${JSON.stringify(steps)}`);
 	const misses = [
 		r.kbitUp && up > r.kbitUp ? `talker up ${up.toFixed(1)} > ${r.kbitUp}` : '',
