@@ -66,10 +66,11 @@ struct audio_voice *audio_voice_create(void) MUST_CHECK;
 void audio_voice_destroy(struct audio_voice *v);
 /* An Opus packet of the speaker with p->rtp.ts64 (48 kHz) and arrival_us; keeps a reference
  * until it is decoded or too late. Duplicates and late ones are dropped. A step of more than
- * 10 s either way is another beginning. Hot. */
+ * 10 s either way is another beginning, and so it is when all come too late for 1 s: whatever
+ * timestamps do, the voice is heard 2 s later. Hot. */
 void audio_voice_put(struct audio_voice *v, struct pkt *p);
-/* The next tick. What is missing is decoded from the packet behind it (in-band FEC) or
- * concealed. */
+/* The next tick, samples within ±1. What is missing is decoded from the packet behind it (in-band
+ * FEC), if that is there, or concealed. */
 enum audio_piece {
 	PIECE_NONE, /* nothing has come for a while, or not yet: `out` is all zero */
 	PIECE_PLAYED,

@@ -21,10 +21,14 @@ enum {
 	RECV_NACK_TRIES_MAX = 10,
 	RECV_NACK_AGE_AUDIO_MS = 400,
 	RECV_NACK_AGE_VIDEO_MS = 1500,
-	RECV_REORDER_MS = 10 /* how long a gap may be mere reordering */
+	RECV_REORDER_MS = 10, /* how long a gap may be mere reordering */
+	/* Sound: a timestamp this far off from the time that has passed is a jump. No queue
+	 * on the way is as long. */
+	RECV_TS_JUMP_S = 10
 };
-/* NEW and LATE go on to the relay; DUP and OLD are dropped (and counted). */
-enum recv_result { RECV_NEW, RECV_LATE, RECV_DUP, RECV_OLD };
+/* NEW and LATE go on to the relay; DUP and OLD are dropped (and counted); so is STRAY, a new
+ * packet with a timestamp that is not believed, whose number is used up. */
+enum recv_result { RECV_NEW, RECV_LATE, RECV_DUP, RECV_OLD, RECV_STRAY };
 struct rtp_recv {
 	uint32_t ssrc, clock_rate;
 	bool audio, nack;
@@ -36,7 +40,9 @@ struct rtp_recv {
 			     UINT32_MAX none */
 	uint32_t restarts;
 	bool renewed;	   /* the next packet is a restart */
-	uint64_t ts64;	   /* of highest */
+	uint64_t ts64;	   /* of highest, strays apart */
+	uint64_t ts_us;	   /* its arrival */
+	uint64_t stray_ts; /* of the last packet if that was one, else 0 */
 	uint64_t received; /* packets, duplicates not counted */
 	uint64_t bytes;
 	uint64_t expected_prior, received_prior;
@@ -61,7 +67,9 @@ void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool 
  * restarts the statistics after two packets in sequence (RFC 3550 A.1; the first of them
  * is RECV_OLD). seq64 then goes on *upwards*, more than RECV_JUMP past all before, so
  * that numbers never repeat in a store: whoever keeps a mapping sees the restart from the
- * step alone (relay does, and begins a new segment in every slot). `repaired`: it came by
+ * step alone (relay does, and begins a new segment in every slot). Sound whose timestamp
+ * jumps while the sequence goes on is a restart, too, from its second packet on (`restarts`
+ * tells; seq64 goes on by one). `repaired`: it came by
  * RTX (no jitter, restarts nothing). Parse the frame before: losses before a key frame
  * are not worth another. Hot. */
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired);

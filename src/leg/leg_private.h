@@ -22,11 +22,19 @@ enum {
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
 	REPORT_THIN_US = 5000000, /* each report costs what 100 ms of speech do */
+	/* 5 ms packets, four times what browsers send; see limit.c. */
+	MIC_PKTS_A_SECOND = 200,
 	/* A slot's clock is told again when it is off by so much, a small part of what is
 	 * noticed between lips and voice; and in time before a page's 32-bit difference
 	 * of timestamps turns over (6.6 h). */
 	ANCHOR_DRIFT_US = 10000,
 	ANCHOR_AGE_S = 3600
+};
+
+struct mic_limit {
+	uint64_t last_us;
+	int64_t saved_us; /* 1 s a second, spent on packets and beginnings */
+	bool silent;
 };
 
 /* A stream this leg sends us (made when it is first switched on), or one that a mixer makes,
@@ -43,6 +51,8 @@ struct leg_source {
 	uint64_t red_bytes;	 /* of RED, besides what was new in it */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
 	uint32_t epoch;		 /* counts restarts of the numbering */
+	bool hole;		 /* sound: its last packet was not passed on */
+	struct mic_limit limit;	 /* sound */
 	struct rtp_recv recv;
 	struct rtp_store store;
 	struct keyreq key;
@@ -142,6 +152,9 @@ struct legs {
 /* source.c */
 struct leg_source *leg_source_get(struct leg *leg, unsigned index);
 void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us);
+/* limit.c, hot. take: false, the packet is too much. begin: something begins anew. */
+bool leg_limit_take(struct mic_limit *l, uint64_t arrival_us);
+void leg_limit_begin(struct mic_limit *l);
 /* feedback.c: NACK, PLI, SR, RR */
 void leg_feedback_init(struct leg *leg, uint64_t now_us);
 void leg_feedback_fini(struct leg *leg);

@@ -257,13 +257,49 @@ static void test_places(void **state)
 	assert_true(h->tone[1] > 0.001f && h->tone[0] < 0.00003f);
 }
 
+/* What decodes to as much as samples can be, and more: the others are not turned down for it. */
+static void test_noise(void **state)
+{
+	struct heard *h = &S.heard[MIX_ALL][RUNG_24K_20];
+	uint64_t x = 1;
+	float before;
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_24K_20), 0);
+	for (unsigned t = 0; t < 2 * SECOND; t++)
+		tick(1, NULL);
+	before = h->tone[0];
+	for (unsigned t = 0; t < 2 * SECOND; t++) {
+		struct pkt *p = pkt_take(S.pool);
+
+		p->len = p->rtp.payload_len = 120;
+		p->data[0] = 0xf8; /* CELT, 20 ms */
+		for (unsigned i = 1; i < 120; i++) {
+			x = x * 6364136223846793005u + 1442695040888963407u;
+			p->data[i] = (uint8_t)(x >> 56);
+		}
+		p->rtp.ts64 = (1000 + S.tick) * AUDIO_TICK_48K;
+		p->arrival_us = T0 + S.tick * AUDIO_TICK_US;
+		audio_mixer_put(S.m, 3, p);
+		pkt_unref(p);
+		tick(1, NULL);
+	}
+	print_message("beside noise: %.2f of before\n", (double)(h->tone[0] / before));
+	assert_int_equal(h->voices, 9);
+	assert_true(h->tone[0] > before / 2); /* not clipped: a tenth */
+	for (unsigned t = 0; t < SECOND; t++)
+		tick(1, NULL);
+	assert_true(h->tone[0] > before / 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_who_is_heard), TEST(test_evened), TEST(test_rungs),
-		TEST(test_silence),	 TEST(test_places),
+		TEST(test_silence),	 TEST(test_places), TEST(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
