@@ -19,7 +19,7 @@ enum {
 		    4, /* a larger step of the sequence is a restart of the source */
 	RECV_NACKS_MAX = 128, /* missing packets asked for at the same time */
 	RECV_NACK_TRIES_MAX = 10,
-	RECV_NACK_AGE_AUDIO_MS = 400,
+	RECV_NACK_AGE_AUDIO_MS = 600,
 	RECV_NACK_AGE_VIDEO_MS = 1500,
 	RECV_REORDER_MS = 10, /* how long a gap may be mere reordering */
 	/* Sound: a timestamp this far off from the time that has passed is a jump. No queue

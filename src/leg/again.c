@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
+ * The same bytes once more, a while later, since losses come in bursts.
+ *
  * Whoever can neither ask for a packet again nor take RED is sent each twice, or three times, unasked:
- * the same bytes, a while later, since losses come in bursts. Two packets in a row are never sent at
- * once: the copy goes out in the middle between those that follow.
+ * two packets in a row are never sent at once, the copy goes out in the middle between those that
+ * follow. And where much is lost, so are repeats: those that are asked for go twice.
  */
 #include "leg_private.h"
 
 #include <stdlib.h>
 
-enum { AGAIN_MAX = 64 };
+enum { AGAIN_MAX = 64, TWICE_US = 30000 };
 struct again {
 	struct leg *leg;
 	struct timer timer;
@@ -76,23 +78,35 @@ static void on_timer(struct timer *t, uint64_t now_us)
 		wheel_arm(leg->all->wheel, t, next_us);
 }
 
-int leg_again_copies(struct leg *leg, unsigned copies)
+int leg_again_init(struct leg *leg)
 {
-	if (!leg->again && copies) {
-		leg->again = calloc(1, sizeof *leg->again);
-		if (!leg->again)
-			return -1;
-		leg->again->leg = leg;
-		leg->again->timer.fn = on_timer;
-	}
+	if (leg->again)
+		return 0;
+	leg->again = calloc(1, sizeof *leg->again);
+	if (!leg->again)
+		return -1;
+	leg->again->leg = leg;
+	leg->again->timer.fn = on_timer;
+	return 0;
+}
+
+void leg_again_copies(struct leg *leg, unsigned copies)
+{
 	if (leg->again)
 		leg->again->copies = (uint8_t)copies;
-	return 0;
 }
 
 unsigned leg_again_get(const struct leg *leg)
 {
 	return leg->again ? leg->again->copies : 0;
+}
+
+void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+{
+	add(leg->again, (struct copy) { .due_us = now_us + TWICE_US,
+					.seq = seq,
+					.slot = (uint8_t)slot,
+					.left = 1 });
 }
 
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,

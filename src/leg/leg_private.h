@@ -175,10 +175,13 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
-/* again.c: copies of each audio packet, sent unasked, from now on. -1 out of memory. */
-int leg_again_copies(struct leg *leg, unsigned copies);
-unsigned leg_again_get(const struct leg *leg);
+/* again.c. init: -1 out of memory. copies: of each audio packet, sent unasked, from now on. */
+int leg_again_init(struct leg *leg) MUST_CHECK;
 void leg_again_fini(struct leg *leg);
+void leg_again_copies(struct leg *leg, unsigned copies);
+unsigned leg_again_get(const struct leg *leg);
+/* Hot, where leg->again: this goes out once more soon. */
+void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
 /* Hot, where leg->again: a packet of so many samples goes out the first time. */
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 		   unsigned samples, uint64_t now_us);
@@ -186,15 +189,18 @@ void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 void leg_control_heard(struct leg *leg, uint64_t now_us);
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			 uint64_t now_us);
-void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
-		       unsigned count, uint64_t now_us);
+/* A packet that was sent is asked for; true: much is lost. */
+bool leg_control_asked(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
-void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
-		unsigned count, uint64_t now_us);
+void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
+		uint64_t now_us);
+/* The same because it is asked for. */
+void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
+		      unsigned count, uint64_t now_us);
 
 #endif

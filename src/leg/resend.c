@@ -52,13 +52,16 @@ int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_
 	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
 }
 
-void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
-		unsigned count, uint64_t now_us)
+static void resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
+		   bool asked, uint64_t now_us)
 {
 	for (unsigned i = 0; i < count; i++) {
-		switch (leg_resend_one(leg, slot, seqs[i], now_us)) {
+		switch (leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)) {
 		case 0:
 			STAT_INC(rtx_tx);
+			/* What its speaker's own link has lost is not there to be sent. */
+			if (asked && leg_control_asked(leg, index, seqs[i], now_us))
+				leg_again_twice(leg, index, seqs[i], now_us);
 			break;
 		case -EAGAIN:
 			STAT_INC(nack_limit);
@@ -67,4 +70,16 @@ void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
 			STAT_INC(nack_miss);
 		}
 	}
+}
+
+void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
+		uint64_t now_us)
+{
+	resend(leg, index, seqs, count, false, now_us);
+}
+
+void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
+		      unsigned count, uint64_t now_us)
+{
+	resend(leg, index, seqs, count, true, now_us);
 }

@@ -23,7 +23,8 @@ enum {
 	BEGIN_RUNG = 3, /* 12 kbit/s: an EDGE link bears it */
 	LANES_WAIT_US = 10000000,
 	LANES_WAIT_MAX_US = 600000000,
-	JITTER_HOLD_US = 20000000
+	JITTER_HOLD_US = 20000000,
+	LOSS_TWICE_Q8 = 20 /* 8 %: one repeat in twelve is lost */
 };
 _Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
 
@@ -56,8 +57,8 @@ static void apply(struct control *v, uint64_t now_us)
 	unsigned more = v->lanes ? 0 : v->choice.red;
 
 	leg_measure_all(v->leg, v->choice.measure);
-	if (leg_voice(v->leg, rung, v->ctl.params.copies ? 0 : more, now_us) ||
-	    leg_again_copies(v->leg, v->ctl.params.copies ? more : 0))
+	leg_again_copies(v->leg, v->ctl.params.copies ? more : 0);
+	if (leg_voice(v->leg, rung, v->ctl.params.copies ? 0 : more, now_us))
 		STAT_INC(mix_fail);
 	v->leg->all->ops->changed(v->leg->all->arg, v->leg);
 }
@@ -125,20 +126,28 @@ static bool judge_up(struct control *v, uint64_t now_us)
 	return voice_run(&v->up.ctl, now_us, &v->up.choice);
 }
 
+/* Whose voice is in the slot as they send it, NULL if it is made or nobody's. */
+static const struct leg *speaker(const struct leg *leg, unsigned slot)
+{
+	struct relay_stream *st =
+		leg->plan.slots[slot].sec.audio ? relay_port_slot(leg->port, slot) : NULL;
+	const struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+
+	return src ? src->leg : NULL;
+}
+
 /* What a speaker's own link loses comes late to whoever hears it as it is sent. */
 static unsigned repaired_ms(const struct leg *leg)
 {
 	unsigned most = 0;
 
 	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
-		struct relay_stream *st = leg->plan.slots[i].sec.audio
-						  ? relay_port_slot(leg->port, i)
-						  : NULL;
-		const struct leg_source *src = st ? relay_stream_owner(st) : NULL;
-		const struct control *v = src && src->leg ? src->leg->control : NULL;
+		const struct leg *from = speaker(leg, i);
+		unsigned ms =
+			from && from->control ? from->control->up.choice.jitter_ms : 0;
 
-		if (v && v->up.choice.jitter_ms > most)
-			most = v->up.choice.jitter_ms;
+		if (ms > most)
+			most = ms;
 	}
 	return most;
 }
@@ -208,42 +217,49 @@ void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 }
 
 /* A number that is asked for again is not lost twice. */
-void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
-		       unsigned count, uint64_t now_us)
+bool leg_control_asked(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
 {
 	struct control *v = leg->control;
-	unsigned lost = 0;
+	uint16_t ahead, back;
 
 	if (!v || !leg->plan.slots[slot].sec.audio)
-		return;
-	for (unsigned i = 0; i < count; i++) {
-		uint16_t ahead = (uint16_t)(seqs[i] - v->newest[slot]);
-		uint16_t back = (uint16_t)-ahead;
-
-		if (ahead && ahead < 0x8000) {
-			v->asked[slot] = ahead < 64 ? v->asked[slot] << ahead : 0;
-			v->newest[slot] = seqs[i];
-			back = 0;
-		}
-		if (back >= 64 || v->asked[slot] >> back & 1)
-			continue;
-		v->asked[slot] |= UINT64_C(1) << back;
-		lost++;
+		return false;
+	ahead = (uint16_t)(seq - v->newest[slot]);
+	back = (uint16_t)-ahead;
+	if (ahead && ahead < 0x8000) {
+		v->asked[slot] = ahead < 64 ? v->asked[slot] << ahead : 0;
+		v->newest[slot] = seq;
+		back = 0;
 	}
-	if (lost)
-		voice_lost(&v->ctl, now_us, lost);
+	if (back < 64 && !(v->asked[slot] >> back & 1)) {
+		v->asked[slot] |= UINT64_C(1) << back;
+		voice_lost(&v->ctl, now_us, 1);
+	}
+	return voice_loss_q8(&v->ctl, now_us) >= LOSS_TWICE_Q8;
+}
+
+/* What a receiver misses of a slot that its speaker's link has lost before. */
+static unsigned lost_before_q8(const struct leg *leg, unsigned slot, uint64_t now_us)
+{
+	const struct leg *from = speaker(leg, slot);
+
+	return from && from->control ? voice_loss_q8(&from->control->up.ctl, now_us) : 0;
 }
 
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us)
 {
 	struct control *v = leg->control;
+	unsigned before_q8;
 
 	for (unsigned i = 0; v && i < leg->plan.slot_count; i++) {
 		struct leg_slot *slot = &leg->slots[i];
 
 		if (slot->plan->ssrc != b->ssrc || !slot->plan->sec.audio)
 			continue;
-		voice_report(&v->ctl, now_us, b->fraction_lost);
+		before_q8 = lost_before_q8(leg, i, now_us);
+		voice_report(&v->ctl, now_us,
+			     b->fraction_lost > before_q8 ? b->fraction_lost - before_q8
+							  : 0);
 		/* RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. */
 		if (b->lsr && b->lsr == slot->sr_mid_ntp) {
 			uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;
@@ -311,7 +327,7 @@ void leg_follow_end(struct leg *leg, uint64_t now_us)
 	leg->control = NULL;
 	free(v);
 	leg_measure_all(leg, false);
-	(void)leg_again_copies(leg, 0);
+	leg_again_copies(leg, 0);
 }
 
 static struct control *control_get(struct leg *leg, uint64_t now_us)
@@ -322,7 +338,7 @@ static struct control *control_get(struct leg *leg, uint64_t now_us)
 
 	if (v)
 		return v;
-	v = calloc(1, sizeof *v);
+	v = leg_again_init(leg) ? NULL : calloc(1, sizeof *v);
 	if (!v)
 		return NULL;
 	params.nack = agreed(leg, &red);

@@ -13,6 +13,9 @@
 
 enum {
 	NACK_SPACING_MIN_US = 20000,
+	/* Sound is asked for twice each time: on a link that loses packets so are the askings, and
+	 * whoever has answered the first within a round trip ignores the second. */
+	NACK_TWICE_US = 40000,
 	NACK_GIVE_UP_US =
 		100000, /* without NACK: enough for reordering, soon for a PLI */
 	NACK_GAP_AUDIO = RECV_NACK_AGE_AUDIO_MS / 20, /* older ones would come too late */
@@ -305,10 +308,11 @@ unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us,
 			uint16_t *out, unsigned max, uint64_t *next_us)
 {
 	uint64_t spacing = rtt_us > NACK_SPACING_MIN_US ? rtt_us : NACK_SPACING_MIN_US;
-	uint64_t age = nack_age_us(r);
+	uint64_t age = nack_age_us(r), twice;
 	unsigned kept = 0, count = 0;
 
 	spacing += spacing / 4;
+	twice = r->audio && rtt_us > NACK_TWICE_US ? NACK_TWICE_US : spacing;
 	*next_us = UINT64_MAX;
 	for (unsigned i = 0; i < r->nack_count; i++) {
 		uint64_t due = r->nacks[i].next_us;
@@ -325,7 +329,8 @@ unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us,
 		} else if (now_us >= due && count < max) {
 			out[count++] = (uint16_t)r->nacks[i].seq;
 			r->nacks[i].tries++;
-			due = r->nacks[i].next_us = now_us + spacing;
+			due = now_us + (r->nacks[i].tries % 2 ? twice : spacing);
+			r->nacks[i].next_us = due;
 		}
 		if (due > end)
 			due = end;

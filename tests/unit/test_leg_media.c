@@ -214,10 +214,11 @@ static void copies_go_out_unasked(void **state)
 	struct scene *s = *state;
 	uint64_t before, copies;
 
+	assert_int_equal(leg_again_init(s->to), 0);
 	speak(s, 500);
 	assert_int_equal(STAT(copy_tx) + STAT(copy_miss), 0);
 	for (unsigned n = 1; n <= 2; n++) {
-		assert_int_equal(leg_again_copies(s->to, n), 0);
+		leg_again_copies(s->to, n);
 		assert_int_equal(leg_again_get(s->to), n);
 		speak(s, 100);
 		before = STAT(copy_tx) + STAT(copy_miss);
@@ -225,7 +226,7 @@ static void copies_go_out_unasked(void **state)
 		copies = STAT(copy_tx) + STAT(copy_miss) - before;
 		assert_in_range(copies, n * 1000 / AUDIO_MS - 1, n * 1000 / AUDIO_MS + 1);
 	}
-	assert_int_equal(leg_again_copies(s->to, 0), 0);
+	leg_again_copies(s->to, 0);
 	speak(s, 100); /* those on their way */
 	before = STAT(copy_tx) + STAT(copy_miss);
 	speak(s, 500);

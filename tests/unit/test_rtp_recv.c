@@ -311,6 +311,7 @@ static void test_nack_tries_and_audio(void **state)
 {
 	struct rtp_recv r;
 	uint16_t out[RECV_NACKS_MAX];
+	const uint64_t end = 1000000 + RECV_NACK_AGE_AUDIO_MS * 1000ull;
 	uint64_t next = 1000000;
 	unsigned asked = 0;
 
@@ -326,16 +327,27 @@ static void test_nack_tries_and_audio(void **state)
 	rtp_recv_init(&r, 1, 48000, true, true);
 	feed_at(&r, 10, 0, 1000000);
 	feed_at(&r, 12, 0, 1000000);
-	assert_int_equal(rtp_recv_nacks(&r, 1399999, 1, out, 8, &next), 1);
-	assert_int_equal(next, 1400000);
-	assert_int_equal(rtp_recv_nacks(&r, 1400000, 1, out, 8, &next), 0);
+	assert_int_equal(rtp_recv_nacks(&r, end - 1, 1, out, 8, &next), 1);
+	assert_int_equal(next, end);
+	assert_int_equal(rtp_recv_nacks(&r, end, 1, out, 8, &next), 0);
 	assert_true(next == UINT64_MAX);
 	assert_false(rtp_recv_take_key_needed(&r));
+	/* each time twice, since what asks may be lost: the second, 40 ms later, unless that is
+	 * when it would be asked for anew */
+	rtp_recv_init(&r, 1, 48000, true, true);
+	feed_at(&r, 10, 0, 1000000);
+	feed_at(&r, 12, 0, 1000000);
+	assert_int_equal(rtp_recv_nacks(&r, 1020000, 200000, out, 8, &next), 1);
+	assert_int_equal(next, 1060000);
+	assert_int_equal(rtp_recv_nacks(&r, 1060000, 200000, out, 8, &next), 1);
+	assert_int_equal(next, 1310000);
+	assert_int_equal(rtp_recv_nacks(&r, 1310000, 200000, out, 8, &next), 1);
+	assert_int_equal(next, 1350000);
 	/* a long gap in audio: only what can still be of use */
 	feed_at(&r, 1012, 0, 2000000);
-	assert_int_equal(rtp_recv_nacks(&r, 2100000, 1, out, RECV_NACKS_MAX, &next), 20);
-	assert_int_equal(out[0], 1012 - 20);
-	assert_int_equal(out[19], 1011);
+	assert_int_equal(rtp_recv_nacks(&r, 2100000, 1, out, RECV_NACKS_MAX, &next), 30);
+	assert_int_equal(out[0], 1012 - 30);
+	assert_int_equal(out[29], 1011);
 	/* many gaps: the oldest go */
 	for (unsigned i = 0; i < 300; i++)
 		feed_at(&r, 1014 + 2 * i, 0, 2100000);
