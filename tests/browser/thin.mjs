@@ -106,18 +106,23 @@ async function row(name, r) {
 		(soundAfter.jitterBufferEmittedCount - sound.jitterBufferEmittedCount);
 	const steps = await listener.run(() => __test.events.filter((e) => e.t === 'voice')
 		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.jitter, e.loss]));
+	const talks = await people[0].run(() => __test.events.filter((e) => e.t === 'voice')
+		.map((e) => [Math.round(e.at / 100) / 10, e.up, e.upred]));
 	figure(name, `talker up ${up.toFixed(1)} kbit/s, listener down ${down.toFixed(1)} and up ${back.toFixed(1)}, ` +
 		`ESTOI ${got.estoi.toFixed(3)} of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ` +
 		`concealed ${concealed.toFixed(1)} %, asked for ${soundAfter.nackCount - sound.nackCount}, buffer ${waits.toFixed(0)} ms, rung ${steps.at(-1)?.slice(1, 3).join('+') ?? '-'}`);
-	log(`steps: ${JSON.stringify(steps)}`);
+	log(`steps: ${JSON.stringify(steps)}; of the talker: ${JSON.stringify(talks)}`);
 	const misses = [
 		r.kbitUp && up > r.kbitUp ? `talker up ${up.toFixed(1)} > ${r.kbitUp}` : '',
 		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
 		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
 		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
 	].filter(Boolean);
+	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
+	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();
+	await server.stop();
 	return misses.map((m) => `${name}: ${m}`);
 }
 
