@@ -185,6 +185,9 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out,
  * needs. `p` is the packet that find named. */
 void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out);
+/* Where the present segment has come to: the timestamp, in the source's numbers, right behind
+ * the last packet sent. false: it is not `stream`'s. */
+bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64);
 /* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only
  * packets as one byte of padding). Video: the first packets of key frames have
  * the segment's `stream` as their CSRC (RFC 3550 §5.1). Returns its length and *header_len, or -ENOBUFS.

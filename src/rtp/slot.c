@@ -255,6 +255,16 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, b
 	return 0;
 }
 
+bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64)
+{
+	const struct rtp_segment *seg = current(s);
+
+	if (!seg || !stream || seg->stream != stream)
+		return false;
+	*ts64 = s->ts64 - seg->ts_off + s->frame_ticks;
+	return true;
+}
+
 /* ---- writing ----------------------------------------------------------------------- */
 
 /* Whose picture it is goes with the picture itself, once a key frame (4 bytes): what is told
