@@ -196,6 +196,7 @@ struct frame_view {
 	uint16_t samples; /* audio: how long it is, in its RTP clock's ticks; 0 unknown */
 };
 
+enum { TALKERS_MAX = 3, TALK_NOBODY = 0 };
 /* One RTP packet's parsed view. Offsets count from pkt->data. */
 struct rtp_view {
 	uint8_t pt;
@@ -209,6 +210,11 @@ struct rtp_view {
 	uint8_t codec;	   /* enum codec_id, set by the leg that received it */
 	int8_t level_dbov; /* RFC 6464: 0 (loud) … 127 (silent), -1 = not sent */
 	bool voice;	   /* RFC 6464 V bit */
+	/* Sound: the streams of those who talk in it, TALK_NOBODY if none does; by the relay or
+	 * a mixer. talk_news: that has just changed. */
+	bool talk_news;
+	uint8_t talker_count; /* 0: it is not known */
+	uint32_t talkers[TALKERS_MAX];
 	struct {
 		uint16_t off; /* of the element's data, 0 = absent */
 		uint8_t len;

@@ -19,6 +19,7 @@ enum {
 	MADE_STREAM = 1 << 30, /* above all ids of legs' streams */
 	JOINED_STREAM = MADE_STREAM | 1 << 24,
 	MADE_STORE = 32,
+	TALK_TICKS = 40,    /* 800 ms after the last word, as relay */
 	ENCODES_A_TURN = 4, /* about 1 ms; then the sockets have their turn */
 	NUMBERS_BITS =
 		32, /* a stream's own; those above are its number in the mixer's life */
@@ -39,9 +40,11 @@ uint32_t joined_id(unsigned join)
 
 /* ---- coming and going -------------------------------------------------------------- */
 
-static int create(struct mixer *m, struct leg_source *src, uint32_t id, bool red)
+static int create(struct mixer *m, struct made *made, uint32_t id, bool red)
 {
-	memset(src, 0, sizeof *src);
+	struct leg_source *src = &made->src;
+
+	memset(made, 0, sizeof *made);
 	if (rtp_store_init(&src->store, MADE_STORE))
 		return -ENOMEM;
 	rtp_recv_init(&src->recv, 1, 48000, true, false);
@@ -68,7 +71,7 @@ int made_use(struct mixer *m, struct leg_mix x, uint64_t now_us)
 	struct output *o = &m->out[x.mix][x.rung];
 	struct made *made = &o->made[x.red];
 
-	if (!made->users && create(m, &made->src, made_id(x), x.red > 0))
+	if (!made->users && create(m, made, made_id(x), x.red > 0))
 		return -ENOMEM;
 	if (!o->users && audio_mixer_start(m->audio, x.mix, (enum audio_rung)x.rung)) {
 		destroy(&made->src, now_us);
@@ -98,7 +101,7 @@ int joined_use(struct mixer *m, unsigned join, uint64_t now_us)
 
 	if (!j->made.users) {
 		j->place = (unsigned)m->alone;
-		if (create(m, &j->made.src, joined_id(join), false))
+		if (create(m, &j->made, joined_id(join), false))
 			return -ENOMEM;
 		j->made.src.of = m->alone_stream;
 		if (audio_mixer_join(m->audio, j->place, join)) {
@@ -143,10 +146,32 @@ static int with_earlier(const struct output *o, const struct audio_mixed *x,
 	return red_build(b, n, buf, cap);
 }
 
-/* What all made packets have in common; the payload is there, and the reference goes. */
-static void send_on(struct leg_source *src, struct pkt *p, size_t len, uint64_t ts64,
-		    unsigned ticks, uint64_t at_us, uint64_t now_us)
+/* Says in the packet who talks. */
+static void name_talkers(const struct mixer *m, struct made *made, struct pkt *p)
 {
+	struct rtp_view *v = &p->rtp;
+
+	for (unsigned i = 0; i < MIX_VOICES && v->talker_count < TALKERS_MAX; i++)
+		if (m->places[i].stream && audio_mixer_silence(m->audio, i) < TALK_TICKS)
+			v->talkers[v->talker_count++] = m->places[i].stream;
+	if (!v->talker_count)
+		v->talkers[v->talker_count++] = TALK_NOBODY;
+	if (v->talker_count != made->talker_count ||
+	    memcmp(v->talkers, made->talkers, sizeof v->talkers))
+		made->talk_news = 2;
+	made->talker_count = v->talker_count;
+	memcpy(made->talkers, v->talkers, sizeof v->talkers);
+	v->talk_news = made->talk_news > 0;
+	made->talk_news = (uint8_t)(made->talk_news - v->talk_news);
+}
+
+/* What all made packets have in common; the payload is there, and the reference goes. */
+static void send_on(struct mixer *m, struct made *made, struct pkt *p, size_t len,
+		    uint64_t ts64, unsigned ticks, uint64_t at_us, uint64_t now_us)
+{
+	struct leg_source *src = &made->src;
+
+	name_talkers(m, made, p);
 	p->len = p->rtp.payload_len = (uint16_t)len;
 	p->arrival_us = at_us;
 	p->rtp.codec = src->red ? CODEC_RED : CODEC_OPUS;
@@ -182,7 +207,7 @@ static void send_made(struct mixer *m, const struct audio_mixed *x, unsigned red
 		return;
 	}
 	p->rtp.level_dbov = (int8_t)x->level_dbov;
-	send_on(&o->made[red].src, p, (size_t)len, (UINT64_C(1) << 32) + x->ts64,
+	send_on(m, &o->made[red], p, (size_t)len, (UINT64_C(1) << 32) + x->ts64,
 		audio_rungs[x->rung].packet_ms * 48u, at_us, now_us);
 }
 
@@ -218,7 +243,7 @@ static void send_joined(struct mixer *m, struct joined *j, const struct audio_jo
 		src->epoch++;
 	memcpy(p->data, x->data, x->len);
 	p->rtp.level_dbov = (int8_t)x->level_dbov;
-	send_on(src, p, x->len, x->ts64, x->ticks, at_us, now_us);
+	send_on(m, &j->made, p, x->len, x->ts64, x->ticks, at_us, now_us);
 }
 
 bool made_send(struct mixer *m, uint64_t now_us)

@@ -10,6 +10,9 @@
 struct made {
 	unsigned users;
 	struct leg_source src;
+	/* Who talks, as said last, and how many more packets say that it is news. */
+	uint8_t talker_count, talk_news;
+	uint32_t talkers[TALKERS_MAX];
 };
 /* What one encoder makes: as it is, and with one or two packets before it in each. */
 struct output {

@@ -69,6 +69,8 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 
 	if (l->out_count == OUT_QUEUE)
 		legs_drain(l);
+	if (leg->mixer && slot->plan->sec.audio)
+		rtp_slot_name(&slot->rtp, p->rtp.seq64);
 	if (rtp_slot_map(&slot->rtp, p, out, false))
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)

@@ -12,6 +12,7 @@
 enum {
 	PITCHES = 8, /* one each 20 ms */
 	TICKS_MAX = 4000,
+	LEVEL_ID = 1,
 	OTHER_HZ = 3100
 };
 static const unsigned pitches_hz[PITCHES] = {
@@ -26,11 +27,15 @@ static struct world {
 	uint64_t said; /* ticks */
 	unsigned part; /* packets of so many ticks */
 	unsigned phase;
+	float loud;
 	float pcm[AUDIO_TICK * 6];
 	bool speaking, other_speaking;
 	bool paused; /* DTX: what follows may be later */
 	/* heard */
 	uint64_t next_ts64, next_seq64;
+	unsigned named; /* packets that say who talks, */
+	unsigned talker_count;
+	uint32_t talkers[15]; /* and the last of them */
 	unsigned ticks, packets, jumps, repeats;
 	unsigned by_stream[3]; /* ticks of the mix, joined, as sent */
 	unsigned longest;      /* ticks in a packet */
@@ -58,6 +63,26 @@ static int pitch_of(unsigned tick)
 	return which;
 }
 
+/* Who talks, as the packet on the wire says, if it does. */
+static void read_names(const struct out_item *item)
+{
+	static uint8_t buf[2][TX_MTU];
+	const struct rtp_slot *slot = &W.s.to->slots[item->slot].rtp;
+	size_t header;
+	int n = rtp_slot_write(slot, item->pkt, &item->out, buf[0], TX_MTU, &header);
+
+	assert_true(n > 12);
+	assert_int_equal(
+		rtp_slot_write(slot, item->pkt, &item->out, buf[1], TX_MTU, &header), n);
+	assert_memory_equal(buf[0], buf[1], (size_t)n);
+	if (!(buf[0][0] & 15))
+		return;
+	W.named++;
+	W.talker_count = buf[0][0] & 15;
+	for (unsigned i = 0; i < W.talker_count; i++)
+		W.talkers[i] = get_be32(buf[0] + 12 + 4 * i);
+}
+
 static void hear(const struct out_item *item)
 {
 	const struct pkt *p = item->pkt;
@@ -67,6 +92,7 @@ static void hear(const struct out_item *item)
 	int got;
 
 	assert_true(W.ticks + 12 < TICKS_MAX);
+	read_names(item);
 
 	got = opus_decode_float(W.ear, p->data + p->rtp.payload_off, p->rtp.payload_len,
 				s, AUDIO_TICK * 6, 0);
@@ -105,10 +131,20 @@ static void collect(void)
 static void send(struct leg *leg, OpusEncoder *opus, const float *pcm, unsigned ticks,
 		 uint16_t seq, uint32_t ts)
 {
-	struct rtp_header h = { .pt = OPUS_PT, .seq = seq, .ts = ts, .ssrc = MIC_SSRC };
+	uint8_t level = 100; /* RFC 6464 */
+	struct rtp_header h = { .pt = OPUS_PT,
+				.seq = seq,
+				.ts = ts,
+				.ssrc = MIC_SSRC,
+				.ext_count = 1,
+				.ext = { { LEVEL_ID, 1, &level } } };
 	struct pkt *p = pkt_take(W.s.pool);
-	int n = rtp_build_header(&h, p->data, 200), len;
+	int n, len;
 
+	for (unsigned i = 0; i < ticks * AUDIO_TICK; i++)
+		if (pcm[i] > 0.01f)
+			level = 25;
+	n = rtp_build_header(&h, p->data, 200);
 	len = opus_encode_float(opus, pcm, (int)(ticks * AUDIO_TICK), p->data + n, 600);
 	assert_true(len > 0);
 	p->len = (uint16_t)(n + len);
@@ -127,7 +163,7 @@ static void say(void)
 		float t = (float)(W.phase++ % AUDIO_RATE) / AUDIO_RATE;
 		float edge = sinf((float)M_PI * ((float)i + 0.5f) / AUDIO_TICK);
 		float word =
-			W.said % 25 < 21 ? 0.17f : 0; /* words, or it would be noise */
+			W.said % 25 < 21 ? W.loud : 0; /* words, or it would be noise */
 
 		W.pcm[at + i] =
 			W.speaking
@@ -220,8 +256,10 @@ static void begin(unsigned part, int bitrate_bps)
 	memset(&W, 0, sizeof W);
 	scene_open(&W.s);
 	W.part = part;
+	W.loud = 0.17f;
 	W.other = make_leg(&W.s, 3, "other", true);
 	leg_media(W.other, STREAM_MIC, true, now_us(&W.s));
+	W.s.from->exts.of_id[LEVEL_ID] = W.other->exts.of_id[LEVEL_ID] = EXT_AUDIO_LEVEL;
 	W.opus = opus_encoder_create(AUDIO_RATE, 1, OPUS_APPLICATION_VOIP, &err);
 	W.other_opus = opus_encoder_create(AUDIO_RATE, 1, OPUS_APPLICATION_VOIP, &err);
 	opus_encoder_ctl(W.opus, OPUS_SET_BITRATE(bitrate_bps));
@@ -397,13 +435,75 @@ static void shared(void **state)
 	end();
 }
 
+static void assert_talks(uint32_t one, uint32_t two)
+{
+	assert_int_equal(W.talker_count, two ? 2 : 1);
+	assert_true(W.talkers[0] == one || W.talkers[0] == two);
+	if (two)
+		assert_int_equal(W.talkers[0] ^ W.talkers[1], one ^ two);
+}
+
+/* At a rung the sound says who talks: at the beginning, where that changes, and now and then; so
+ * does what is joined and what is forwarded. */
+static void talkers_are_named(void **state)
+{
+	uint32_t first = leg_stream_id(1, STREAM_MIC),
+		 other = leg_stream_id(3, STREAM_MIC);
+
+	(void)state;
+	begin(1, 9000);
+	W.loud = 0.1f;
+	speak_for(1000);
+	assert_int_equal(W.named, 0); /* the lanes */
+	listen_at(RUNG_12K_60, 0);
+	speak_for(500);
+	assert_in_range(W.named, 2, 4); /* a mixer just made has heard nobody yet */
+	assert_talks(first, 0);
+	W.named = 0;
+	speak_for(4000);
+	assert_int_equal(W.named, 2);
+	W.named = 0;
+	W.other_speaking = true;
+	speak_for(500);
+	assert_in_range(W.named, 2, 3);
+	assert_talks(first, other);
+	W.other_speaking = false;
+	speak_for(1500);
+	assert_talks(first, 0);
+	speak_for(2500);
+	pause_for(1000);
+	speak_for(100);
+	forget();
+	W.named = W.talker_count = 0;
+	speak_for(4000);
+	assert_int_equal(W.by_stream[0], 0);
+	assert_in_range(W.named, 2, 3);
+	assert_talks(first, 0);
+	/* nobody: said twice, and still so in what comes now and then */
+	W.named = 0;
+	pause_for(1800);
+	assert_in_range(W.named, 2, 3);
+	assert_talks(TALK_NOBODY, 0);
+	listen_at(RUNG_24K_20, 0);
+	speak_for(1000);
+	assert_talks(first, 0);
+	forget();
+	W.named = 0;
+	speak_for(4000);
+	assert_int_equal(W.by_stream[0] + W.by_stream[1], 0);
+	assert_int_equal(W.named, 2);
+	pause_for(1800);
+	assert_int_equal(W.by_stream[0] + W.by_stream[1], 0);
+	assert_talks(TALK_NOBODY, 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mix_joined_mix),
-		cmocka_unit_test(sent_joined_sent),
-		cmocka_unit_test(longer_ones),
-		cmocka_unit_test(shared),
+		cmocka_unit_test(mix_joined_mix),    cmocka_unit_test(sent_joined_sent),
+		cmocka_unit_test(longer_ones),	     cmocka_unit_test(shared),
+		cmocka_unit_test(talkers_are_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
