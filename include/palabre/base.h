@@ -196,6 +196,7 @@ struct frame_view {
 	uint16_t samples; /* audio: how long it is, in its RTP clock's ticks; 0 unknown */
 };
 
+enum { TALKERS_MAX = 3, TALK_NOBODY = 0 };
 /* One RTP packet's parsed view. Offsets count from pkt->data. */
 struct rtp_view {
 	uint8_t pt;
@@ -210,6 +211,11 @@ struct rtp_view {
 	uint8_t codec;	   /* enum codec_id, set by the leg that received it */
 	int8_t level_dbov; /* RFC 6464: 0 (loud) … 127 (silent), -1 = not sent */
 	bool voice;	   /* RFC 6464 V bit */
+	/* Sound: the streams of those who talk in it, TALK_NOBODY if none does; by the relay or
+	 * a mixer. talk_news: that has just changed. */
+	bool talk_news;
+	uint8_t talker_count; /* 0: it is not known */
+	uint32_t talkers[TALKERS_MAX];
 	struct {
 		uint16_t off; /* of the element's data, 0 = absent */
 		uint8_t len;
@@ -348,7 +354,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(rtp_rx) X(rtp_bad) X(rtp_dup) X(rtp_old) X(rtp_fwd) X(rtp_muted) X(rtx_rx) X(rtx_tx) X(red_rx) \
 	X(rtp_csrc) X(ts_stray) X(ts_jump) X(voice_bad) X(voice_drop) X(fec_used) \
 	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(copy_tx) X(copy_miss) X(pli_rx) X(pli_tx) X(pli_throttled) \
-	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
+	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(mix_join) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full)
 /* clang-format on */

@@ -138,6 +138,8 @@ struct rtp_segment {
 	uint32_t stream; /* caller's id of the source, 0 = made by the server (silence) */
 	uint8_t pt, rtx_pt, dd_id; /* as negotiated with this receiver; dd_id 0 = no DD */
 	uint8_t codec;
+	uint64_t
+		names_from; /* seq64 of the source from which on who talks is named, 0 never */
 	uint8_t red_of; /* RED: this receiver's payload type of what it repeats; 0 no RED */
 	uint16_t pid_off;
 	uint8_t tl0_off;
@@ -184,6 +186,9 @@ void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rt
 		     uint8_t dd_id, const struct pkt *first);
 /* The present segment is RED (RFC 2198): `pt` is put into its blocks' headers. Hot. */
 void rtp_slot_red(struct rtp_slot *s, uint8_t pt);
+/* Sound: from the source's packet `seq64` on the present segment names who talks in it (rtp.talkers, as
+ * CSRCs): the first two packets, those of news, and one every 2 s. Again: no effect. Hot. */
+void rtp_slot_name(struct rtp_slot *s, uint64_t seq64);
 /* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP
  * past what was sent last (a restart that the caller missed), or there is none. Accounts
  * for it unless `again`. Hot. */
@@ -193,6 +198,9 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out,
  * needs. `p` is the packet that find named. */
 void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out);
+/* Where the present segment has come to: the timestamp, in the source's numbers, right behind
+ * the last packet sent. false: it is not `stream`'s. */
+bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64);
 /* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only
  * packets as one byte of padding). Video: the first packets of key frames have
  * the segment's `stream` as their CSRC (RFC 3550 §5.1). Returns its length and *header_len, or -ENOBUFS.

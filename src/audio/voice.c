@@ -37,6 +37,8 @@ static const float PEAK = 1.0f;
 
 struct audio_voice {
 	OpusDecoder *opus;
+	audio_turn_fn tap;
+	void *tap_arg;
 	unsigned count;
 	struct pkt *queue[VOICE_QUEUE];
 	bool playing;
@@ -92,12 +94,30 @@ void audio_voice_destroy(struct audio_voice *v)
 void audio_voice_reset(struct audio_voice *v)
 {
 	OpusDecoder *opus = v->opus;
+	audio_turn_fn tap = v->tap;
+	void *tap_arg = v->tap_arg;
 
 	queue_drop(v, v->count);
 	memset(v, 0, sizeof *v);
 	v->opus = opus;
+	v->tap = tap;
+	v->tap_arg = tap_arg;
 	v->delay_us = VOICE_DELAY_MIN_US;
 	opus_decoder_ctl(opus, OPUS_RESET_STATE);
+}
+
+void audio_voice_tap(struct audio_voice *v, audio_turn_fn fn, void *arg)
+{
+	v->tap = fn;
+	v->tap_arg = arg;
+}
+
+bool audio_voice_next_ts(const struct audio_voice *v, uint64_t *ts64)
+{
+	if (!v->known)
+		return false;
+	*ts64 = v->playing ? v->play : v->count ? v->queue[0]->rtp.ts64 : v->highest + 1;
+	return true;
 }
 
 /* ---- time -------------------------------------------------------------------------- */
@@ -250,9 +270,12 @@ static bool decode_next(struct audio_voice *v)
 {
 	struct pkt *p = v->queue[0];
 	const uint8_t *data = p->data + p->rtp.payload_off;
-	bool good = opus_packet_samples(data, p->rtp.payload_len) &&
-		    decode(v, data, p->rtp.payload_len, PCM_MAX, false);
+	bool good;
 
+	if (v->tap)
+		v->tap(v->tap_arg, p);
+	good = opus_packet_samples(data, p->rtp.payload_len) &&
+	       decode(v, data, p->rtp.payload_len, PCM_MAX, false);
 	if (!good)
 		STAT_INC(voice_bad);
 	queue_drop(v, 1);

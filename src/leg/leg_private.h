@@ -46,7 +46,9 @@ struct leg_source {
 	struct relay_stream *stream;
 	const struct nego_codec *codec; /* of the packets that arrive now */
 	bool on, wanted;
-	bool red;		 /* its packets are RED */
+	bool red; /* its packets are RED */
+	uint32_t
+		of; /* joined from the packets of this stream, with its timestamps; 0 not */
 	uint64_t repaired;	 /* packets that came by RTX or RED */
 	uint64_t red_bytes;	 /* of RED, besides what was new in it */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
@@ -124,7 +126,12 @@ struct leg {
 	struct measure *measure; /* NULL: nothing of what it gets can be measured */
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
-	struct leg_mix mix_at, mix_to; /* heard now, and soon */
+	struct leg_mix mix_at,
+		mix_to; /* heard now, unless somebody speaks alone, and soon */
+	uint32_t hears; /* the stream that it hears of the mixer's choice */
+	uint8_t joined; /* 1 + length of the joined packets that it uses, 0 none */
+	uint64_t
+		from_ts64; /* `hears` begins here if it is there already, 0: with the next */
 	uint8_t fir_seq;
 };
 

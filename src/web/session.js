@@ -12,7 +12,8 @@ import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
-import { onPerson, setPeople } from './people.js';
+import { onPerson, setPeople, setSpeakers } from './people.js';
+import { streamOf, Talkers } from './rtp.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
@@ -30,6 +31,7 @@ const RESTARTS_MAX = 3;
 const STATS_MS = 1000;
 const PACE_S = 8;
 const LISTEN_MS = 300;
+const TALK_ENERGY = 1e-4; // a second of one's own voice at -40 dBFS
 const BACK_MS = 4000;
 
 /** @type {Peer|null} */ let peer = null;
@@ -46,6 +48,9 @@ let bytesBefore = 0;
 let sync = new LipSync();
 let weakness = new Weakness();
 let silence = new Silence();
+let talkers = new Talkers();
+/** When the server told last who talks; what we have said so far, and whether we are talking. */
+const talk = { told: 0, said: 0, own: false };
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
@@ -169,6 +174,7 @@ async function accept(next, answer) {
 	bytesBefore = state.bytes;
 	sync = new LipSync();
 	weakness = new Weakness();
+	talkers = new Talkers();
 	next.answer = answer.answer;
 	state.way = { ...WAY_FIRST };
 	await next.pc.setRemoteDescription({ type: 'answer', sdp: steered(next) });
@@ -238,7 +244,26 @@ const lost = () => !state.net.media || silence.dead;
 /** Whoever sends or is sent something gets the server's reports. A weak link loses too many of them to judge by. */
 function expectant() {
 	const sends = Object.entries(switchedOn()).some(([k, on]) => on && !paused.has(/** @type {Kind} */ (k)));
-	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
+	return !state.net.weak && (sends || !atRung() && [...state.slots.values()].some((slot) => slot.p));
+}
+
+/** All voices come in one stream, which names itself who talks; the server tells it nowhere else. */
+const atRung = () => state.mode === 'voice' && state.voice.down !== 'all';
+
+function hearTalkers() {
+	if (!atRung())
+		return;
+	const sound = [...state.slots.values()].find((slot) => slot.kind === 'audio');
+	const ids = talkers.tick(sound?.receiver?.getContributingSources?.() || [], Date.now(), talk.told);
+	if (!ids)
+		return;
+	const numbers = new Set(ids.map((id) => streamOf(id).n));
+	const now = [...state.people.values()]
+		.filter((p) => p.id === state.me.id ? talk.own : numbers.has(p.n)).map((p) => p.id);
+	const same = now.length === state.speakers.length && now.every((id) => state.speakers.includes(id));
+	setSpeakers(same ? state.speakers : now);
+	if (!same)
+		changed();
 }
 
 /** A few times a second. */
@@ -246,6 +271,7 @@ async function listen() {
 	const p = peer;
 	if (!p || !state.net.media)
 		return;
+	hearTalkers();
 	const seen = expectant() ? await arrivals(p.pc).catch(() => null) : null;
 	if (p === peer && silence.tick(seen, Date.now())) {
 		events?.check();
@@ -563,6 +589,7 @@ function on(e) {
 		if (e.people)
 			setPeople(e.people);
 		state.speakers = e.speakers || [];
+		talk.told = Date.now();
 		if (e.leg === false) {
 			rejoin();
 		} else {
@@ -584,6 +611,8 @@ function on(e) {
 	case 'leave':
 	case 'update':
 	case 'speakers':
+		if (e.t === 'speakers')
+			talk.told = Date.now();
 		onPerson(e, listeners.said);
 		break;
 	case 'slot':
@@ -644,6 +673,8 @@ async function readings() {
 	if (bytes > state.bytes && state.bytes)
 		state.pace += ((bytes - state.bytes) / (STATS_MS / 1000) - state.pace) / PACE_S;
 	state.bytes = bytes;
+	talk.own = r.said - talk.said > TALK_ENERGY;
+	talk.said = r.said;
 	if (state.mode === 'video')
 		sync.tick(r.samples, [...state.slots.values()]);
 	const weak = state.net.media && weakness.tick(r);

@@ -79,6 +79,23 @@ await scenario('voice', async () => {
 	for (const who of all)
 		ok(!(await who.heard()).includes(who.index), `${who.name} does not hear an echo`);
 
+	log('who talks is told by the sound alone');
+	const told = () => Promise.all(all.map((who) => who.run(() =>
+		__test.events.filter((e) => e.t === 'speakers' || e.t === 'slot').length)));
+	const before = await told();
+	for (const talking of [[ada], [bea, cleo], [], [bea]]) {
+		await Promise.all(all.map((who) => who.tone(talking.includes(who))));
+		for (const who of all)
+			await until(`${who.name} sees who talks: ${talking.map((x) => x.name).join() || 'nobody'}`, async () => {
+				const saw = await who.run(() => [...document.querySelectorAll('#stage .tile[data-speaking=true]')]
+					.map((e) => e.classList.contains('mine') ? 'mine' : e.querySelector('.who').textContent).sort());
+				return { ok: saw.join() === talking.map((x) => x === who ? 'mine' : x.name).sort().join(), saw };
+			}, 6000);
+	}
+	equal(await told(), before, 'events of who talks');
+	await Promise.all(all.map((who) => who.tone(true)));
+	await hearAll(all, 6000);
+
 	log('kept over a reload, and back');
 	await cleo.page.reload();
 	await cleo.inCall();
