@@ -180,11 +180,13 @@ static void protect(struct voice_ctl *c, uint64_t now_us)
 /* By what else than samples: more is lost since more is sent, or the round trip has a queue. */
 static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 {
-	unsigned loss = voice_loss_q8(c, now_us);
+	unsigned lately = voice_loss_long_q8(c, now_us);
+	/* Of some thirty packets a third may be lost where it is a fifth in the long run. */
+	unsigned loss = (voice_loss_q8(c, now_us) + lately) / 2;
 
 	if (c->probe.red || now_us < c->changed_us + c->rtt_us + SHOWS_US)
 		return false;
-	return voice_loss_long_q8(c, now_us) >= LOSS_FULL_Q8 ||
+	return lately >= LOSS_FULL_Q8 ||
 	       (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
 	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
 }

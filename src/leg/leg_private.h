@@ -85,7 +85,8 @@ struct measure {
 		uint64_t sent_us; /* 0: none yet */
 		uint16_t twcc, seq;
 		uint8_t slot;
-	} sent[MEASURED]; /* by number */
+		bool again; /* it has gone out twice: nobody knows which arrived */
+	} sent[MEASURED];   /* by number */
 };
 struct mixer;
 struct again;
@@ -93,6 +94,12 @@ struct again;
 struct leg_mix {
 	bool used;
 	uint8_t mix, rung, red; /* earlier packets in each */
+};
+
+/* What it has of who speaks alone. */
+struct leg_joined {
+	bool used;
+	uint8_t join, red; /* length of packets, earlier ones in each */
 };
 
 struct leg {
@@ -127,9 +134,9 @@ struct leg {
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at,
-		mix_to; /* heard now, unless somebody speaks alone, and soon */
-	uint32_t hears; /* the stream that it hears of the mixer's choice */
-	uint8_t joined; /* 1 + length of the joined packets that it uses, 0 none */
+		mix_to;		  /* heard now, unless somebody speaks alone, and soon */
+	uint32_t hears;		  /* the stream that it hears of the mixer's choice */
+	struct leg_joined joined; /* that it uses */
 	uint64_t
 		from_ts64; /* `hears` begins here if it is there already, 0: with the next */
 	uint8_t fir_seq;
@@ -196,8 +203,13 @@ void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 void leg_control_heard(struct leg *leg, uint64_t now_us);
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			 uint64_t now_us);
-/* A packet that was sent is asked for; true: much is lost. */
-bool leg_control_asked(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+/* Packets are asked for. repeats: how often one of them is to be sent. */
+void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
+		       unsigned count);
+unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
+			     uint64_t now_us);
+/* One that was asked for was there, so that it must have been lost. */
+void leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* mixer.c: it hears the lanes again. */

@@ -33,9 +33,9 @@ uint32_t made_id(struct leg_mix x)
 	return MADE_STREAM | (uint32_t)x.mix << 16 | (uint32_t)x.rung << 8 | x.red;
 }
 
-uint32_t joined_id(unsigned join)
+uint32_t joined_id(struct leg_joined x)
 {
-	return JOINED_STREAM | join;
+	return JOINED_STREAM | (uint32_t)x.join << 8 | x.red;
 }
 
 /* ---- coming and going -------------------------------------------------------------- */
@@ -95,39 +95,55 @@ void made_leave(struct mixer *m, struct leg_mix x, uint64_t now_us)
 	}
 }
 
-int joined_use(struct mixer *m, unsigned join, uint64_t now_us)
+int joined_use(struct mixer *m, struct leg_joined x, uint64_t now_us)
 {
-	struct joined *j = &m->joined[join];
+	struct joined *j = &m->joined[x.join];
+	struct made *made = &j->out.made[x.red];
 
-	if (!j->made.users) {
+	if (!j->out.users)
 		j->place = (unsigned)m->alone;
-		if (create(m, &j->made, joined_id(join), false))
+	if (!made->users) {
+		if (create(m, made, joined_id(x), x.red > 0))
 			return -ENOMEM;
-		j->made.src.of = m->alone_stream;
-		if (audio_mixer_join(m->audio, j->place, join)) {
-			destroy(&j->made.src, now_us);
-			return -ENOMEM;
-		}
+		made->src.of = m->alone_stream;
 	}
-	j->made.users++;
+	if (!j->out.users && audio_mixer_join(m->audio, j->place, x.join)) {
+		destroy(&made->src, now_us);
+		return -ENOMEM;
+	}
+	made->users++;
+	j->out.users++;
 	return 0;
 }
 
-void joined_leave(struct mixer *m, unsigned join, uint64_t now_us)
+void joined_leave(struct mixer *m, struct leg_joined x, uint64_t now_us)
 {
-	struct joined *j = &m->joined[join];
+	struct joined *j = &m->joined[x.join];
+	struct made *made = &j->out.made[x.red];
 
-	if (--j->made.users)
-		return;
-	audio_mixer_part(m->audio, j->place, join);
-	destroy(&j->made.src, now_us);
+	if (!--made->users)
+		destroy(&made->src, now_us);
+	if (!--j->out.users) {
+		audio_mixer_part(m->audio, j->place, x.join);
+		j->out.said = 0;
+	}
 }
 
 /* ---- sending ----------------------------------------------------------------------- */
 
+/* A packet of an output. */
+struct saying {
+	const uint8_t *data;
+	size_t len;
+	uint64_t ts64;
+	unsigned ticks;
+	int level_dbov;
+	uint64_t at_us; /* made */
+};
+
 /* The packet, with those of the last `depth` that RED can still name. */
-static int with_earlier(const struct output *o, const struct audio_mixed *x,
-			unsigned depth, uint8_t *buf, size_t cap)
+static int with_earlier(const struct output *o, const struct saying *x, unsigned depth,
+			uint8_t *buf, size_t cap)
 {
 	struct red_block b[RED_DEPTH + 1];
 	unsigned n = 0;
@@ -167,29 +183,28 @@ static void name_talkers(const struct mixer *m, struct made *made, struct pkt *p
 
 /* What all made packets have in common; the payload is there, and the reference goes. */
 static void send_on(struct mixer *m, struct made *made, struct pkt *p, size_t len,
-		    uint64_t ts64, unsigned ticks, uint64_t at_us, uint64_t now_us)
+		    const struct saying *x, uint64_t now_us)
 {
 	struct leg_source *src = &made->src;
 
 	name_talkers(m, made, p);
 	p->len = p->rtp.payload_len = (uint16_t)len;
-	p->arrival_us = at_us;
+	p->arrival_us = x->at_us;
+	p->rtp.level_dbov = (int8_t)x->level_dbov;
 	p->rtp.codec = src->red ? CODEC_RED : CODEC_OPUS;
 	p->rtp.frame.start = p->rtp.frame.end = p->rtp.frame.key = true;
-	p->rtp.frame.samples = (uint16_t)ticks;
+	p->rtp.frame.samples = (uint16_t)x->ticks;
 	p->rtp.seq64 = ++src->recv.highest;
-	p->rtp.ts64 = ts64;
-	src->recv.ts64 = p->rtp.ts64;
-	src->recv.last_us = at_us;
+	p->rtp.ts64 = src->recv.ts64 = x->ts64;
+	src->recv.last_us = x->at_us;
 	rtp_store_put(&src->store, p);
 	relay_stream_packet(src->stream, p, now_us);
 	pkt_unref(p);
 }
 
-static void send_made(struct mixer *m, const struct audio_mixed *x, unsigned red,
-		      uint64_t at_us, uint64_t now_us)
+static void send_one(struct mixer *m, struct output *o, const struct saying *x,
+		     unsigned red, uint64_t now_us)
 {
-	struct output *o = &m->out[x->mix][x->rung];
 	struct pkt *p = pkt_take(m->all->pool);
 	int len = (int)x->len;
 
@@ -206,44 +221,59 @@ static void send_made(struct mixer *m, const struct audio_mixed *x, unsigned red
 		pkt_unref(p);
 		return;
 	}
-	p->rtp.level_dbov = (int8_t)x->level_dbov;
-	send_on(m, &o->made[red], p, (size_t)len, (UINT64_C(1) << 32) + x->ts64,
-		audio_rungs[x->rung].packet_ms * 48u, at_us, now_us);
+	send_on(m, &o->made[red], p, (size_t)len, x, now_us);
 }
 
-static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at_us,
-		       uint64_t now_us)
+static void say(struct mixer *m, struct output *o, const struct saying *x,
+		uint64_t now_us)
 {
-	struct output *o = &m->out[x->mix][x->rung];
 	struct said *s;
 
-	STAT_INC(mix_encode);
 	for (unsigned red = 0; red <= RED_DEPTH; red++)
 		if (o->made[red].users)
-			send_made(m, x, red, at_us, now_us);
+			send_one(m, o, x, red, now_us);
 	s = &o->last[o->said++ % RED_DEPTH];
 	s->ts64 = x->ts64;
 	s->len = (uint16_t)x->len;
 	memcpy(s->data, x->data, x->len);
 }
 
+static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at_us,
+		       uint64_t now_us)
+{
+	const struct saying saying = { .data = x->data,
+				       .len = x->len,
+				       .ts64 = (UINT64_C(1) << 32) + x->ts64,
+				       .ticks = audio_rungs[x->rung].packet_ms * 48u,
+				       .level_dbov = x->level_dbov,
+				       .at_us = at_us };
+
+	STAT_INC(mix_encode);
+	say(m, &m->out[x->mix][x->rung], &saying, now_us);
+}
+
 static void send_joined(struct mixer *m, struct joined *j, const struct audio_joined *x,
 			uint64_t at_us, uint64_t now_us)
 {
-	struct leg_source *src = &j->made.src;
-	struct pkt *p = pkt_take(m->all->pool);
+	const struct saying saying = { .data = x->data,
+				       .len = x->len,
+				       .ts64 = x->ts64,
+				       .ticks = x->ticks,
+				       .level_dbov = x->level_dbov,
+				       .at_us = at_us };
 
-	if (!p) {
-		STAT_INC(mix_drop);
-		return;
-	}
 	STAT_INC(mix_join);
-	/* The voice's numbers have begun anew: so do the listeners. */
-	if (x->ts64 - src->recv.ts64 > JUMP_TICKS && src->recv.ts64)
-		src->epoch++;
-	memcpy(p->data, x->data, x->len);
-	p->rtp.level_dbov = (int8_t)x->level_dbov;
-	send_on(m, &j->made, p, x->len, x->ts64, x->ticks, at_us, now_us);
+	for (unsigned red = 0; red <= RED_DEPTH; red++) {
+		struct leg_source *src = &j->out.made[red].src;
+
+		/* The voice's numbers have begun anew: so do the listeners. */
+		if (j->out.made[red].users && src->recv.ts64 &&
+		    x->ts64 - src->recv.ts64 > JUMP_TICKS) {
+			src->epoch++;
+			j->out.said = 0;
+		}
+	}
+	say(m, &j->out, &saying, now_us);
 }
 
 bool made_send(struct mixer *m, uint64_t now_us)
@@ -254,7 +284,7 @@ bool made_send(struct mixer *m, uint64_t now_us)
 
 	m->all->batch_us = now_us;
 	for (unsigned i = 0; i < JOINS; i++)
-		while (m->joined[i].made.users &&
+		while (m->joined[i].out.users &&
 		       audio_mixer_next_joined(m->audio, m->joined[i].place, i, &joined))
 			send_joined(m, &m->joined[i], joined, at_us, now_us);
 	for (unsigned i = 0; i < ENCODES_A_TURN; i++) {

@@ -14,7 +14,7 @@
  * mix when somebody else says something, with the packet in which that begins.
  *
  * Invariants: out[mix][rung].made[red].users counts the listeners with that, as `at` or as `to`;
- * joined[].made.users those with that as `joined`. Ticks are counted from start_us; the timer runs
+ * joined[].out.made[red].users those with that as `joined`. Ticks are counted from start_us; the timer runs
  * while there is something to hear.
  */
 #include "mixing.h"
@@ -68,7 +68,7 @@ static void close_second(struct cost *c)
 		unsigned n = parts ? (c->packets + parts - 1) / parts : 0;
 
 		bps = (c->bytes + n * (WIRE_VOICE_BYTES + JOINED_BYTES)) * 8;
-		c->joined_bps[i] = parts > 1 ? dearest(c->joined_bps[i], bps) : 0;
+		c->joined_bps[i] = parts ? dearest(c->joined_bps[i], bps) : 0;
 	}
 	c->packets = c->bytes = 0;
 }
@@ -137,24 +137,28 @@ static bool same(struct leg_mix a, struct leg_mix b)
 }
 
 /* The lone speaker's stream that the leg hears instead of the mix, as they send it or joined, if
- * that costs no more than the rung: encoding it again would cost quality. 0: the mix. */
-static uint32_t alone_for(const struct mixer *m, const struct leg *leg, unsigned *joined)
+ * that costs no more than the rung: encoding it again would cost quality. 0: the mix. With earlier
+ * packets in each if the leg wants them, they may have the rung's length already. */
+static uint32_t alone_for(const struct mixer *m, const struct leg *leg,
+			  struct leg_joined *joined)
 {
 	const struct place *pl = m->alone < 0 ? NULL : &m->places[m->alone];
 	unsigned rung = leg->mix_at.rung;
 	unsigned bears = voice_cost_bps(rung, 0, WIRE_VOICE_BYTES) / 8 * 9;
 
-	*joined = 0;
-	if (!pl || !pl->stream || pl->port == leg->port_id || leg->mix_at.red)
+	*joined = (struct leg_joined) { 0 };
+	if (!pl || !pl->stream || pl->port == leg->port_id)
 		return 0;
-	if (pl->cost.as_sent_bps && pl->cost.as_sent_bps <= bears)
+	if (!leg->mix_at.red && pl->cost.as_sent_bps && pl->cost.as_sent_bps <= bears)
 		return pl->stream;
 	for (unsigned i = 0; i < JOINS; i++) {
 		if (audio_joins_ms[i] != audio_rungs[rung].packet_ms ||
 		    !pl->cost.joined_bps[i] || pl->cost.joined_bps[i] > bears)
 			continue;
-		*joined = i + 1;
-		return joined_id(i);
+		*joined = (struct leg_joined) { .used = true,
+						.join = (uint8_t)i,
+						.red = leg->mix_at.red };
+		return joined_id(*joined);
 	}
 	return 0;
 }
@@ -163,30 +167,38 @@ static uint32_t alone_for(const struct mixer *m, const struct leg *leg, unsigned
  * ended a packet. */
 static void hear(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
 {
-	unsigned was = leg->joined, joined;
+	struct leg_joined was = leg->joined, joined;
 	uint32_t stream = alone_for(m, leg, &joined);
+	/* More or less in each of the same packets: at any time. */
+	bool kin = was.used && joined.used && was.join == joined.join;
+	bool other = was.used != joined.used || was.join != joined.join ||
+		     was.red != joined.red;
 
-	if (stream && stream != leg->hears && !grid) {
-		stream = joined = 0;
+	if (stream && stream != leg->hears && !grid && !kin) {
+		stream = 0;
 		m->look = true;
 	}
-	if (joined && joined != was && joined_use(m, joined - 1, now_us))
-		stream = joined = 0;
+	if (stream && joined.used && other && joined_use(m, joined, now_us))
+		stream = 0;
+	if (!stream) {
+		joined = (struct leg_joined) { 0 };
+		other = was.used;
+	}
 	if (!stream)
 		audio_mixer_rest(m->audio, leg->mix_at.mix,
 				 (enum audio_rung)leg->mix_at.rung, false);
 	m->settle = true;
 	if (stream != leg->hears) {
 		leg->from_ts64 = 0;
-		if (stream && !joined)
+		if (stream && !joined.used)
 			(void)audio_mixer_next_ts(m->audio, (unsigned)m->alone,
 						  &leg->from_ts64);
 	}
-	leg->joined = (uint8_t)joined;
+	leg->joined = joined;
 	leg->hears = stream ? stream : made_id(leg->mix_at);
 	relay_port_alone(leg->port, leg->hears, now_us);
-	if (was && was != joined)
-		joined_leave(m, was - 1, now_us);
+	if (was.used && other)
+		joined_leave(m, was, now_us);
 }
 
 /* What nobody hears is not encoded. */
@@ -417,9 +429,9 @@ void leg_voice_end(struct leg *leg, uint64_t now_us)
 	leg->hears = 0;
 	leg->from_ts64 = 0;
 	relay_port_alone(leg->port, 0, now_us);
-	if (leg->joined)
-		joined_leave(m, leg->joined - 1u, now_us);
-	leg->joined = 0;
+	if (leg->joined.used)
+		joined_leave(m, leg->joined, now_us);
+	leg->joined = (struct leg_joined) { 0 };
 	if (at.used && !same(at, to))
 		made_leave(m, at, now_us);
 	if (to.used)

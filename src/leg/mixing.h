@@ -14,7 +14,7 @@ struct made {
 	uint8_t talker_count, talk_news;
 	uint32_t talkers[TALKERS_MAX];
 };
-/* What one encoder makes: as it is, and with one or two packets before it in each. */
+/* Packets as they are, and with one or two of those before in each. */
 struct output {
 	unsigned users; /* of all its streams */
 	struct made made[RED_DEPTH + 1];
@@ -25,10 +25,10 @@ struct output {
 		uint8_t data[AUDIO_PACKET_MAX];
 	} last[RED_DEPTH];
 };
-/* What is joined of who speaks alone. */
+/* What is joined of who speaks alone, or has that length as they send it. */
 struct joined {
 	unsigned place; /* whose */
-	struct made made;
+	struct output out;
 };
 
 /* What a voice costs, and what it would cost in longer packets: this second's count, and the
@@ -69,10 +69,11 @@ struct mixer {
 uint32_t made_id(struct leg_mix x);
 int made_use(struct mixer *m, struct leg_mix x, uint64_t now_us) MUST_CHECK;
 void made_leave(struct mixer *m, struct leg_mix x, uint64_t now_us);
-/* The packets of who speaks alone, joined into ones of audio_joins_ms[join]. */
-uint32_t joined_id(unsigned join);
-int joined_use(struct mixer *m, unsigned join, uint64_t now_us) MUST_CHECK;
-void joined_leave(struct mixer *m, unsigned join, uint64_t now_us);
+/* The packets of who speaks alone, joined into ones of audio_joins_ms[join], with `red` earlier ones in
+ * each; used false: nothing. */
+uint32_t joined_id(struct leg_joined x);
+int joined_use(struct mixer *m, struct leg_joined x, uint64_t now_us) MUST_CHECK;
+void joined_leave(struct mixer *m, struct leg_joined x, uint64_t now_us);
 /* Sends what is due of the last tick, as far as a turn goes. True: more is. */
 bool made_send(struct mixer *m, uint64_t now_us);
 

@@ -52,34 +52,43 @@ int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_
 	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
 }
 
-static void resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
-		   bool asked, uint64_t now_us)
+static int count_resend(int result)
 {
-	for (unsigned i = 0; i < count; i++) {
-		switch (leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)) {
-		case 0:
-			STAT_INC(rtx_tx);
-			/* What its speaker's own link has lost is not there to be sent. */
-			if (asked && leg_control_asked(leg, index, seqs[i], now_us))
-				leg_again_twice(leg, index, seqs[i], now_us);
-			break;
-		case -EAGAIN:
-			STAT_INC(nack_limit);
-			return;
-		default:
-			STAT_INC(nack_miss);
-		}
-	}
+	if (!result)
+		STAT_INC(rtx_tx);
+	else if (result == -EAGAIN)
+		STAT_INC(nack_limit);
+	else
+		STAT_INC(nack_miss);
+	return result;
 }
 
 void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
 		uint64_t now_us)
 {
-	resend(leg, index, seqs, count, false, now_us);
+	for (unsigned i = 0; i < count; i++)
+		if (count_resend(leg_resend_one(leg, &leg->slots[index], seqs[i],
+						now_us)) == -EAGAIN)
+			return;
 }
 
 void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 		      unsigned count, uint64_t now_us)
 {
-	resend(leg, index, seqs, count, true, now_us);
+	leg_control_asked(leg, index, seqs, count);
+	for (unsigned i = 0; i < count; i++) {
+		unsigned times = leg_control_repeats(leg, index, seqs[i], now_us);
+		int err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
+				: 0;
+
+		if (!times)
+			continue;
+		if (count_resend(err) == -EAGAIN)
+			return;
+		/* What its speaker's own link has lost is not there to be sent. */
+		if (!err)
+			leg_control_lost(leg, index, seqs[i], now_us);
+		if (!err && times > 1)
+			leg_again_twice(leg, index, seqs[i], now_us);
+	}
 }

@@ -47,8 +47,10 @@ struct control {
 		bool judged;
 		uint64_t expected, received, repaired, bytes; /* when looked at last */
 	} up;						      /* the microphone */
-	uint64_t asked[NEGO_SLOTS_MAX]; /* NACKed: bit i is number `newest` - i */
-	uint16_t newest[NEGO_SLOTS_MAX];
+	struct asked {
+		uint64_t asked, lost; /* bit i is number `newest` - i */
+		uint16_t newest;
+	} asked[NEGO_SLOTS_MAX]; /* NACKed */
 };
 
 static void apply(struct control *v, uint64_t now_us)
@@ -216,26 +218,66 @@ void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			     (int64_t)p->arrival_us);
 }
 
-/* A number that is asked for again is not lost twice. */
-bool leg_control_asked(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
+		       unsigned count)
+{
+	struct asked *a = leg->control ? &leg->control->asked[slot] : NULL;
+
+	for (unsigned i = 0; a && i < count; i++) {
+		uint16_t ahead = (uint16_t)(seqs[i] - a->newest);
+		uint16_t back = (uint16_t)-ahead;
+
+		if (ahead && ahead < 0x8000) {
+			a->asked = ahead < 64 ? a->asked << ahead : 0;
+			a->lost = ahead < 64 ? a->lost << ahead : 0;
+			a->newest = seqs[i];
+			back = 0;
+		}
+		if (back < 64)
+			a->asked |= UINT64_C(1) << back;
+	}
+}
+
+/* RED: a later packet that is not missing has brought it. */
+static bool is_covered(const struct leg *leg, const struct asked *a, uint16_t seq)
+{
+	for (unsigned i = 1; i <= leg->mix_at.red; i++) {
+		uint16_t back = (uint16_t)(a->newest - (uint16_t)(seq + i));
+
+		if (back >= 64 || !(a->asked >> back & 1))
+			return true;
+	}
+	return false;
+}
+
+unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
+			     uint64_t now_us)
 {
 	struct control *v = leg->control;
-	uint16_t ahead, back;
 
 	if (!v || !leg->plan.slots[slot].sec.audio)
-		return false;
-	ahead = (uint16_t)(seq - v->newest[slot]);
-	back = (uint16_t)-ahead;
-	if (ahead && ahead < 0x8000) {
-		v->asked[slot] = ahead < 64 ? v->asked[slot] << ahead : 0;
-		v->newest[slot] = seq;
-		back = 0;
+		return 1;
+	if (is_covered(leg, &v->asked[slot], seq) || !v->choice.nacks) {
+		leg_control_lost(leg, slot, seq, now_us);
+		return 0;
 	}
-	if (back < 64 && !(v->asked[slot] >> back & 1)) {
-		v->asked[slot] |= UINT64_C(1) << back;
-		voice_lost(&v->ctl, now_us, 1);
-	}
-	return voice_loss_q8(&v->ctl, now_us) >= LOSS_TWICE_Q8;
+	return voice_loss_q8(&v->ctl, now_us) >= LOSS_TWICE_Q8 ? 2 : 1;
+}
+
+/* A number that is asked for again is not lost twice. */
+void leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+{
+	struct control *v = leg->control;
+	struct asked *a = v ? &v->asked[slot] : NULL;
+	uint16_t back;
+
+	if (!v || !leg->plan.slots[slot].sec.audio)
+		return;
+	back = (uint16_t)(a->newest - seq);
+	if (back >= 64 || a->lost >> back & 1)
+		return;
+	a->lost |= UINT64_C(1) << back;
+	voice_lost(&v->ctl, now_us, 1);
 }
 
 /* What a receiver misses of a slot that its speaker's link has lost before. */

@@ -2,6 +2,7 @@
 // One PeerConnection, one offer: sections to send microphone, camera, screen and its sound (with
 // or without a track yet), and slots to receive in. Everything later is replaceTrack().
 import { rtpReached } from './rtp.js';
+import { setEncoding } from './voice.js';
 
 const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;
@@ -90,12 +91,9 @@ export async function makePeer(mode, tracks) {
 
 /** `pause` of the server: nobody takes this stream. @param {RTCRtpSender} sender @param {boolean} active */
 export async function setActive(sender, active) {
-	const parameters = sender.getParameters();
-	const encoding = parameters.encodings?.[0];
-	if (!encoding || encoding.active === active)
-		return;
-	encoding.active = active;
-	await sender.setParameters(parameters).catch(() => {});
+	const encoding = sender.getParameters().encodings?.[0];
+	if (encoding && encoding.active !== active)
+		await setEncoding(sender, (e) => { e.active = active; });
 }
 
 /** Has this receiver already played RTP timestamp `ts`? @param {RTCRtpReceiver|null} receiver @param {number} ts */

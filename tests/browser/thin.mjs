@@ -119,6 +119,13 @@ async function row(name, r) {
 		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
 	].filter(Boolean);
 	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
+	log(`talker: ${JSON.stringify(await people[0].run(async () => {
+		const [s] = __test.pc().getSenders().filter((s) => s.track?.kind === 'audio');
+		const out = [...(await s.getStats()).values()].find((x) => x.type === 'outbound-rtp');
+		return { ...s.getParameters().encodings[0], target: out.targetBitrate, bytes: out.bytesSent, packets: out.packetsSent,
+			repeated: out.retransmittedPacketsSent, errors: __test.errors, fmtp: __test.pc().remoteDescription.sdp.match(/a=fmtp:111.*|a=ptime.*/g) };
+	}))}`);
+	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}`);
 	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();

@@ -217,7 +217,8 @@ export class Person {
 	async sums(kind) {
 		const keys = ['freezeCount', 'totalFreezesDuration', 'framesDecoded', 'framesDropped',
 			'concealedSamples', 'silentConcealedSamples', 'totalSamplesReceived',
-			'jitterBufferDelay', 'jitterBufferEmittedCount',
+			'jitterBufferDelay', 'jitterBufferEmittedCount', 'packetsDiscarded', 'concealmentEvents',
+			'insertedSamplesForDeceleration', 'removedSamplesForAcceleration',
 			'packetsReceived', 'packetsLost', 'nackCount', 'pliCount', 'keyFramesDecoded'];
 		const sums = Object.fromEntries(keys.map((k) => [k, 0]));
 		for (const s of await this.inbound())
