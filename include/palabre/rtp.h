@@ -45,6 +45,7 @@ struct rtp_recv {
 	uint64_t stray_ts; /* of the last packet if that was one, else 0 */
 	uint64_t received; /* packets, duplicates not counted */
 	uint64_t bytes;
+	uint64_t answered; /* packets that came after they were asked for */
 	uint64_t expected_prior, received_prior;
 	uint64_t last_us; /* arrival of the last packet */
 	int64_t transit;

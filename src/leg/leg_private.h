@@ -49,7 +49,8 @@ struct leg_source {
 	bool red; /* its packets are RED */
 	uint32_t
 		of; /* joined from the packets of this stream, with its timestamps; 0 not */
-	uint64_t repaired;	 /* packets that came by RTX or RED */
+	uint64_t
+		repaired; /* packets that RTX or RED brought before they were asked for */
 	uint64_t red_bytes;	 /* of RED, besides what was new in it */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
 	uint32_t epoch;		 /* counts restarts of the numbering */

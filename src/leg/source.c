@@ -270,6 +270,7 @@ static void refuse(struct leg_source *src, enum recv_result result, bool bad)
 static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64_t now_us)
 {
 	uint32_t restarts = src->recv.restarts;
+	uint64_t answered = src->recv.answered;
 	bool audio = src->plan->sec.audio;
 	/* Before it is numbered: what was lost before a key frame is not missed. */
 	bool bad = p->rtp.payload_len && parse_frame(src, p);
@@ -284,7 +285,7 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 		return;
 	}
 	src->hole = false;
-	if (repaired)
+	if (repaired && src->recv.answered == answered)
 		src->repaired++;
 	else if (audio && result == RECV_NEW) /* repeats come late */
 		leg_control_arrived(src, p, now_us);

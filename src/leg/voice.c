@@ -102,16 +102,18 @@ static bool judge_up(struct control *v, uint64_t now_us)
 {
 	const struct leg_source *src = microphone(v->leg);
 	const struct rtp_recv *r = src ? &src->recv : NULL;
-	uint64_t expected, came, missing, bytes;
+	uint64_t expected, came, missing, bytes, repaired;
 
 	if (!r || !src->ssrc || !r->highest)
 		return false;
 	expected = r->highest - r->base + 1;
 	bytes = r->bytes + src->red_bytes;
+	/* What came only because it was asked for was lost. */
+	repaired = src->repaired + r->answered;
 	if (!v->up.judged || expected < v->up.expected) { /* its numbers began anew */
 		v->up.judged = true;
 	} else {
-		came = r->received - v->up.received - (src->repaired - v->up.repaired);
+		came = r->received - v->up.received - (repaired - v->up.repaired);
 		missing = expected - v->up.expected;
 		missing = missing > came ? missing - came : 0;
 		if (came + missing)
@@ -123,7 +125,7 @@ static bool judge_up(struct control *v, uint64_t now_us)
 	}
 	v->up.expected = expected;
 	v->up.received = r->received;
-	v->up.repaired = src->repaired;
+	v->up.repaired = repaired;
 	v->up.bytes = bytes;
 	return voice_run(&v->up.ctl, now_us, &v->up.choice);
 }

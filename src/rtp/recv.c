@@ -93,6 +93,7 @@ static void nack_remove(struct rtp_recv *r, uint64_t seq)
 {
 	for (unsigned i = 0; i < r->nack_count && r->nacks[i].seq <= seq; i++)
 		if (r->nacks[i].seq == seq) {
+			r->answered += r->nacks[i].tries > 0;
 			nack_drop(r, i);
 			return;
 		}

@@ -177,11 +177,9 @@ async function accept(next, answer) {
 	talkers = new Talkers();
 	next.answer = answer.answer;
 	state.way = { ...WAY_FIRST };
-	await next.pc.setRemoteDescription({ type: 'answer', sdp: steered(next) });
+	await answered(next);
 	old?.pc.close();
 	adoptSlots(answer.slots || [], next.pc);
-	if (next.senders.mic)
-		setBitrate(next.senders.mic, way().rung);
 	if (!maySend())
 		closeAll();
 	patience.tries = 0;
@@ -307,7 +305,7 @@ async function restartIce() {
 		if (peer === p)
 			p.answer = answer;
 		if (peer === p && p.pc.signalingState === 'have-local-offer')
-			await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
+			await answered(p);
 		restarting = false;
 		if (peer === p)
 			arm(RESTART_HOLDS_MS, () => lost() ? restartIce() : restarts = 0);
@@ -334,10 +332,15 @@ function way() {
 	return state.mode === 'voice' ? state.way : { rung: FREE, red: false };
 }
 
-/** The answer, with the microphone sent as was chosen. @param {Peer} p */
-function steered(p) {
+/** The server's answer takes effect, with the microphone sent as was chosen. @param {Peer} p */
+async function answered(p) {
 	const mid = p.streams.mic;
-	return mid ? steerAnswer(p.answer, mid, way()) : p.answer;
+	const chosen = way();
+	await p.pc.setRemoteDescription({ type: 'answer', sdp: mid ? steerAnswer(p.answer, mid, chosen) : p.answer });
+	if (p.senders.mic)
+		await setBitrate(p.senders.mic, chosen.rung);
+	if (!same(way(), chosen)) // meanwhile
+		travel();
 }
 
 /** @param {import('./voice.js').Thrift} thrift */
@@ -359,11 +362,14 @@ function tellThrift() {
 	events?.send({ t: 'voice', down: rung !== FREE ? rung : state.mode === 'voice' ? 'auto' : 'all' });
 }
 
+/** @param {import('./voice.js').Way} a @param {import('./voice.js').Way} b */
+const same = (a, b) => a.rung === b.rung && a.red === b.red;
+
 /** The server's word on how to send. @param {import('./voice.js').Way} next */
 function steer(next) {
 	const before = way();
 	state.way = { ...next };
-	if (way().rung !== before.rung || way().red !== before.red)
+	if (!same(way(), before))
 		travel();
 }
 
@@ -379,9 +385,7 @@ async function travelNow() {
 	if (!p || !p.answer || p.pc.signalingState !== 'stable' || restarting)
 		return; // the answer that is under way is going to be steered, too
 	await p.pc.setLocalDescription(await p.pc.createOffer());
-	await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
-	if (p.senders.mic)
-		await setBitrate(p.senders.mic, way().rung);
+	await answered(p);
 }
 
 /** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
