@@ -84,6 +84,7 @@ struct voice_ctl {
 	uint8_t tries;	      /* NACKs that come in time at this round trip */
 	uint8_t protect;      /* redundancy because of loss */
 	uint64_t lossless_us; /* since when there has been next to none */
+	uint32_t burst_q8;    /* packets lost in a row, mean, in 1/256 */
 	/* silence */
 	uint64_t heard_us, gap_us; /* the other end: last, and how often */
 	bool away;
@@ -141,6 +142,8 @@ void voice_rtt(struct voice_ctl *c, uint64_t rtt_us);
 void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes);
 /* So many are known to be lost; each once. */
 void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets);
+/* The last losses were so many in a row. */
+void voice_burst(struct voice_ctl *c, unsigned packets);
 /* A packet that was sent at sent_us arrived at arrival_us, on clocks of their own. In the order of
  * sending; where choice.measure held, each that arrived. */
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,

@@ -63,6 +63,7 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->heard_us = c->lossless_us = c->bucket_us = now_us;
 	c->since_us = c->tried_us = now_us;
 	c->tries = 2;
+	c->burst_q8 = 256;
 }
 
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
@@ -467,7 +468,7 @@ static void try(struct voice_ctl *c, uint64_t now_us)
 
 static void set_rest(struct voice_ctl *c, uint64_t now_us)
 {
-	unsigned red = c->protect;
+	unsigned red = c->protect, packet_ms = voice_rungs[c->now.rung].packet_ms;
 	unsigned ms;
 
 	if (c->probe.red && !c->probe.end_us)
@@ -483,8 +484,11 @@ static void set_rest(struct voice_ctl *c, uint64_t now_us)
 	}
 	/* What repeats and redundancy bring must still come in time. Coarse: each change moves
 	 * the receiver's clock. */
-	ms = (c->protect + 1u) * voice_rungs[c->now.rung].packet_ms + 60 +
+	ms = (c->protect + 1u) * packet_ms + 60 +
 	     c->now.nacks * (unsigned)(c->rtt_us / 1000);
+	/* The first of a burst is missed when the first after it has come. */
+	if (c->now.nacks && c->burst_q8 > 256)
+		ms += (c->burst_q8 - 256) * packet_ms / 256;
 	if (ms > c->now.jitter_ms || ms + 200 < c->now.jitter_ms)
 		c->now.jitter_ms = (uint16_t)((ms + 99) / 100 * 100);
 }

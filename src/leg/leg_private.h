@@ -209,8 +209,10 @@ void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
 		       unsigned count);
 unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
 			     uint64_t now_us);
-/* One that was asked for was there, so that it must have been lost. */
-void leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+/* One that was asked for was there, so that it must have been lost; true: that is news. burst: so many
+ * in a row were. */
+bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* mixer.c: it hears the lanes again. */

@@ -75,20 +75,28 @@ void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned 
 void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 		      unsigned count, uint64_t now_us)
 {
+	unsigned burst = 0;
+
 	leg_control_asked(leg, index, seqs, count);
 	for (unsigned i = 0; i < count; i++) {
 		unsigned times = leg_control_repeats(leg, index, seqs[i], now_us);
 		int err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
 				: 0;
 
-		if (!times)
+		if (times && count_resend(err) == -EAGAIN)
+			break;
+		if (err) /* its speaker's own link has lost it: it is not there to be sent */
 			continue;
-		if (count_resend(err) == -EAGAIN)
-			return;
-		/* What its speaker's own link has lost is not there to be sent. */
-		if (!err)
-			leg_control_lost(leg, index, seqs[i], now_us);
-		if (!err && times > 1)
+		if (times > 1)
 			leg_again_twice(leg, index, seqs[i], now_us);
+		if (!leg_control_lost(leg, index, seqs[i], now_us))
+			continue;
+		if (burst && (uint16_t)(seqs[i] - seqs[i - 1]) != 1) {
+			leg_control_burst(leg, burst);
+			burst = 0;
+		}
+		burst++;
 	}
+	if (burst)
+		leg_control_burst(leg, burst);
 }

@@ -259,27 +259,32 @@ unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
 
 	if (!v || !leg->plan.slots[slot].sec.audio)
 		return 1;
-	if (is_covered(leg, &v->asked[slot], seq) || !v->choice.nacks) {
-		leg_control_lost(leg, slot, seq, now_us);
+	if (is_covered(leg, &v->asked[slot], seq) || !v->choice.nacks)
 		return 0;
-	}
 	return voice_loss_q8(&v->ctl, now_us) >= LOSS_TWICE_Q8 ? 2 : 1;
 }
 
 /* A number that is asked for again is not lost twice. */
-void leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
 {
 	struct control *v = leg->control;
 	struct asked *a = v ? &v->asked[slot] : NULL;
 	uint16_t back;
 
 	if (!v || !leg->plan.slots[slot].sec.audio)
-		return;
+		return false;
 	back = (uint16_t)(a->newest - seq);
 	if (back >= 64 || a->lost >> back & 1)
-		return;
+		return false;
 	a->lost |= UINT64_C(1) << back;
 	voice_lost(&v->ctl, now_us, 1);
+	return true;
+}
+
+void leg_control_burst(struct leg *leg, unsigned packets)
+{
+	if (leg->control)
+		voice_burst(&leg->control->ctl, packets);
 }
 
 /* What a receiver misses of a slot that its speaker's link has lost before. */

@@ -3,8 +3,8 @@
 // speech as the microphone, what is heard scored against what was said, every byte counted by the path (WebSocket
 // included). One line of the table a link.
 //
-//   node tests/browser/thin.mjs [name …]     all rows, or these
-//   --list                                   their names
+//   node tests/browser/thin.mjs [name …]     these rows, or those of every run
+//   --all                                    all of them; --list: their names
 import { figure, log, median, ok, scenario, sleep } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
@@ -52,6 +52,11 @@ const ROWS = {
 /** kbit/s of a direction between two readings. */
 const rate = (a, b, way) => (b[way].out_bytes - a[way].out_bytes) * 8 / (b.seconds - a.seconds) / 1000;
 
+/** In every run. */
+const FEW = ['clean, the least', '20 % lost at the listener, RTT 250', '20 % lost at the listener, RTT 500'];
+
+/** @type {string[][]} */
+const table = [['link', 'talker up, kbit/s', 'listener down', 'up', 'ESTOI', 'longest gap, ms', 'concealed, %', 'buffer, ms', 'rung + RED']];
 let rows = 0;
 
 async function row(name, r) {
@@ -108,9 +113,12 @@ async function row(name, r) {
 		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.jitter, e.loss]));
 	const talks = await people[0].run(() => __test.events.filter((e) => e.t === 'voice')
 		.map((e) => [Math.round(e.at / 100) / 10, e.up, e.upred]));
+	const last = steps.at(-1)?.slice(1, 3).join(' + ') ?? '-';
+	table.push([name, up.toFixed(1), down.toFixed(1), back.toFixed(1), got.estoi.toFixed(3), String(got.gapMs),
+		concealed.toFixed(1), waits.toFixed(0), last]);
 	figure(name, `talker up ${up.toFixed(1)} kbit/s, listener down ${down.toFixed(1)} and up ${back.toFixed(1)}, ` +
 		`ESTOI ${got.estoi.toFixed(3)} of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ` +
-		`concealed ${concealed.toFixed(1)} %, asked for ${soundAfter.nackCount - sound.nackCount}, buffer ${waits.toFixed(0)} ms, rung ${steps.at(-1)?.slice(1, 3).join('+') ?? '-'}`);
+		`concealed ${concealed.toFixed(1)} %, asked for ${soundAfter.nackCount - sound.nackCount}, buffer ${waits.toFixed(0)} ms, rung ${last}`);
 	log(`steps: ${JSON.stringify(steps)}; of the talker: ${JSON.stringify(talks)}`);
 	const misses = [
 		r.kbitUp && up > r.kbitUp ? `talker up ${up.toFixed(1)} > ${r.kbitUp}` : '',
@@ -137,13 +145,15 @@ const wanted = process.argv.slice(2);
 if (wanted.includes('--list')) {
 	console.log(Object.keys(ROWS).join('\n'));
 } else {
-	const names = wanted.length ? wanted : Object.keys(ROWS);
+	const names = wanted.includes('--all') ? Object.keys(ROWS) : wanted.length ? wanted : FEW;
 	await scenario('thin', async () => {
 		const misses = [];
 		for (const name of names) {
 			log(name);
 			misses.push(...await row(name, ROWS[name]));
 		}
+		for (const cells of table)
+			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
 	}, names.length * (LISTEN_S + 60));
 }
