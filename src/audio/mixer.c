@@ -212,6 +212,7 @@ static bool encode(struct audio_mixer *m, struct audio_mixed *out)
 	const float *s = x->history[at]; /* whole on the grid: no wrap inside a packet */
 	int len = audio_encode(o->encoder, s, out->data, sizeof out->data);
 
+	STAT_INC(mix_encode);
 	o->ready = true;
 	if (len <= 0)
 		return false;
