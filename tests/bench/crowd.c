@@ -23,7 +23,8 @@ enum {
 	VOICE_REPORT_US = 5000000,
 	DRAIN_US = 1000000,
 	PONG_US = 15000000,
-	TIMERS_US = 10000
+	TIMERS_US = 10000,
+	SHORT_US = 1000
 };
 
 const char *const crowd_sets[] = { "room.people_max=10000",
@@ -286,6 +287,7 @@ void crowd_run(struct crowd *c, uint64_t us, bool with_media)
 		c->next_us = now_us;
 	for (; now_us < end_us; now_us = clock_now_us()) {
 		struct pollfd fd = { client_hub_fd(c->hub), POLLIN, 0 };
+		struct timespec wait = { 0 };
 
 		if (now_us >= c->next_us) {
 			on_tick(c, with_media);
@@ -293,8 +295,12 @@ void crowd_run(struct crowd *c, uint64_t us, bool with_media)
 		}
 		poll_all(c, now_us);
 		now_us = clock_now_us();
+		/* Short ticks are waited for without looking: a wake for each packet costs
+		 * more than its work. */
 		if (now_us < c->next_us)
-			(void)poll(&fd, 1, (int)((c->next_us - now_us) / 1000));
+			wait.tv_nsec = (long)(c->next_us - now_us) * 1000;
+		if (now_us < c->next_us)
+			(void)ppoll(&fd, c->tick_us > SHORT_US, &wait, NULL);
 	}
 }
 

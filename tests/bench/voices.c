@@ -18,7 +18,8 @@ enum {
 	KNOWN = 8192, /* slots of the table, more than twice what is in it */
 	SAMPLES_MAX = 1 << 20,
 	JOIN_RUN_US = 1000,
-	CONNECT_US = 60000000
+	CONNECT_US = 60000000,
+	LATE_US = 50000
 };
 _Static_assert(KNOWN > 2 * VOICES_TALKERS * LOOP_PKTS, "room in the table");
 
@@ -292,6 +293,10 @@ int voices_measure(struct voices *v, unsigned seconds, struct voices_figures *f)
 	crowd_run(&v->crowd, seconds * 1000000ULL, true);
 	v->measuring = false;
 	s = (double)(clock_now_us() - wall_us) / 1e6;
+	if (clock_now_us() > v->crowd.next_us + LATE_US)
+		fprintf(stderr, "the benchmark itself is %.1f s late: too much for this "
+				"machine\n",
+			(double)(clock_now_us() - v->crowd.next_us) / 1e6);
 	f->cpu_us_per_s = (double)(server_cpu_ns(&v->server) - cpu_ns) / 1e3 / s;
 	f->cpu_pct = f->cpu_us_per_s / 1e4;
 	f->packets_per_s = (double)(crowd_received(&v->crowd) - received) / s;
