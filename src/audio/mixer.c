@@ -290,6 +290,7 @@ static bool encode(struct audio_mixer *m, struct audio_mixed *out)
 				    sizeof out->data);
 	o->stale = false;
 	len = audio_encode(o->encoder, s, out->data, sizeof out->data);
+	STAT_INC(mix_encode);
 	o->ready = true;
 	if (len <= 0)
 		return false;

@@ -248,7 +248,6 @@ static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at
 				       .level_dbov = x->level_dbov,
 				       .at_us = at_us };
 
-	STAT_INC(mix_encode);
 	say(m, &m->out[x->mix][x->rung], &saying, now_us);
 }
 

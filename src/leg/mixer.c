@@ -357,6 +357,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 	}
 	if (due > m->ticks + TICKS_LATE_MAX) {
 		audio_mixer_skip(m->audio, (unsigned)(due - 1 - m->ticks));
+		STAT_ADD(mix_late, due - 1 - m->ticks);
 		m->ticks = due - 1;
 	}
 	if (m->ticks < due) {
