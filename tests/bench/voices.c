@@ -294,8 +294,9 @@ int voices_measure(struct voices *v, unsigned seconds, struct voices_figures *f)
 	v->measuring = false;
 	s = (double)(clock_now_us() - wall_us) / 1e6;
 	if (clock_now_us() > v->crowd.next_us + LATE_US)
-		fprintf(stderr, "the benchmark itself is %.1f s late: too much for this "
-				"machine\n",
+		fprintf(stderr,
+			"the benchmark itself is %.1f s late: too much for this "
+			"machine\n",
 			(double)(clock_now_us() - v->crowd.next_us) / 1e6);
 	f->cpu_us_per_s = (double)(server_cpu_ns(&v->server) - cpu_ns) / 1e3 / s;
 	f->cpu_pct = f->cpu_us_per_s / 1e4;

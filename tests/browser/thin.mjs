@@ -5,7 +5,7 @@
 //
 //   node tests/browser/thin.mjs [name …]     these rows, or those of every run
 //   --all                                    all of them; --list: their names
-import { figure, log, median, ok, scenario, sleep } from './lib/check.mjs';
+import { figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
 import { launchFirefox } from './lib/firefox.mjs';
@@ -24,7 +24,7 @@ const LISTEN_S = Number(process.env.LISTEN_S ?? 60);
  * talkers: how many at once; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the listener's path; thrift: what is chosen by
  * all; at: changes of the listener's path, [seconds, settings]; and what is to be reached.
  * @type {Record<string, {talkers?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string, at?: [number, string][],
- *	kbitUp?: number, kbitDown?: number, estoi?: number, gapMs?: number}>}
+ *	kbitUp?: number, kbitDown?: number, estoi?: number, gapMs?: number, backMs?: number}>}
  */
 const ROWS = {
 	'clean, the least': { up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
@@ -46,7 +46,7 @@ const ROWS = {
 	'bursts, 15 % in threes, RTT 300': { up: 'delay=20', down: 'delay=150 ge=5.9,33', thrift: 'least', kbitDown: 30, estoi: 0.87 },
 	'40, 14, 40 kbit/s, RTT 600': { up: 'delay=20', down: 'delay=300 rate=40 queue=3000', thrift: 'all',
 		at: [[20, 'rate=14'], [40, 'rate=40']], gapMs: 1200 },
-	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']] },
+	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']], backMs: 2000 },
 };
 
 /** kbit/s of a direction between two readings. */
@@ -58,6 +58,18 @@ const FEW = ['clean, the least', '20 % lost at the listener, RTT 250', '20 % los
 /** @type {string[][]} */
 const table = [['link', 'talker up, kbit/s', 'listener down', 'up', 'ESTOI', 'longest gap, ms', 'concealed, %', 'buffer, ms', 'rung + RED']];
 let rows = 0;
+
+/** How long until something arrives again, ms, and goes on arriving. */
+async function comesBack(listener) {
+	const begin = Date.now();
+	const before = (await listener.sums('audio')).packetsReceived;
+	await until('sound after the silence', async () => {
+		const now = (await listener.sums('audio')).packetsReceived;
+		return { ok: now > before + 3, saw: now - before };
+	}, 10000);
+	return Date.now() - begin;
+}
+
 
 async function row(name, r) {
 	const k = rows++;
@@ -94,9 +106,12 @@ async function row(name, r) {
 	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	await startCapture(listener);
 	const begin = Date.now();
+	let backMs = 0;
 	for (const [at, settings] of r.at ?? []) {
 		await sleep(begin + at * 1000 - Date.now());
 		paths.at(-1).set(settings);
+		if (r.backMs && settings === 'down=0')
+			backMs = await comesBack(listener);
 	}
 	await sleep(begin + LISTEN_S * 1000 - Date.now());
 	const heard = await stopCapture(listener);
@@ -119,12 +134,15 @@ async function row(name, r) {
 	figure(name, `talker up ${up.toFixed(1)} kbit/s, listener down ${down.toFixed(1)} and up ${back.toFixed(1)}, ` +
 		`ESTOI ${got.estoi.toFixed(3)} of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ` +
 		`concealed ${concealed.toFixed(1)} %, asked for ${soundAfter.nackCount - sound.nackCount}, buffer ${waits.toFixed(0)} ms, rung ${last}`);
+	if (r.backMs)
+		figure(`${name}: back after`, backMs, 'ms');
 	log(`steps: ${JSON.stringify(steps)}; of the talker: ${JSON.stringify(talks)}`);
 	const misses = [
 		r.kbitUp && up > r.kbitUp ? `talker up ${up.toFixed(1)} > ${r.kbitUp}` : '',
 		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
 		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
 		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
+		r.backMs && backMs > r.backMs ? `back after ${backMs} ms > ${r.backMs}` : '',
 	].filter(Boolean);
 	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
 	log(`talker: ${JSON.stringify(await people[0].run(async () => {
