@@ -35,11 +35,11 @@ const PREFS = {
 	'widget.windows.window_occlusion_tracking.enabled': false,
 };
 
-async function connect(url, child) {
+async function connect(url, port, child) {
 	for (let i = 0; i < 120; i++) {
 		if (child.exitCode !== null)
 			throw new Error(`firefox ended with ${child.exitCode}`);
-		const ws = new WebSocket(url);
+		const ws = new WebSocket(url, { headers: { Host: `localhost:${port}` } }); // it answers to no other
 		const open = await new Promise((done) => {
 			ws.once('open', () => done(true));
 			ws.once('error', () => done(false));
@@ -130,7 +130,7 @@ export async function launchFirefox({ netns, origin } = {}) {
 	const socket = join(profile, 'bidi');
 	if (netns)
 		await bridge(netns, port, socket);
-	bidi = new Bidi(await connect(netns ? `ws+unix://${socket}:/session` : `ws://127.0.0.1:${port}/session`, child));
+	bidi = new Bidi(await connect(netns ? `ws+unix://${socket}:/session` : `ws://127.0.0.1:${port}/session`, port, child));
 	// Answered when the browser is up: 3 s, 15 with four programs to a core.
 	await bidi.send('session.new', { capabilities: {} }, 60000);
 	await bidi.send('session.subscribe', { events: ['log.entryAdded'] });
