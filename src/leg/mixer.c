@@ -266,9 +266,11 @@ static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at
 	struct said *s;
 
 	m->all->batch_us = now_us;
+	m->all->making = true;
 	for (unsigned red = 0; red <= RED_DEPTH; red++)
 		if (o->made[red].users)
 			send_made(m, x, red, at_us, now_us);
+	m->all->making = false;
 	s = &o->last[o->said++ % RED_DEPTH];
 	s->ts64 = x->ts64;
 	s->len = (uint16_t)x->len;
@@ -413,6 +415,8 @@ static bool encode_some(struct mixer *m, uint64_t now_us)
 	struct audio_mixed x;
 
 	for (unsigned i = 0; i < ENCODES_A_TURN; i++) {
+		if (m->all->made_count > MADE_QUEUE / 2)
+			break;
 		if (!audio_mixer_next(m->audio, &x))
 			return false;
 		send_mixed(m, &x, at_us, now_us);
