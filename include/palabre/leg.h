@@ -88,8 +88,11 @@ void leg_restart(struct leg *leg, const char *local_ufrag, const char *local_pwd
 /* Hot: an opened RTP or RTCP packet of this leg. The reference stays the caller's. */
 void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us);
 void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us);
-/* Hot: writes and seals all that is enqueued. */
+/* Hot: writes and seals all that is enqueued, */
 void legs_drain(struct legs *l);
+/* and a part of what mixers have made: one such packet goes to thousands at once, and others' are
+ * not to wait for all of them. True: there is more. */
+bool legs_drain_made(struct legs *l, uint64_t now_us);
 
 /* How the voices travel to it. */
 struct leg_voice_state {

@@ -9,7 +9,9 @@ enum {
 	WIRE_BYTES = 38,		    /* around a plain packet: IPv4, UDP, tag */
 	WIRE_VOICE_BYTES = WIRE_BYTES + 12, /* and its RTP header */
 	OUT_QUEUE = 2048,		    /* packets between two drains */
-	SEAL_WINDOW_AUDIO = 64,	 /* resendable on the same SSRC: 1.3 s at 20 ms */
+	MADE_QUEUE = 2048,	/* mixers' packets that wait behind all others */
+	MADE_TURN = 128,	/* of them between two looks at the sockets: about 1 ms */
+	SEAL_WINDOW_AUDIO = 64, /* resendable on the same SSRC: 1.3 s at 20 ms */
 	SEAL_WINDOW_VIDEO = 128, /* late packets only: resends travel as RTX */
 	SEAL_WINDOW_RTX = 2,
 	SILENCE_FRAMES = 3,
@@ -162,6 +164,9 @@ struct legs {
 	struct rtp_clock no_clock; /* of what is made here: never known */
 	unsigned out_count;
 	struct out_item out[OUT_QUEUE];
+	bool making; /* what is enqueued now has a mixer made: a ring of its own */
+	unsigned made_first, made_count;
+	struct out_item made[MADE_QUEUE];
 };
 
 /* source.c */
@@ -215,6 +220,8 @@ bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now
 void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
+/* slots.c: what waits for it in the ring goes. */
+void leg_made_forget(struct leg *leg);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */

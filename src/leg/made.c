@@ -280,16 +280,21 @@ bool made_send(struct mixer *m, uint64_t now_us)
 	uint64_t at_us = m->start_us + m->ticks * AUDIO_TICK_US;
 	const struct audio_joined *joined;
 	struct audio_mixed x;
+	bool more = true;
 
 	m->all->batch_us = now_us;
+	m->all->making = true;
 	for (unsigned i = 0; i < JOINS; i++)
 		while (m->joined[i].out.users &&
 		       audio_mixer_next_joined(m->audio, m->joined[i].place, i, &joined))
 			send_joined(m, &m->joined[i], joined, at_us, now_us);
-	for (unsigned i = 0; i < ENCODES_A_TURN; i++) {
-		if (!audio_mixer_next(m->audio, &x))
-			return false;
-		send_mixed(m, &x, at_us, now_us);
+	for (unsigned i = 0; i < ENCODES_A_TURN && more; i++) {
+		if (m->all->made_count > MADE_QUEUE / 2)
+			break;
+		more = audio_mixer_next(m->audio, &x);
+		if (more)
+			send_mixed(m, &x, at_us, now_us);
 	}
-	return true;
+	m->all->making = false;
+	return more;
 }

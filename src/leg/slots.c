@@ -2,7 +2,8 @@
 /*
  * What a leg gets: the relay's port callbacks, and the out queue between them and the
  * wire. Invariant: an item in the queue holds a reference to its packet and is gone
- * before the batch ends.
+ * before the batch ends. What mixers make has a ring of its own, whose items may outlast it, but not
+ * their leg.
  */
 #include "leg_private.h"
 
@@ -60,6 +61,77 @@ void leg_slot_follow(struct leg *leg, struct leg_slot *slot, const struct leg_so
 		       src->recv.last_us);
 }
 
+static void write_item(struct legs *l, const struct out_item *item)
+{
+	struct leg_slot *slot = &item->leg->slots[item->slot];
+	uint8_t *buf = tx_reserve(l->tx);
+	size_t header_len;
+	int len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
+				 TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
+
+	if (len < 0)
+		tx_commit(l->tx, NULL, 0);
+	else if (!conn_send_rtp(item->leg->conn, &slot->seal, buf, (size_t)len,
+				header_len, item->out.seq64)) {
+		STAT_INC(rtp_fwd);
+		if (slot->plan->sec.audio) {
+			item->leg->sent.packets++;
+			item->leg->sent.bytes += (unsigned)len + WIRE_BYTES;
+		}
+	}
+	pkt_unref(item->pkt);
+}
+
+void legs_drain(struct legs *l)
+{
+	for (unsigned i = 0; i < l->out_count; i++)
+		write_item(l, &l->out[i]);
+	l->out_count = 0;
+}
+
+bool legs_drain_made(struct legs *l, uint64_t now_us)
+{
+	for (unsigned i = 0; i < MADE_TURN && l->made_count; i++) {
+		struct out_item *item = &l->made[l->made_first];
+
+		l->made_first = (l->made_first + 1) % MADE_QUEUE;
+		l->made_count--;
+		if (!item->leg)
+			continue;
+		if (item->leg->slots[item->slot].twcc_id)
+			leg_measure_out(item->leg, item->slot, &item->out, now_us);
+		write_item(l, item);
+	}
+	return l->made_count > 0;
+}
+
+void leg_made_forget(struct leg *leg)
+{
+	struct legs *l = leg->all;
+
+	for (unsigned i = 0; i < l->made_count; i++) {
+		struct out_item *item = &l->made[(l->made_first + i) % MADE_QUEUE];
+
+		if (item->leg != leg)
+			continue;
+		pkt_unref(item->pkt);
+		item->leg = NULL;
+	}
+}
+
+/* Its place in the queue it belongs to. */
+static struct out_item *place(struct legs *l)
+{
+	if (!l->making) {
+		if (l->out_count == OUT_QUEUE)
+			legs_drain(l);
+		return &l->out[l->out_count++];
+	}
+	if (l->made_count == MADE_QUEUE)
+		(void)legs_drain_made(l, l->batch_us);
+	return &l->made[(l->made_first + l->made_count++) % MADE_QUEUE];
+}
+
 /* False when the slot's segment does not take the packet. */
 static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_out *out)
 {
@@ -67,19 +139,17 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 	struct legs *l = leg->all;
 	struct out_item *item;
 
-	if (l->out_count == OUT_QUEUE)
-		legs_drain(l);
 	if (leg->mixer && slot->plan->sec.audio)
 		rtp_slot_name(&slot->rtp, p->rtp.seq64);
 	if (rtp_slot_map(&slot->rtp, p, out, false))
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;
-	if (slot->twcc_id)
+	if (slot->twcc_id && !l->making)
 		leg_measure_out(leg, index, out, l->batch_us);
 	if (leg->again && slot->plan->sec.audio)
 		leg_again_out(leg, index, out, p->rtp.frame.samples, l->batch_us);
-	item = &l->out[l->out_count++];
+	item = place(l);
 	item->leg = leg;
 	item->slot = (uint8_t)index;
 	item->pkt = pkt_ref(p);
@@ -219,28 +289,3 @@ static void idle(void *owner, unsigned index, uint64_t now_us)
 const struct relay_port_ops leg_port_ops = { .forward = forward,
 					     .accepts = accepts,
 					     .idle = idle };
-
-void legs_drain(struct legs *l)
-{
-	for (unsigned i = 0; i < l->out_count; i++) {
-		struct out_item *item = &l->out[i];
-		struct leg_slot *slot = &item->leg->slots[item->slot];
-		uint8_t *buf = tx_reserve(l->tx);
-		size_t header_len;
-		int len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
-					 TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
-
-		if (len < 0)
-			tx_commit(l->tx, NULL, 0);
-		else if (!conn_send_rtp(item->leg->conn, &slot->seal, buf, (size_t)len,
-					header_len, item->out.seq64)) {
-			STAT_INC(rtp_fwd);
-			if (slot->plan->sec.audio) {
-				item->leg->sent.packets++;
-				item->leg->sent.bytes += (unsigned)len + WIRE_BYTES;
-			}
-		}
-		pkt_unref(item->pkt);
-	}
-	l->out_count = 0;
-}

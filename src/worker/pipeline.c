@@ -48,23 +48,45 @@ void pipeline_packet(struct worker *w, struct pkt *p, uint64_t now_us)
 	}
 }
 
+/* How many there were. */
+static unsigned batch_run(struct worker *w, struct udp_sock *sock, uint64_t now_us,
+			  int64_t offset_us)
+{
+	struct pkt *batch[UDP_BATCH];
+	unsigned count =
+		udp_recv_batch(sock, w->pool, batch, UDP_BATCH, now_us, offset_us);
+
+	for (unsigned i = 0; i < count; i++)
+		pipeline_packet(w, batch[i], now_us);
+	legs_drain(w->legs);
+	tx_flush(w->tx);
+	return count;
+}
+
+/* What mixers have made, a part at a time; in between whatever has come goes first. */
+void pipeline_made(struct worker *w, uint64_t now_us)
+{
+	int64_t offset_us = clock_wall_offset_us();
+
+	legs_drain(w->legs);
+	while (legs_drain_made(w->legs, now_us)) {
+		tx_flush(w->tx);
+		now_us = clock_now_us();
+		for (unsigned i = 0; i < ARRAY_LEN(w->udp); i++)
+			if (w->udp[i])
+				(void)batch_run(w, w->udp[i], now_us, offset_us);
+	}
+}
+
 /* Everything that waits on one socket, in batches, but not for ever: other sockets and
  * timers want their turn. */
 void pipeline_run(struct worker *w, struct udp_sock *sock)
 {
-	struct pkt *batch[UDP_BATCH];
 	uint64_t now_us = clock_now_us();
 	int64_t offset_us = clock_wall_offset_us();
 
 	for (unsigned round = 0; round < PIPELINE_ROUNDS; round++) {
-		unsigned count = udp_recv_batch(sock, w->pool, batch, UDP_BATCH, now_us,
-						offset_us);
-
-		for (unsigned i = 0; i < count; i++)
-			pipeline_packet(w, batch[i], now_us);
-		legs_drain(w->legs);
-		tx_flush(w->tx);
-		if (count < UDP_BATCH)
+		if (batch_run(w, sock, now_us, offset_us) < UDP_BATCH)
 			break;
 		now_us = clock_now_us();
 	}

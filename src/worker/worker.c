@@ -63,7 +63,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	w->timer_due_us = 0;
 	wheel_run(w->wheel, now_us);
-	legs_drain(w->legs); /* what mixers have made */
+	pipeline_made(w, now_us);
 	relay_tick(w->relay, now_us);
 	worker_after(w, now_us);
 }

@@ -67,6 +67,7 @@ struct worker {
 };
 
 /* pipeline.c */
+void pipeline_made(struct worker *w, uint64_t now_us);
 void pipeline_run(struct worker *w, struct udp_sock *sock);
 void pipeline_packet(struct worker *w, struct pkt *p, uint64_t now_us);
 /* command.c: runs what the control thread sent */

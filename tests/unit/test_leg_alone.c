@@ -120,10 +120,17 @@ static void collect(void)
 {
 	struct legs *l = W.s.legs;
 
+	for (unsigned i = 0; i < l->made_count; i++) {
+		const struct out_item *item = &l->made[(l->made_first + i) % MADE_QUEUE];
+
+		if (item->leg == W.s.to && item->slot == AUDIO)
+			hear(item);
+	}
 	for (unsigned i = 0; i < l->out_count; i++)
 		if (l->out[i].leg == W.s.to && l->out[i].slot == AUDIO)
 			hear(&l->out[i]);
 	legs_drain(l);
+	assert_false(legs_drain_made(l, now_us(&W.s)));
 }
 
 /* ---- mouths ------------------------------------------------------------------------ */

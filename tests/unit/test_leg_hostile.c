@@ -239,6 +239,8 @@ static void run(unsigned ticks, attack_fn attack)
 			P.s.ms++;
 			wheel_run(P.s.wheel, now_us(&P.s));
 			legs_drain(P.s.legs);
+			while (legs_drain_made(P.s.legs, now_us(&P.s)))
+				;
 			listen();
 		}
 		if (tick % 5 == 0)
