@@ -51,6 +51,7 @@ const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
 
 /** What the page hears besides state: for the announcer. @type {{said: (what: string, name: string) => void}} */
+/** @type {typeof import('./gate.js')|null} */ let gate = null;
 export const listeners = { said: () => {} };
 
 export const currentPc = () => peer?.pc || null;
@@ -189,6 +190,16 @@ async function accept(next, answer) {
 }
 
 function rejoin() {
+	openGate();
+}
+
+/** Who sends a voice alone needs it, but everything else first. */
+async function openGate() {
+	if (gate || state.mode !== 'voice' || !maySend())
+		return;
+	gate = await import('./gate.js').catch(() => null); // then the microphone as it is
+	gate?.onGate(reconcile);
+	reconcile();
 	if (inCall() && !joining)
 		join();
 }
@@ -240,6 +251,9 @@ function expectant() {
 	const sends = Object.entries(switchedOn()).some(([k, on]) => on && !paused.has(/** @type {Kind} */ (k)));
 	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
 }
+	// Of voices nothing comes while all are silent, and reports are rare.
+	if (state.mode === 'voice')
+		return !state.net.weak && state.speakers.some((id) => id !== state.me.id);
 
 /** A few times a second. */
 async function listen() {
@@ -385,11 +399,12 @@ async function reconcileNow() {
 	if (!p || p.pc.signalingState === 'closed')
 		return;
 	tellMedia(on);
+	const voice = gate?.through(state.mode === 'voice' ? media.mic : null, on.mic) || media.mic;
 	for (const k of /** @type {Kind[]} */ (Object.keys(p.senders))) {
 		const sender = p.senders[k];
 		if (!sender)
 			continue;
-		const track = on[k] ? media[k] : null;
+		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
 		await setActive(sender, !paused.has(k));
