@@ -103,6 +103,7 @@ if(TARGET palabred)
 	palabre_browser(netchange "browser;net" 240)
 	palabre_browser(tcp "browser;net" 180)
 	palabre_browser(https "browser;net" 180)
+	palabre_browser(thin "browser;net" 400)
 endif()
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs
@@ -154,7 +155,7 @@ function(palabre_nightly name labels timeout)
 endfunction()
 
 # The table of links (docs/measurements.md), row by row: half an hour.
-palabre_nightly(thin "nightly" 2400 ${NODE} ${here}/browser/thin.mjs)
+palabre_nightly(thin "nightly" 2400 ${NODE} ${here}/browser/thin.mjs --all)
 palabre_nightly(fuzz "nightly" 3600 ${here}/fuzz/long 60)
 foreach(bench forward idle)
 	palabre_nightly(${bench} "nightly;bench" 600 ${here}/bench/run ${bench})

@@ -66,10 +66,11 @@ struct audio_voice *audio_voice_create(void) MUST_CHECK;
 void audio_voice_destroy(struct audio_voice *v);
 /* An Opus packet of the speaker with p->rtp.ts64 (48 kHz) and arrival_us; keeps a reference
  * until it is decoded or too late. Duplicates and late ones are dropped. A step of more than
- * 10 s either way is another beginning. Hot. */
+ * 10 s either way is another beginning, and so it is when all come too late for 1 s: whatever
+ * timestamps do, the voice is heard 2 s later. Hot. */
 void audio_voice_put(struct audio_voice *v, struct pkt *p);
-/* The next tick. What is missing is decoded from the packet behind it (in-band FEC) or
- * concealed. */
+/* The next tick, samples within ±1. What is missing is decoded from the packet behind it (in-band
+ * FEC), if that is there, or concealed. */
 enum audio_piece {
 	PIECE_NONE, /* nothing has come for a while, or not yet: `out` is all zero */
 	PIECE_PLAYED,
@@ -82,6 +83,39 @@ enum audio_piece audio_voice_tick(struct audio_voice *v, uint64_t now_us,
 void audio_voice_reset(struct audio_voice *v);
 /* How long a packet waits at present, for display and tests. */
 uint64_t audio_voice_delay_us(const struct audio_voice *v);
+/* Told of each packet when its turn has come: in order, each once, late ones not. Hot. */
+typedef void (*audio_turn_fn)(void *arg, const struct pkt *p);
+void audio_voice_tap(struct audio_voice *v, audio_turn_fn fn, void *arg);
+/* Packets from this timestamp on have not had their turn. false: nothing has come yet. */
+bool audio_voice_next_ts(const struct audio_voice *v, uint64_t *ts64);
+
+/* ---- joining: a voice's short packets in longer ones, neither decoded nor encoded --- */
+
+enum { JOINS = 3, JOIN_BYTES_MAX = 1400 }; /* what a datagram holds */
+extern const uint8_t audio_joins_ms[JOINS];
+struct audio_joined {
+	uint64_t ts64;	/* of its first sample, on the voice's clock */
+	unsigned ticks; /* how long, likewise */
+	int level_dbov; /* the loudest of its parts, -1 unknown */
+	size_t len;
+	uint8_t data[JOIN_BYTES_MAX];
+};
+struct audio_join;
+/* Packets of up to packet_ms, at most 120. NULL: out of memory. */
+struct audio_join *audio_join_create(unsigned packet_ms) MUST_CHECK;
+void audio_join_destroy(struct audio_join *j);
+/* The voice's next packet. What is held ends where the new one does not follow without a gap,
+ * has another TOC, or has no room. One that tells of a pause (DTX) or is not shorter than packet_ms goes alone.
+ * One from before the last (up to 10 s), or whose lengths lie, is left out. Hot. */
+void audio_join_put(struct audio_join *j, const uint8_t *data, size_t len, uint64_t ts64,
+		    int level_dbov);
+/* What is held is ready as it is. */
+void audio_join_flush(struct audio_join *j);
+/* Nothing is held or ready, and the next packet may have any timestamp. */
+void audio_join_clear(struct audio_join *j);
+/* false: nothing is ready. Valid until the next put; take all that is ready before that (up to
+ * four wait, more are dropped). */
+bool audio_join_next(struct audio_join *j, const struct audio_joined **out);
 
 /* ---- level: a shy phone and a loud headset equally loud, noise as silence ---------- */
 
@@ -133,6 +167,15 @@ int audio_mixer_start(struct audio_mixer *m, unsigned mix,
 void audio_mixer_stop(struct audio_mixer *m, unsigned mix, enum audio_rung rung);
 /* It has heard a packet and does not begin cold. */
 bool audio_mixer_ready(const struct audio_mixer *m, unsigned mix, enum audio_rung rung);
+/* Nobody hears it at present, so nothing is encoded. When that ends, at the latest before
+ * audio_mixer_next, it hears the packet before first and does not begin cold. */
+void audio_mixer_rest(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
+		      bool rests);
+/* Joins what place `voice` sends into packets of audio_joins_ms[join], beginning with what has not been
+ * played yet. They end where the mix's packets of that length do, so who goes over from one to
+ * the other on the grid misses nothing and hears nothing twice. -ENOMEM. */
+int audio_mixer_join(struct audio_mixer *m, unsigned voice, unsigned join) MUST_CHECK;
+void audio_mixer_part(struct audio_mixer *m, unsigned voice, unsigned join);
 /* AUDIO_TICK_US have passed. Decodes and mixes; what is due then comes from
  * audio_mixer_next, one encode a call, so that the caller can look at its socket between. */
 void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us);
@@ -147,6 +190,11 @@ struct audio_mixed {
 };
 /* false: no more is due. */
 bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out);
+/* The same of what is joined. Valid until the next tick. */
+bool audio_mixer_next_joined(struct audio_mixer *m, unsigned voice, unsigned join,
+			     const struct audio_joined **out);
+/* audio_voice_next_ts() of that place. */
+bool audio_mixer_next_ts(const struct audio_mixer *m, unsigned voice, uint64_t *ts64);
 /* Ticks since something was last said in that place; UINT_MAX never, or nobody is there. */
 unsigned audio_mixer_silence(const struct audio_mixer *m, unsigned voice);
 /* What that voice is turned up or down by, 1 = not at all. */

@@ -196,10 +196,12 @@ struct frame_view {
 	uint16_t samples; /* audio: how long it is, in its RTP clock's ticks; 0 unknown */
 };
 
+enum { TALKERS_MAX = 3, TALK_NOBODY = 0 };
 /* One RTP packet's parsed view. Offsets count from pkt->data. */
 struct rtp_view {
 	uint8_t pt;
 	bool marker;
+	uint8_t csrc_count; /* they are read by nobody and go no further */
 	uint16_t seq;
 	uint32_t ts;
 	uint32_t ssrc;
@@ -209,6 +211,11 @@ struct rtp_view {
 	uint8_t codec;	   /* enum codec_id, set by the leg that received it */
 	int8_t level_dbov; /* RFC 6464: 0 (loud) … 127 (silent), -1 = not sent */
 	bool voice;	   /* RFC 6464 V bit */
+	/* Sound: the streams of those who talk in it, TALK_NOBODY if none does; by the relay or
+	 * a mixer. talk_news: that has just changed. */
+	bool talk_news;
+	uint8_t talker_count; /* 0: it is not known */
+	uint32_t talkers[TALKERS_MAX];
 	struct {
 		uint16_t off; /* of the element's data, 0 = absent */
 		uint8_t len;
@@ -332,7 +339,9 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 
 /* http_limited: answers that one of our limits was met (413 414 429 431 503); http_failed: 500;
  * http_refused: every other error. ws_limited: WebSockets closed for sending too much, or too large
- * messages, or for reading too slowly. */
+ * messages, or for reading too slowly. voice_bad: sound whose lengths lie; voice_drop: sound beyond what
+ * a microphone may send; ts_stray, ts_jump: timestamps not believed, and believed; rtp_csrc: packets that
+ * came with CSRCs; fec_used: packets that the next one brought again. */
 /* clang-format off */
 #define STATS_LIST(X) \
 	X(rx_pkts) X(rx_bytes) X(tx_pkts) X(tx_bytes) X(tx_fail) X(tx_drop) \
@@ -343,8 +352,9 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(srtp_no_key) X(srtp_auth) X(srtp_replay) X(srtp_bad) X(ssrc_limit) X(ssrc_unknown) \
 	X(seal_reuse) X(seal_fail) \
 	X(rtp_rx) X(rtp_bad) X(rtp_dup) X(rtp_old) X(rtp_fwd) X(rtp_muted) X(rtx_rx) X(rtx_tx) X(red_rx) \
-	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(pli_rx) X(pli_tx) X(pli_throttled) \
-	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
+	X(rtp_csrc) X(ts_stray) X(ts_jump) X(voice_bad) X(voice_drop) X(fec_used) \
+	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(copy_tx) X(copy_miss) X(pli_rx) X(pli_tx) X(pli_throttled) \
+	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(mix_late) X(mix_join) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full)
 /* clang-format on */

@@ -104,9 +104,11 @@ void call_leave(struct seat *s, enum leave_reason reason);
 void call_media(struct seat *s, enum stream_kind kind, bool on);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 	       unsigned count);
-/* What they hear of the voices: LEG_LANES, a rung (enum audio_rung, from poor to rich), or
- * LEG_FOLLOWS: what their link bears. */
+/* What they hear of the voices, and what their page is asked to send: LEG_LANES, a rung that they
+ * have pinned (enum audio_rung, from poor to rich), or LEG_FOLLOWS: what their link bears. */
 void call_voice(struct seat *s, int rung);
+/* The sound that they hear names itself who talks (a voice at a rung): they need no events for that. */
+bool call_names_talkers(const struct seat *s);
 void call_rename(struct seat *s, const char *name);
 
 struct call *call_find(struct calls *cs, const char *room);

@@ -27,7 +27,7 @@ uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead);
 
 struct voice_choice {
 	uint8_t rung;
-	uint8_t red; /* earlier packets carried again in each */
+	uint8_t red; /* earlier packets carried again in each; copies sent of each, if so */
 	/* Times that a lost packet is to be asked for; 0 where that comes too late. */
 	uint8_t nacks;
 	/* Each packet is to be measured, else about two a second. */
@@ -38,6 +38,7 @@ struct voice_params {
 	unsigned overhead;
 	uint8_t red_max; /* that sender and receiver manage */
 	bool nack;	 /* they repeat */
+	bool copies;	 /* redundancy is whole packets */
 	uint8_t rung;	 /* to begin with */
 };
 enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
@@ -83,6 +84,7 @@ struct voice_ctl {
 	uint8_t tries;	      /* NACKs that come in time at this round trip */
 	uint8_t protect;      /* redundancy because of loss */
 	uint64_t lossless_us; /* since when there has been next to none */
+	uint32_t burst_q8;    /* packets lost in a row, mean, in 1/256 */
 	/* silence */
 	uint64_t heard_us, gap_us; /* the other end: last, and how often */
 	bool away;
@@ -130,8 +132,9 @@ struct voice_ctl {
 	uint64_t measure_us; /* until then every packet is measured */
 };
 void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t now_us);
-/* Only rungs low..high; both the same: pinned. */
-void voice_limit(struct voice_ctl *c, unsigned low, unsigned high);
+/* Only rungs low..high from now on; both the same: pinned. What was outside of that is as good as
+ * untried. */
+void voice_limit(struct voice_ctl *c, uint64_t now_us, unsigned low, unsigned high);
 /* As measured, by checks or reports; the first soon after voice_init. */
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us);
 /* `packets` have been sent, `bytes` on the wire in all; up: those that arrived, and with 0 bytes
@@ -139,6 +142,8 @@ void voice_rtt(struct voice_ctl *c, uint64_t rtt_us);
 void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes);
 /* So many are known to be lost; each once. */
 void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets);
+/* The last losses were so many in a row. */
+void voice_burst(struct voice_ctl *c, unsigned packets);
 /* A packet that was sent at sent_us arrived at arrival_us, on clocks of their own. In the order of
  * sending; where choice.measure held, each that arrived. */
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,

@@ -76,9 +76,12 @@ void leg_view(struct leg *leg, bool automatic, const struct relay_view *view,
  * within 240 ms. -ENOMEM, -EINVAL (RED was not agreed on): as it was. */
 enum { LEG_LANES = -1, LEG_FOLLOWS = -2 };
 int leg_voice(struct leg *leg, int rung, unsigned red, uint64_t now_us) MUST_CHECK;
-/* From now on rung and redundancy follow what the link bears, or stay as they are. 0, -1 out of
+/* From now on rung and redundancy follow what the link bears, within rungs low..high; both the same:
+ * pinned, only protection follows. Lanes are above all rungs: where nothing is pinned. 0, -1 out of
  * memory. */
-int leg_follow(struct leg *leg, bool follow, uint64_t now_us) MUST_CHECK;
+int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us) MUST_CHECK;
+/* They stay as they are. */
+void leg_follow_end(struct leg *leg, uint64_t now_us);
 void leg_restart(struct leg *leg, const char *local_ufrag, const char *local_pwd,
 		 const char *remote_ufrag, const char *remote_pwd, uint64_t now_us);
 

@@ -19,12 +19,16 @@ enum {
 		    4, /* a larger step of the sequence is a restart of the source */
 	RECV_NACKS_MAX = 128, /* missing packets asked for at the same time */
 	RECV_NACK_TRIES_MAX = 10,
-	RECV_NACK_AGE_AUDIO_MS = 400,
+	RECV_NACK_AGE_AUDIO_MS = 600,
 	RECV_NACK_AGE_VIDEO_MS = 1500,
-	RECV_REORDER_MS = 10 /* how long a gap may be mere reordering */
+	RECV_REORDER_MS = 10, /* how long a gap may be mere reordering */
+	/* Sound: a timestamp this far off from the time that has passed is a jump. No queue
+	 * on the way is as long. */
+	RECV_TS_JUMP_S = 10
 };
-/* NEW and LATE go on to the relay; DUP and OLD are dropped (and counted). */
-enum recv_result { RECV_NEW, RECV_LATE, RECV_DUP, RECV_OLD };
+/* NEW and LATE go on to the relay; DUP and OLD are dropped (and counted); so is STRAY, a new
+ * packet with a timestamp that is not believed, whose number is used up. */
+enum recv_result { RECV_NEW, RECV_LATE, RECV_DUP, RECV_OLD, RECV_STRAY };
 struct rtp_recv {
 	uint32_t ssrc, clock_rate;
 	bool audio, nack;
@@ -36,9 +40,12 @@ struct rtp_recv {
 			     UINT32_MAX none */
 	uint32_t restarts;
 	bool renewed;	   /* the next packet is a restart */
-	uint64_t ts64;	   /* of highest */
+	uint64_t ts64;	   /* of highest, strays apart */
+	uint64_t ts_us;	   /* its arrival */
+	uint64_t stray_ts; /* of the last packet if that was one, else 0 */
 	uint64_t received; /* packets, duplicates not counted */
 	uint64_t bytes;
+	uint64_t answered; /* packets that came after they were asked for */
 	uint64_t expected_prior, received_prior;
 	uint64_t last_us; /* arrival of the last packet */
 	int64_t transit;
@@ -61,7 +68,9 @@ void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool 
  * restarts the statistics after two packets in sequence (RFC 3550 A.1; the first of them
  * is RECV_OLD). seq64 then goes on *upwards*, more than RECV_JUMP past all before, so
  * that numbers never repeat in a store: whoever keeps a mapping sees the restart from the
- * step alone (relay does, and begins a new segment in every slot). `repaired`: it came by
+ * step alone (relay does, and begins a new segment in every slot). Sound whose timestamp
+ * jumps while the sequence goes on is a restart, too, from its second packet on (`restarts`
+ * tells; seq64 goes on by one). `repaired`: it came by
  * RTX (no jitter, restarts nothing). Parse the frame before: losses before a key frame
  * are not worth another. Hot. */
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired);
@@ -130,6 +139,8 @@ struct rtp_segment {
 	uint32_t stream; /* caller's id of the source, 0 = made by the server (silence) */
 	uint8_t pt, rtx_pt, dd_id; /* as negotiated with this receiver; dd_id 0 = no DD */
 	uint8_t codec;
+	uint64_t
+		names_from; /* seq64 of the source from which on who talks is named, 0 never */
 	uint8_t red_of; /* RED: this receiver's payload type of what it repeats; 0 no RED */
 	uint16_t pid_off;
 	uint8_t tl0_off;
@@ -176,6 +187,9 @@ void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rt
 		     uint8_t dd_id, const struct pkt *first);
 /* The present segment is RED (RFC 2198): `pt` is put into its blocks' headers. Hot. */
 void rtp_slot_red(struct rtp_slot *s, uint8_t pt);
+/* Sound: from the source's packet `seq64` on the present segment names who talks in it (rtp.talkers, as
+ * CSRCs): the first two packets, those of news, and one every 2 s. Again: no effect. Hot. */
+void rtp_slot_name(struct rtp_slot *s, uint64_t seq64);
 /* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP
  * past what was sent last (a restart that the caller missed), or there is none. Accounts
  * for it unless `again`. Hot. */
@@ -185,6 +199,9 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out,
  * needs. `p` is the packet that find named. */
 void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out);
+/* Where the present segment has come to: the timestamp, in the source's numbers, right behind
+ * the last packet sent. false: it is not `stream`'s. */
+bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64);
 /* Writes the whole plain packet (header, DD if any, rewritten payload; padding-only
  * packets as one byte of padding). Video: the first packets of key frames have
  * the segment's `stream` as their CSRC (RFC 3550 §5.1). Returns its length and *header_len, or -ENOBUFS.

@@ -88,6 +88,9 @@ enum { RTX_OSN_BYTES = 2 };
 /* Opus: samples at 48 kHz in a packet, from its TOC and frame count alone (RFC 6716 §3.1,
  * §3.2: the frames may be encrypted end to end); 0 when empty or longer than 120 ms. */
 unsigned opus_packet_samples(const uint8_t *payload, size_t len);
+/* That, and its frames' lengths add up (§3.4). What is encrypted end to end must keep TOC and lengths
+ * true. */
+bool opus_packet_whole(const uint8_t *payload, size_t len);
 /* 20 ms of digital silence, mono. */
 extern const uint8_t opus_silence[3];
 
@@ -137,8 +140,8 @@ int av1_parse(const uint8_t *payload, size_t len, bool marker,
 /* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
  * sets has_dd, dd_*, start, end and leaves the rest of `f`. For any codec that carries it. */
 int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
-/* By codec; audio gives 0 and a zeroed view with start = end = key = true and its samples. Offsets
- * that aren't there are 0xffff. */
+/* By codec; audio gives 0 and a zeroed view with start = end = key = true and its samples (120 ms at
+ * most), or -EBADMSG for Opus that is not whole. Offsets that aren't there are 0xffff. */
 int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool marker,
 		struct frame_view *f) MUST_CHECK;
 

@@ -74,8 +74,11 @@ int worker_leg_media(struct worker *w, uint64_t leg, enum stream_kind kind,
 		     bool on) MUST_CHECK;
 int worker_leg_view(struct worker *w, uint64_t leg, bool automatic,
 		    const struct relay_view *view, unsigned count) MUST_CHECK;
-/* As leg_voice(); rung LEG_FOLLOWS: as leg_follow(). */
+/* As leg_voice(), and it stays so. */
 int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red) MUST_CHECK;
+/* As leg_follow(). -EINVAL: no such rungs. */
+int worker_leg_follow(struct worker *w, uint64_t leg, unsigned low,
+		      unsigned high) MUST_CHECK;
 int worker_leg_restart(struct worker *w, uint64_t leg, const char *local_ufrag,
 		       const char *local_pwd, const char *remote_ufrag,
 		       const char *remote_pwd) MUST_CHECK;

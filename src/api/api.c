@@ -35,12 +35,17 @@ static void on_updated(void *arg, struct seat *s)
 	room_event(s->call, event, NULL);
 }
 
+static json_t *speakers_event(const struct call *c)
+{
+	return json_pack("{ssso}", "t", "speakers", "ids", encode_speakers(c));
+}
+
 static void on_slot(void *arg, struct seat *s, unsigned slot)
 {
 	json_t *event;
 
 	(void)arg;
-	if (!s->user)
+	if (!s->user || (s->slots[slot].audio && call_names_talkers(s)))
 		return;
 	event = encode_slot(s, slot);
 	json_object_set_new(event, "t", json_string("slot"));
@@ -50,8 +55,16 @@ static void on_slot(void *arg, struct seat *s, unsigned slot)
 static void on_voice(void *arg, struct seat *s)
 {
 	(void)arg;
-	if (s->user)
-		session_event(s->user, encode_voice(s));
+	if (!s->user)
+		return;
+	session_event(s->user, encode_voice(s));
+	if (s->voice.rung != LEG_LANES)
+		return;
+	/* Who talks, and where, is told by events from now on. */
+	for (unsigned i = 0; i < s->slot_count; i++)
+		if (s->slots[i].audio)
+			on_slot(NULL, s, i);
+	session_event(s->user, speakers_event(s->call));
 }
 
 static void on_paused(void *arg, struct seat *s, enum stream_kind kind)
@@ -79,8 +92,7 @@ static void on_link(void *arg, struct seat *s)
 static void on_speakers(void *arg, struct call *c)
 {
 	(void)arg;
-	room_event(c, json_pack("{ssso}", "t", "speakers", "ids", encode_speakers(c)),
-		   NULL);
+	room_event_talk(c, speakers_event(c));
 }
 
 const struct call_ops api_call_ops = {

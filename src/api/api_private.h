@@ -80,6 +80,8 @@ void session_open(struct http_request *rq, void *arg);
 void session_detach(struct seat *seat, const char *bye, unsigned code);
 void room_event(struct call *c, json_t *event,
 		const struct seat *except); /* takes the reference */
+/* Likewise, to all whose sound does not name who talks. */
+void room_event_talk(struct call *c, json_t *event);
 /* join.c, whip.c, assets.c: routes */
 void api_routes_join(struct api *a, struct http_server *http);
 void api_routes_whip(struct api *a, struct http_server *http);

@@ -66,18 +66,29 @@ void sessions_flush(struct api *a)
 	}
 }
 
-void room_event(struct call *c, json_t *event, const struct seat *except)
+static void send_all(struct call *c, json_t *event, const struct seat *except, bool talk)
 {
 	char *text = event ? json_write(event) : NULL;
 
 	for (struct person *p = room_first(call_room(c)); p && text; p = p->next) {
 		struct seat *seat = p->user;
 
-		if (seat && seat != except && seat->user)
+		if (seat && seat != except && seat->user &&
+		    !(talk && call_names_talkers(seat)))
 			append(seat->user, text);
 	}
 	free(text);
 	json_decref(event);
+}
+
+void room_event(struct call *c, json_t *event, const struct seat *except)
+{
+	send_all(c, event, except, false);
+}
+
+void room_event_talk(struct call *c, json_t *event)
+{
+	send_all(c, event, NULL, true);
 }
 
 void session_refuse(struct session *s, const struct refusal *why)

@@ -3,10 +3,12 @@
  * The mixer. Each tick: the voices' samples, evened out; their sum, and for each voice that
  * somebody needs it for the sum without it; then the encoders whose packet is full. Packets
  * of every length end on a common grid of 120 ms, so a listener who changes rungs misses
- * nothing and hears nothing twice.
+ * nothing and hears nothing twice. What is joined of a voice are the packets whose turn to be
+ * played was within the mix's packet of that length.
  *
  * Invariant: an output's encoder exists exactly between start and stop; history[mix] holds the
- * last 120 ms of a mix that any output wants.
+ * last 240 ms of a mix that any output wants: a packet, and the one before for an encoder that
+ * has rested.
  */
 #include <palabre/audio.h>
 
@@ -18,26 +20,29 @@
 
 enum {
 	GRID_TICKS = 6, /* 120 ms */
+	HISTORY = 2 * GRID_TICKS,
 	/* Silence is encoded for so long, then it is known: Opus decides within 200 ms. */
 	QUIET_TICKS = 10 * GRID_TICKS
 };
 
 struct output {
 	struct audio_encoder *encoder;
-	bool due, ready;
+	bool due, ready, rests;
+	bool stale; /* has rested since its last packet */
 };
 struct mix {
 	struct audio_limiter limiter;
 	unsigned wanted; /* outputs */
 	unsigned quiet;	 /* ticks of silence in a row */
-	unsigned voices[GRID_TICKS];
-	float history[GRID_TICKS][AUDIO_TICK];
+	unsigned voices[HISTORY];
+	float history[HISTORY][AUDIO_TICK];
 	struct output outputs[RUNGS];
 };
 struct audio_mixer {
 	uint64_t tick; /* the next one */
-	struct {
+	struct place {
 		struct audio_voice *voice;
+		struct audio_join *joins[JOINS]; /* NULL: nobody wants that */
 		struct audio_level level;
 		bool taken, said;
 		unsigned silence; /* ticks since it was last heard, if it was */
@@ -46,6 +51,17 @@ struct audio_mixer {
 	struct mix mixes[MIXES];
 	unsigned next_mix, next_rung;
 };
+
+static void on_turn(void *arg, const struct pkt *p)
+{
+	struct place *pl = arg;
+
+	for (unsigned i = 0; i < JOINS; i++)
+		if (pl->joins[i])
+			audio_join_put(pl->joins[i], p->data + p->rtp.payload_off,
+				       p->rtp.payload_len, p->rtp.ts64,
+				       p->rtp.level_dbov);
+}
 
 struct audio_mixer *audio_mixer_create(void)
 {
@@ -65,6 +81,7 @@ struct audio_mixer *audio_mixer_create(void)
 			audio_mixer_destroy(m);
 			return NULL;
 		}
+		audio_voice_tap(m->voices[i].voice, on_turn, &m->voices[i]);
 	}
 	return m;
 }
@@ -73,8 +90,11 @@ void audio_mixer_destroy(struct audio_mixer *m)
 {
 	if (!m)
 		return;
-	for (unsigned i = 0; i < MIX_VOICES; i++)
+	for (unsigned i = 0; i < MIX_VOICES; i++) {
 		audio_voice_destroy(m->voices[i].voice);
+		for (unsigned k = 0; k < JOINS; k++)
+			audio_join_destroy(m->voices[i].joins[k]);
+	}
 	for (unsigned i = 0; i < MIXES; i++)
 		for (unsigned r = 0; r < RUNGS; r++)
 			audio_encoder_destroy(m->mixes[i].outputs[r].encoder);
@@ -93,6 +113,9 @@ void audio_mixer_open(struct audio_mixer *m, unsigned voice)
 {
 	audio_voice_reset(m->voices[voice].voice);
 	audio_level_init(&m->voices[voice].level);
+	for (unsigned i = 0; i < JOINS; i++)
+		if (m->voices[voice].joins[i])
+			audio_join_clear(m->voices[voice].joins[i]);
 	m->voices[voice].taken = true;
 	m->voices[voice].said = false;
 }
@@ -139,13 +162,50 @@ bool audio_mixer_ready(const struct audio_mixer *m, unsigned mix, enum audio_run
 	return m->mixes[mix].outputs[rung].ready;
 }
 
+void audio_mixer_rest(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
+		      bool rests)
+{
+	struct output *o = &m->mixes[mix].outputs[rung];
+
+	o->rests = rests;
+	o->stale |= rests;
+}
+
+int audio_mixer_join(struct audio_mixer *m, unsigned voice, unsigned join)
+{
+	struct place *pl = &m->voices[voice];
+
+	if (!pl->joins[join])
+		pl->joins[join] = audio_join_create(audio_joins_ms[join]);
+	return pl->joins[join] ? 0 : -ENOMEM;
+}
+
+void audio_mixer_part(struct audio_mixer *m, unsigned voice, unsigned join)
+{
+	audio_join_destroy(m->voices[voice].joins[join]);
+	m->voices[voice].joins[join] = NULL;
+}
+
+bool audio_mixer_next_joined(struct audio_mixer *m, unsigned voice, unsigned join,
+			     const struct audio_joined **out)
+{
+	struct audio_join *j = m->voices[voice].joins[join];
+
+	return j && audio_join_next(j, out);
+}
+
+bool audio_mixer_next_ts(const struct audio_mixer *m, unsigned voice, uint64_t *ts64)
+{
+	return audio_voice_next_ts(m->voices[voice].voice, ts64);
+}
+
 /* ---- a tick ------------------------------------------------------------------------ */
 
 static void sum(struct audio_mixer *m, unsigned mix, float (*s)[AUDIO_TICK],
 		unsigned speaking)
 {
 	struct mix *x = &m->mixes[mix];
-	unsigned at = (unsigned)(m->tick % GRID_TICKS);
+	unsigned at = (unsigned)(m->tick % HISTORY);
 	float *to = x->history[at];
 
 	x->voices[at] = speaking & ~(mix < MIX_VOICES ? 1u << mix : 0);
@@ -160,6 +220,17 @@ static void sum(struct audio_mixer *m, unsigned mix, float (*s)[AUDIO_TICK],
 static unsigned packet_ticks(unsigned rung)
 {
 	return audio_rungs[rung].packet_ms / (AUDIO_TICK_US / 1000);
+}
+
+/* Where a packet of the mix ends, one that is joined does, too. */
+static void end_joined(struct audio_mixer *m, bool all)
+{
+	for (unsigned v = 0; v < MIX_VOICES; v++)
+		for (unsigned i = 0; i < JOINS; i++)
+			if (m->voices[v].joins[i] &&
+			    (all ||
+			     m->tick % (audio_joins_ms[i] / (AUDIO_TICK_US / 1000)) == 0))
+				audio_join_flush(m->voices[v].joins[i]);
 }
 
 void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us)
@@ -183,6 +254,7 @@ void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us)
 		if (m->mixes[i].wanted)
 			sum(m, i, s, speaking);
 	m->tick++;
+	end_joined(m, false);
 	for (unsigned i = 0; i < MIXES; i++)
 		for (unsigned r = 0; r < RUNGS; r++)
 			m->mixes[i].outputs[r].due = m->mixes[i].outputs[r].encoder &&
@@ -208,10 +280,17 @@ static bool encode(struct audio_mixer *m, struct audio_mixed *out)
 	struct mix *x = &m->mixes[out->mix];
 	struct output *o = &x->outputs[out->rung];
 	unsigned ticks = packet_ticks(out->rung);
-	unsigned at = (unsigned)((m->tick - ticks) % GRID_TICKS);
+	unsigned at = (unsigned)((m->tick - ticks) % HISTORY);
+	unsigned before = (at + HISTORY - ticks) % HISTORY;
 	const float *s = x->history[at]; /* whole on the grid: no wrap inside a packet */
-	int len = audio_encode(o->encoder, s, out->data, sizeof out->data);
+	int len;
 
+	if (o->stale)
+		(void)!audio_encode(o->encoder, x->history[before], out->data,
+				    sizeof out->data);
+	o->stale = false;
+	len = audio_encode(o->encoder, s, out->data, sizeof out->data);
+	STAT_INC(mix_encode);
 	o->ready = true;
 	if (len <= 0)
 		return false;
@@ -235,7 +314,7 @@ bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out)
 			if (!o->due)
 				continue;
 			o->due = false;
-			if (encode(m, out))
+			if (!o->rests && encode(m, out))
 				return true;
 		}
 	}
@@ -272,4 +351,5 @@ void audio_mixer_skip(struct audio_mixer *m, unsigned ticks)
 		memset(m->mixes[i].history, 0, sizeof m->mixes[i].history);
 	m->tick += ticks;
 	m->next_mix = MIXES;
+	end_joined(m, true);
 }

@@ -12,6 +12,7 @@
 #include <palabre/audio.h>
 #include <palabre/wire.h>
 
+#include <math.h>
 #include <opus/opus.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,31 +22,37 @@ enum {
 	LATE_KEPT = 64,		   /* latenesses remembered: 1.3 s of 20 ms packets */
 	LATE_STRAYS = 1,	   /* of which the latest may be a stray */
 	BASE_WINDOW_US = 10000000, /* clocks drift, routes change */
+	LATE_LONG_US = 1000000,	   /* all too late for so long: the clock has been set */
 	RESET_TICKS = 10 * 48000,
 	CONCEAL_TICKS_MAX = 4, /* then it fades into nothing */
-	TICKS_A_SAMPLE = 48000 / AUDIO_RATE
+	TICKS_A_SAMPLE = 48000 / AUDIO_RATE,
+	TICKS_STEP = 120 /* 2.5 ms: what Opus counts in */
 };
 /* Off by a tick and a half: worth mending when nothing is said. */
 static const int64_t DRIFT_TICKS = AUDIO_TICK_48K * 3 / 2;
 /* So far off that a pause cannot be waited for. */
 static const int64_t FAR_TICKS = 48 * 250;
 static const float QUIET = 1e-5f; /* mean square, -50 dBFS */
+static const float PEAK = 1.0f;
 
 struct audio_voice {
 	OpusDecoder *opus;
+	audio_turn_fn tap;
+	void *tap_arg;
 	unsigned count;
 	struct pkt *queue[VOICE_QUEUE];
 	bool playing;
 	uint64_t play; /* timestamp of what comes next */
 	unsigned pcm_at, pcm_len;
 	float pcm[PCM_MAX];
-	unsigned packet_ticks; /* of the last packet decoded, in RTP's clock */
-	unsigned concealed;    /* ticks in a row */
-	bool quiet;	       /* the last tick was */
+	unsigned concealed; /* ticks in a row */
+	bool quiet;	    /* the last tick was */
 	bool known;
+	uint64_t origin; /* timestamp that times are counted from: sums stay small */
 	int64_t base_us, base_next_us;
 	uint64_t window_us;
 	uint64_t highest;
+	uint64_t late_since_us; /* 0: the last packet was not too late */
 	unsigned late_count;
 	uint32_t late_us[LATE_KEPT];
 	uint64_t delay_us;
@@ -87,22 +94,45 @@ void audio_voice_destroy(struct audio_voice *v)
 void audio_voice_reset(struct audio_voice *v)
 {
 	OpusDecoder *opus = v->opus;
+	audio_turn_fn tap = v->tap;
+	void *tap_arg = v->tap_arg;
 
 	queue_drop(v, v->count);
 	memset(v, 0, sizeof *v);
 	v->opus = opus;
+	v->tap = tap;
+	v->tap_arg = tap_arg;
 	v->delay_us = VOICE_DELAY_MIN_US;
 	opus_decoder_ctl(opus, OPUS_RESET_STATE);
 }
 
-/* ---- time -------------------------------------------------------------------------- */
-
-static int64_t media_us(uint64_t ts64)
+void audio_voice_tap(struct audio_voice *v, audio_turn_fn fn, void *arg)
 {
-	return (int64_t)(ts64 / 48 * 1000 + ts64 % 48 * 1000 / 48);
+	v->tap = fn;
+	v->tap_arg = arg;
 }
 
-/* Timestamp that is to be played at now_us. */
+bool audio_voice_next_ts(const struct audio_voice *v, uint64_t *ts64)
+{
+	if (!v->known)
+		return false;
+	*ts64 = v->playing ? v->play : v->count ? v->queue[0]->rtp.ts64 : v->highest + 1;
+	return true;
+}
+
+/* ---- time -------------------------------------------------------------------------- */
+
+static int64_t ticks_of(const struct audio_voice *v, uint64_t ts64)
+{
+	return (int64_t)(ts64 - v->origin);
+}
+
+static int64_t offset_of(const struct audio_voice *v, const struct pkt *p)
+{
+	return (int64_t)p->arrival_us - ticks_of(v, p->rtp.ts64) * 1000 / 48;
+}
+
+/* What is to be played at now_us, in ticks since `origin`. */
 static int64_t play_due(const struct audio_voice *v, uint64_t now_us)
 {
 	return ((int64_t)now_us - v->base_us - (int64_t)v->delay_us) * 48 / 1000;
@@ -116,14 +146,16 @@ static void begin_anew(struct audio_voice *v, const struct pkt *p)
 	v->late_count = 0;
 	v->concealed = 0;
 	v->known = true;
-	v->base_us = v->base_next_us = (int64_t)p->arrival_us - media_us(p->rtp.ts64);
+	v->late_since_us = 0;
+	v->origin = p->rtp.ts64;
+	v->base_us = v->base_next_us = (int64_t)p->arrival_us;
 	v->window_us = p->arrival_us;
 	v->highest = p->rtp.ts64;
 }
 
 static void clock_update(struct audio_voice *v, const struct pkt *p)
 {
-	int64_t offset_us = (int64_t)p->arrival_us - media_us(p->rtp.ts64);
+	int64_t offset_us = offset_of(v, p);
 
 	if (p->arrival_us >= v->window_us + BASE_WINDOW_US) {
 		v->base_us = v->base_next_us;
@@ -136,10 +168,21 @@ static void clock_update(struct audio_voice *v, const struct pkt *p)
 		v->base_us = offset_us;
 }
 
+/* A clock that was set back, or a stray from the future, makes all that comes too late; base
+ * would know in two windows. */
+static bool late_for_long(struct audio_voice *v, const struct pkt *p)
+{
+	if (offset_of(v, p) - v->base_us <= VOICE_DELAY_MAX_US)
+		v->late_since_us = 0;
+	else if (!v->late_since_us)
+		v->late_since_us = p->arrival_us;
+	return v->late_since_us && p->arrival_us >= v->late_since_us + LATE_LONG_US;
+}
+
 /* The latest of the last packets, but for strays, and a little. */
 static void delay_update(struct audio_voice *v, const struct pkt *p)
 {
-	int64_t late_us = (int64_t)p->arrival_us - media_us(p->rtp.ts64) - v->base_us;
+	int64_t late_us = offset_of(v, p) - v->base_us;
 	uint32_t most[LATE_STRAYS + 1] = { 0 };
 	unsigned kept;
 	uint64_t want_us;
@@ -182,6 +225,8 @@ void audio_voice_put(struct audio_voice *v, struct pkt *p)
 	if (!v->known || ts > v->highest + RESET_TICKS || ts + RESET_TICKS < v->highest)
 		begin_anew(v, p);
 	clock_update(v, p);
+	if (late_for_long(v, p))
+		begin_anew(v, p);
 	delay_update(v, p);
 	if (ts > v->highest)
 		v->highest = ts;
@@ -214,6 +259,10 @@ static bool decode(struct audio_voice *v, const uint8_t *data, size_t len,
 
 	v->pcm_at = 0;
 	v->pcm_len = n > 0 ? (unsigned)n : 0;
+	/* A stream can be made that decodes to anything, and the limiter would turn everybody
+	 * down for it. */
+	for (unsigned i = 0; i < v->pcm_len; i++)
+		v->pcm[i] = fminf(fmaxf(v->pcm[i], -PEAK), PEAK);
 	return n > 0;
 }
 
@@ -221,50 +270,55 @@ static bool decode_next(struct audio_voice *v)
 {
 	struct pkt *p = v->queue[0];
 	const uint8_t *data = p->data + p->rtp.payload_off;
-	bool good = opus_packet_samples(data, p->rtp.payload_len) &&
-		    decode(v, data, p->rtp.payload_len, PCM_MAX, false);
+	bool good;
 
-	if (good)
-		v->packet_ticks = v->pcm_len * TICKS_A_SAMPLE;
+	if (v->tap)
+		v->tap(v->tap_arg, p);
+	good = opus_packet_samples(data, p->rtp.payload_len) &&
+	       decode(v, data, p->rtp.payload_len, PCM_MAX, false);
+	if (!good)
+		STAT_INC(voice_bad);
 	queue_drop(v, 1);
 	return good;
 }
 
-/* Does a packet carry its predecessor once more? RFC 6716 §4.2.3: a SILK frame begins with a
- * voice activity bit for each 20 ms in it, then the LBRR flag; for stereo a second set. */
-static bool has_fec(const uint8_t *data, size_t len)
+/* How much of the packet before it a packet carries once more, in ticks; 0 none. RFC 6716
+ * §4.2.3: a SILK frame begins with a voice activity bit for each 20 ms in it, then the LBRR flag;
+ * for stereo a second set. */
+static unsigned fec_ticks(const uint8_t *data, size_t len)
 {
 	const unsigned char *frames[48];
 	opus_int16 sizes[48];
-	unsigned parts;
+	unsigned ticks, parts;
 	bool fec;
 
 	if (!len || data[0] & 0x80 || /* CELT alone */
 	    opus_packet_parse(data, (opus_int32)len, NULL, frames, sizes, NULL) < 1 ||
 	    !sizes[0])
-		return false;
-	parts = (unsigned)opus_packet_get_samples_per_frame(data, 48000) / 960;
-	parts = parts ? parts : 1;
+		return 0;
+	ticks = (unsigned)opus_packet_get_samples_per_frame(data, 48000);
+	parts = ticks > AUDIO_TICK_48K ? ticks / AUDIO_TICK_48K : 1;
 	fec = frames[0][0] >> (7 - parts) & 1;
-	if (opus_packet_get_nb_channels(data) == 2 && parts < 3)
+	if (opus_packet_get_nb_channels(data) == 2)
 		fec |= frames[0][0] >> (6 - 2 * parts) & 1;
-	return fec;
+	return fec ? ticks : 0;
 }
 
-/* The packet at `play` is missing. If the one behind it is there it may say what was in it. */
-static enum audio_piece conceal(struct audio_voice *v)
+/* The packet at `play` is missing, the one behind it is there and says what was in it: all of
+ * it, or the end if its beginning has been concealed while that one was on its way. */
+static bool recover(struct audio_voice *v)
 {
-	const struct pkt *behind = v->count ? v->queue[0] : NULL;
-	const uint8_t *data = behind ? behind->data + behind->rtp.payload_off : NULL;
-	uint64_t gap = behind ? behind->rtp.ts64 - v->play : 0;
+	const struct pkt *p = v->count ? v->queue[0] : NULL;
+	const uint8_t *data = p ? p->data + p->rtp.payload_off : NULL;
+	uint64_t gap = p ? p->rtp.ts64 - v->play : 0;
+	unsigned ticks = p ? fec_ticks(data, p->rtp.payload_len) : 0;
 
-	if (behind && gap == v->packet_ticks && v->packet_ticks &&
-	    has_fec(data, behind->rtp.payload_len) &&
-	    decode(v, data, behind->rtp.payload_len, (unsigned)gap / TICKS_A_SAMPLE,
-		   true))
-		return PIECE_RECOVERED;
-	/* Tick by tick: it may still come. */
-	return decode(v, NULL, 0, AUDIO_TICK, false) ? PIECE_CONCEALED : PIECE_NONE;
+	if (!ticks || !gap || gap > ticks || gap % TICKS_STEP ||
+	    !decode(v, data, p->rtp.payload_len, ticks / TICKS_A_SAMPLE, true))
+		return false;
+	v->pcm_at = (ticks - (unsigned)gap) / TICKS_A_SAMPLE;
+	STAT_INC(fec_used);
+	return true;
 }
 
 /* Up to `want` samples; returns how many. */
@@ -290,7 +344,7 @@ static void stop(struct audio_voice *v)
 
 static bool start(struct audio_voice *v, uint64_t now_us)
 {
-	if (!v->count || (int64_t)v->queue[0]->rtp.ts64 > play_due(v, now_us))
+	if (!v->count || ticks_of(v, v->queue[0]->rtp.ts64) > play_due(v, now_us))
 		return false;
 	v->play = v->queue[0]->rtp.ts64;
 	v->playing = true;
@@ -300,13 +354,13 @@ static bool start(struct audio_voice *v, uint64_t now_us)
 /* Where nothing is said time can be mended. True: this tick is held. */
 static bool mend(struct audio_voice *v, uint64_t now_us)
 {
-	int64_t behind = play_due(v, now_us) - (int64_t)v->play;
+	int64_t behind = play_due(v, now_us) - ticks_of(v, v->play);
 	unsigned drop = 0;
 
 	if (behind < -DRIFT_TICKS && v->quiet)
 		return true;
 	if ((behind > DRIFT_TICKS && v->quiet) || behind > FAR_TICKS) {
-		v->play = (uint64_t)play_due(v, now_us);
+		v->play = v->origin + (uint64_t)play_due(v, now_us);
 		v->pcm_at = v->pcm_len = 0;
 		while (drop + 1 < v->count && v->queue[drop + 1]->rtp.ts64 <= v->play)
 			drop++;
@@ -320,15 +374,19 @@ static bool mend(struct audio_voice *v, uint64_t now_us)
 /* Samples for `play` into the empty pcm. PIECE_NONE: there are none. */
 static enum audio_piece refill(struct audio_voice *v, uint64_t now_us)
 {
-	enum audio_piece piece;
 	bool early;
 
-	while (v->count && v->queue[0]->rtp.ts64 < v->play + AUDIO_TICK_48K / 2) {
+	while (v->count &&
+	       (int64_t)(v->queue[0]->rtp.ts64 - v->play) < AUDIO_TICK_48K / 2) {
 		v->play = v->queue[0]->rtp.ts64;
 		if (decode_next(v)) {
 			v->concealed = 0;
 			return PIECE_PLAYED;
 		} /* else a lying packet: what is behind it, or nothing */
+	}
+	if (recover(v)) {
+		v->concealed = 0;
+		return PIECE_RECOVERED;
 	}
 	if (v->concealed++ >= CONCEAL_TICKS_MAX) {
 		if (!v->count)
@@ -336,12 +394,13 @@ static enum audio_piece refill(struct audio_voice *v, uint64_t now_us)
 		return PIECE_NONE; /* DTX, or a hole too long to bridge */
 	}
 	/* Ahead of what the way needs by now: what is missing may be merely late, and
-	 * concealing it is the time to become slower. */
-	early = play_due(v, now_us) < (int64_t)v->play - AUDIO_TICK_48K / 2;
-	piece = conceal(v);
-	if (piece == PIECE_CONCEALED && early)
+	 * concealing it is the time to become slower. Tick by tick: it may still come. */
+	early = play_due(v, now_us) < ticks_of(v, v->play) - AUDIO_TICK_48K / 2;
+	if (!decode(v, NULL, 0, AUDIO_TICK, false))
+		return PIECE_NONE;
+	if (early)
 		v->play -= v->pcm_len * TICKS_A_SAMPLE;
-	return piece;
+	return PIECE_CONCEALED;
 }
 
 static float power_of(const float s[AUDIO_TICK])

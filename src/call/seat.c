@@ -6,6 +6,8 @@
  */
 #include "call_private.h"
 
+#include <palabre/cc.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,7 @@ int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
 	hash_insert(s->call->all->legs, &e->node, leg);
 	s->leg = leg;
 	s->link = LEG_CONNECTING;
+	s->voice = (struct leg_voice_state) { .rung = LEG_LANES };
 	s->slot_count = plan->slot_count;
 	for (unsigned i = 0; i < plan->slot_count; i++) {
 		memcpy(s->slots[i].mid, plan->slots[i].sec.mid, sizeof s->slots[i].mid);
@@ -136,7 +139,13 @@ void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 
 void seat_voice_send(struct seat *s)
 {
-	if (s->leg && worker_leg_voice(s->call->worker, s->leg, s->voice_rung, 0))
+	struct worker *w = s->call->worker;
+	unsigned low = s->voice_rung < 0 ? VOICE_FLOOR : (unsigned)s->voice_rung;
+	unsigned high = s->voice_rung < 0 ? VOICE_TOP : low;
+
+	if (s->leg &&
+	    (s->voice_rung == LEG_LANES ? worker_leg_voice(w, s->leg, LEG_LANES, 0)
+					: worker_leg_follow(w, s->leg, low, high)))
 		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
 }
 
@@ -144,6 +153,12 @@ void call_voice(struct seat *s, int rung)
 {
 	s->voice_rung = rung;
 	seat_voice_send(s);
+}
+
+bool call_names_talkers(const struct seat *s)
+{
+	return s->leg && s->voice.rung != LEG_LANES && s->slot_count &&
+	       s->slots[s->slot_count - 1].audio;
 }
 
 void call_rename(struct seat *s, const char *name)

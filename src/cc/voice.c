@@ -63,12 +63,7 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->heard_us = c->lossless_us = c->bucket_us = now_us;
 	c->since_us = c->tried_us = now_us;
 	c->tries = 2;
-}
-
-void voice_limit(struct voice_ctl *c, unsigned low, unsigned high)
-{
-	c->low = (uint8_t)low;
-	c->high = (uint8_t)high;
+	c->burst_q8 = 256;
 }
 
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
@@ -103,6 +98,24 @@ static void changed(struct voice_ctl *c, uint64_t now_us)
 	c->probe.red = 0;
 	c->tried_us = c->changed_us = c->least_at_us = now_us;
 	c->least_us = VOICE_QUEUE_ANY_US;
+}
+
+void voice_limit(struct voice_ctl *c, uint64_t now_us, unsigned low, unsigned high)
+{
+	if (low == c->low && high == c->high)
+		return;
+	if (c->now.rung > high) {
+		c->before =
+			c->now.rung; /* it was borne, and is tried first when it may be again */
+		c->before_us = now_us + BEFORE_US;
+	}
+	c->low = (uint8_t)low;
+	c->high = (uint8_t)high;
+	c->away_rung = (uint8_t)voice_clamp(c, c->away_rung);
+	c->raised.trial = false;
+	c->doubt.until_us = 0;
+	c->since_us = now_us;
+	changed(c, now_us);
 }
 
 static unsigned loss_most_q8(const struct voice_ctl *c, uint64_t now_us)
@@ -168,11 +181,13 @@ static void protect(struct voice_ctl *c, uint64_t now_us)
 /* By what else than samples: more is lost since more is sent, or the round trip has a queue. */
 static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 {
-	unsigned loss = voice_loss_q8(c, now_us);
+	unsigned lately = voice_loss_long_q8(c, now_us);
+	/* Of some thirty packets a third may be lost where it is a fifth in the long run. */
+	unsigned loss = (voice_loss_q8(c, now_us) + lately) / 2;
 
 	if (c->probe.red || now_us < c->changed_us + c->rtt_us + SHOWS_US)
 		return false;
-	return voice_loss_long_q8(c, now_us) >= LOSS_FULL_Q8 ||
+	return lately >= LOSS_FULL_Q8 ||
 	       (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
 	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
 }
@@ -453,7 +468,7 @@ static void try(struct voice_ctl *c, uint64_t now_us)
 
 static void set_rest(struct voice_ctl *c, uint64_t now_us)
 {
-	unsigned red = c->protect;
+	unsigned red = c->protect, packet_ms = voice_rungs[c->now.rung].packet_ms;
 	unsigned ms;
 
 	if (c->probe.red && !c->probe.end_us)
@@ -469,8 +484,11 @@ static void set_rest(struct voice_ctl *c, uint64_t now_us)
 	}
 	/* What repeats and redundancy bring must still come in time. Coarse: each change moves
 	 * the receiver's clock. */
-	ms = (c->protect + 1u) * voice_rungs[c->now.rung].packet_ms + 60 +
+	ms = (c->protect + 1u) * packet_ms + 60 +
 	     c->now.nacks * (unsigned)(c->rtt_us / 1000);
+	/* The first of a burst is missed when the first after it has come. */
+	if (c->now.nacks && c->burst_q8 > 256)
+		ms += (c->burst_q8 - 256) * packet_ms / 256;
 	if (ms > c->now.jitter_ms || ms + 200 < c->now.jitter_ms)
 		c->now.jitter_ms = (uint16_t)((ms + 99) / 100 * 100);
 }

@@ -39,6 +39,8 @@ uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead)
 
 uint32_t voice_cost(const struct voice_ctl *c, unsigned rung, unsigned red)
 {
+	if (c->params.copies)
+		return voice_cost_bps(rung, 0, c->params.overhead) * (red + 1);
 	return voice_cost_bps(rung, red, c->params.overhead);
 }
 
@@ -103,7 +105,11 @@ void voice_loss_judge(struct voice_ctl *c, uint64_t now_us)
 /* Redundancy that the losses want at this round trip. */
 unsigned voice_wanted(const struct voice_ctl *c)
 {
-	unsigned want = !c->lossy ? 0 : !c->params.nack ? 2 : 2u - c->tries;
+	unsigned want = !c->lossy ? 0
+			: c->params.copies
+				? 1 /* a second one would cost what speech does */
+			: !c->params.nack ? 2
+					  : 2u - c->tries;
 
 	return want < c->params.red_max ? want : c->params.red_max;
 }

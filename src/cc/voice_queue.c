@@ -36,8 +36,9 @@ static const int64_t QUEUE_SHORT_US = 40000;
 enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
-	LEVEL_SAMPLES = 2,    /* more would still be what has drained */
-	NOISE_PART = 8	      /* of new ones: known after 4 s */
+	BURST_MOST = 8,
+	LEVEL_SAMPLES = 2, /* more would still be what has drained */
+	NOISE_PART = 8	   /* of new ones: known after 4 s */
 };
 
 /* ---- what is told ------------------------------------------------------------------ */
@@ -73,6 +74,13 @@ void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets)
 	if (c->away || (c->back_us && now_us < c->back_us + c->rtt_us + BUCKET_US))
 		return;
 	c->buckets[c->bucket].lost += packets;
+}
+
+void voice_burst(struct voice_ctl *c, unsigned packets)
+{
+	uint32_t q8 = (packets < BURST_MOST ? packets : BURST_MOST) * 256u;
+
+	c->burst_q8 = (c->burst_q8 * 7 + q8) / 8;
 }
 
 void voice_heard(struct voice_ctl *c, uint64_t now_us)

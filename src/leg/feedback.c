@@ -42,15 +42,12 @@ static void on_nack(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
 {
 	uint16_t seqs[SLOT_NACKS_MAX];
 	unsigned index, count;
-	struct leg_slot *slot = slot_by_ssrc(leg, r->media_ssrc, &index);
-
-	if (!slot)
+	if (!slot_by_ssrc(leg, r->media_ssrc, &index))
 		return;
 	count = rtcp_nack_get(r, seqs, ARRAY_LEN(seqs));
 	leg->nacked_us = now_us;
 	STAT_ADD(nack_rx, count);
-	leg_control_asked(leg, index, seqs, count, now_us);
-	leg_resend(leg, slot, seqs, count, now_us);
+	leg_resend_asked(leg, index, seqs, count, now_us);
 }
 
 static void on_key_request(struct leg *leg, uint32_t ssrc, uint64_t now_us)
@@ -351,7 +348,7 @@ static void on_repeat(struct timer *t, uint64_t now_us)
 		for (; seq <= slot->repeat_last; seq++)
 			seqs[n++] = (uint16_t)seq;
 		slot->repeat_ts64 = 0;
-		leg_resend(leg, slot, seqs, n, now_us);
+		leg_resend(leg, i, seqs, n, now_us);
 	}
 }
 

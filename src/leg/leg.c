@@ -207,7 +207,8 @@ out:
 void leg_close(struct leg *leg, uint64_t now_us)
 {
 	leg_send_bye(leg);
-	(void)!leg_follow(leg, false, now_us);
+	leg_follow_end(leg, now_us);
+	leg_again_fini(leg);
 	leg_voice_end(leg, now_us); /* before its timers go: a slot falls idle */
 	leg_feedback_fini(leg);
 	for (unsigned i = 0; i < leg->plan.source_count; i++)

@@ -22,11 +22,19 @@ enum {
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
 	REPORT_THIN_US = 5000000, /* each report costs what 100 ms of speech do */
+	/* 5 ms packets, four times what browsers send; see limit.c. */
+	MIC_PKTS_A_SECOND = 200,
 	/* A slot's clock is told again when it is off by so much, a small part of what is
 	 * noticed between lips and voice; and in time before a page's 32-bit difference
 	 * of timestamps turns over (6.6 h). */
 	ANCHOR_DRIFT_US = 10000,
 	ANCHOR_AGE_S = 3600
+};
+
+struct mic_limit {
+	uint64_t last_us;
+	int64_t saved_us; /* 1 s a second, spent on packets and beginnings */
+	bool silent;
 };
 
 /* A stream this leg sends us (made when it is first switched on), or one that a mixer makes,
@@ -38,10 +46,16 @@ struct leg_source {
 	struct relay_stream *stream;
 	const struct nego_codec *codec; /* of the packets that arrive now */
 	bool on, wanted;
-	bool red;		 /* its packets are RED */
-	uint64_t repaired;	 /* packets that came by RTX or RED */
+	bool red; /* its packets are RED */
+	uint32_t
+		of; /* joined from the packets of this stream, with its timestamps; 0 not */
+	uint64_t
+		repaired; /* packets that RTX or RED brought before they were asked for */
+	uint64_t red_bytes;	 /* of RED, besides what was new in it */
 	uint32_t ssrc, rtx_ssrc; /* 0 = not seen yet */
 	uint32_t epoch;		 /* counts restarts of the numbering */
+	bool hole;		 /* sound: its last packet was not passed on */
+	struct mic_limit limit;	 /* sound */
 	struct rtp_recv recv;
 	struct rtp_store store;
 	struct keyreq key;
@@ -72,13 +86,21 @@ struct measure {
 		uint64_t sent_us; /* 0: none yet */
 		uint16_t twcc, seq;
 		uint8_t slot;
-	} sent[MEASURED]; /* by number */
+		bool again; /* it has gone out twice: nobody knows which arrived */
+	} sent[MEASURED];   /* by number */
 };
 struct mixer;
+struct again;
 /* A stream of the mixer. */
 struct leg_mix {
 	bool used;
 	uint8_t mix, rung, red; /* earlier packets in each */
+};
+
+/* What it has of who speaks alone. */
+struct leg_joined {
+	bool used;
+	uint8_t join, red; /* length of packets, earlier ones in each */
 };
 
 struct leg {
@@ -108,10 +130,16 @@ struct leg {
 	struct {
 		uint64_t packets, bytes; /* of sound, on the wire */
 	} sent;
+	struct again *again;	 /* NULL: nothing is sent twice */
 	struct measure *measure; /* NULL: nothing of what it gets can be measured */
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
-	struct leg_mix mix_at, mix_to; /* heard now, and soon */
+	struct leg_mix mix_at,
+		mix_to;		  /* heard now, unless somebody speaks alone, and soon */
+	uint32_t hears;		  /* the stream that it hears of the mixer's choice */
+	struct leg_joined joined; /* that it uses */
+	uint64_t
+		from_ts64; /* `hears` begins here if it is there already, 0: with the next */
 	uint8_t fir_seq;
 };
 
@@ -139,6 +167,9 @@ struct legs {
 /* source.c */
 struct leg_source *leg_source_get(struct leg *leg, unsigned index);
 void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us);
+/* limit.c, hot. take: false, the packet is too much. begin: something begins anew. */
+bool leg_limit_take(struct mic_limit *l, uint64_t arrival_us);
+void leg_limit_begin(struct mic_limit *l);
 /* feedback.c: NACK, PLI, SR, RR */
 void leg_feedback_init(struct leg *leg, uint64_t now_us);
 void leg_feedback_fini(struct leg *leg);
@@ -159,18 +190,39 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
+/* again.c. init: -1 out of memory. copies: of each audio packet, sent unasked, from now on. */
+int leg_again_init(struct leg *leg) MUST_CHECK;
+void leg_again_fini(struct leg *leg);
+void leg_again_copies(struct leg *leg, unsigned copies);
+unsigned leg_again_get(const struct leg *leg);
+/* Hot, where leg->again: this goes out once more soon. */
+void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+/* Hot, where leg->again: a packet of so many samples goes out the first time. */
+void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
+		   unsigned samples, uint64_t now_us);
 /* voice.c: evidence for the controller, if there is one. */
 void leg_control_heard(struct leg *leg, uint64_t now_us);
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			 uint64_t now_us);
+/* Packets are asked for. repeats: how often one of them is to be sent. */
 void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
-		       unsigned count, uint64_t now_us);
+		       unsigned count);
+unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
+			     uint64_t now_us);
+/* One that was asked for was there, so that it must have been lost; true: that is news. burst: so many
+ * in a row were. */
+bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
-/* resend.c */
-void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
-		unsigned count, uint64_t now_us);
+/* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
+int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
+void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
+		uint64_t now_us);
+/* The same because it is asked for. */
+void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
+		      unsigned count, uint64_t now_us);
 
 #endif

@@ -57,11 +57,12 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64
 	sent->twcc = out->twcc;
 	sent->seq = (uint16_t)out->seq64;
 	sent->slot = (uint8_t)slot;
+	sent->again = false;
 }
 
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out)
 {
-	const struct measure *m = leg->measure;
+	struct measure *m = leg->measure;
 
 	for (unsigned i = 0; leg->slots[slot].twcc_id && i < MEASURED; i++) {
 		if (!m->sent[i].sent_us || m->sent[i].slot != slot ||
@@ -69,6 +70,7 @@ void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out)
 			continue;
 		out->twcc_id = leg->slots[slot].twcc_id;
 		out->twcc = m->sent[i].twcc;
+		m->sent[i].again = true;
 		return;
 	}
 }
@@ -78,7 +80,7 @@ bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us)
 	const struct measure *m = leg->measure;
 	const struct measured *sent = m ? &m->sent[twcc % MEASURED] : NULL;
 
-	if (!sent || !sent->sent_us || sent->twcc != twcc)
+	if (!sent || !sent->sent_us || sent->twcc != twcc || sent->again)
 		return false;
 	*sent_us = sent->sent_us;
 	return true;

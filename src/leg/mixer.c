@@ -1,83 +1,44 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * A room's mixer, there while somebody listens at a rung. It is a port that hears every
- * lane and a source of made streams, one for each (mix, rung) that somebody listens to:
- * from there on a made packet goes the way of any other (store, slot, seal), so what a
- * listener costs is a forwarded packet.
+ * lane and a source of made streams (made.c), one for each (mix, rung) that somebody listens to.
  *
  * Who speaks hears the mix without themselves: the port's places are the mixer's voices,
  * and a listener whose own port is in a place is moved to that place's mix at the next
  * tick. A listener who changes rungs goes over on the 120 ms grid, once the new encoder has
  * heard a packet.
  *
+ * Who speaks alone is not encoded again where the rung bears it otherwise: they are heard as they
+ * send, or, if only the headers of short packets are too much, joined into packets of the rung's
+ * length. Listeners go over to that on the grid, from where the mix has come to, and back to the
+ * mix when somebody else says something, with the packet in which that begins.
+ *
  * Invariants: out[mix][rung].made[red].users counts the listeners with that, as `at` or as `to`;
- * the stream exists exactly while it is > 0, the encoder while any of an output's is. Ticks are counted from
- * start_us; the timer runs while there is something to hear.
+ * joined[].out.made[red].users those with that as `joined`. Ticks are counted from start_us; the timer runs
+ * while there is something to hear.
  */
-#include "leg_private.h"
+#include "mixing.h"
 
-#include <palabre/audio.h>
 #include <palabre/cc.h>
 
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
 	MIXER_PORT = LEG_PORT_MAX, /* no leg's */
-	MADE_STREAM = 1 << 30,	   /* above all ids of legs' streams */
 	GRID_TICKS = 6,
-	ENCODES_A_TURN = 4, /* about 1 ms; then the sockets have their turn */
 	BETWEEN_TURNS_US = 1000,
 	TICKS_LATE_MAX = 10, /* later than that time is skipped */
-	MADE_STORE = 32,
-	PAUSE_TICKS = 10,  /* 200 ms: between words, not within */
+	PAUSE_TICKS =
+		5, /* 100 ms since the gate closed, 400 since the last word: between words, not
+			    within */
 	ALONE_TICKS = 150, /* 3 s */
-	LOOK_TICKS = 50	   /* what it costs may have changed */
+	LOOK_GRIDS = 8,	   /* about a second: what it costs may have changed */
+	JOINED_BYTES = 1   /* that a packet has more than its parts */
 };
 /* A voice far too soft or too loud is evened out, which takes encoding. */
 static const float GAIN_MAX = 2;
-
-struct made {
-	unsigned users;
-	struct leg_source src;
-};
-/* What one encoder makes: as it is, and with one or two packets before it in each. */
-struct output {
-	unsigned users; /* of all its streams */
-	struct made made[RED_DEPTH + 1];
-	unsigned said; /* packets ever */
-	struct said {
-		uint64_t ts64;
-		uint16_t len;
-		uint8_t data[AUDIO_PACKET_MAX];
-	} last[RED_DEPTH];
-};
-struct mixer {
-	struct legs *all;
-	struct relay_room *room;
-	struct relay_port *port;
-	struct audio_mixer *audio;
-	struct timer timer;
-	uint64_t start_us, ticks; /* ticks done */
-	bool running;
-	bool moved; /* somebody has taken or left a place */
-	struct place {
-		uint32_t port;	 /* whose, 0 nobody's */
-		uint32_t stream; /* what they send */
-		/* What it costs to send on as it is: this second's packets and bytes, and the
-		 * last one's rate. */
-		uint64_t second_us;
-		unsigned packets, bytes, cost_bps;
-	} places[MIX_VOICES];
-	int alone; /* place of who speaks alone, -1 none, */
-	uint32_t alone_stream;
-	struct leg *listeners;
-	struct output out[MIXES][RUNGS];
-};
-
-static const struct nego_codec made_codec = { .codec = CODEC_OPUS };
 
 /* ---- in: a port's callbacks -------------------------------------------------------- */
 
@@ -90,17 +51,37 @@ static void wake(struct mixer *m, uint64_t now_us)
 }
 
 /* A second that is full of speech costs more than one with pauses: the dearest of late counts. */
-static void count_cost(struct place *pl, const struct pkt *p)
+static unsigned dearest(unsigned bps, unsigned now_bps)
 {
-	if (p->arrival_us >= pl->second_us + 1000000) {
-		unsigned bps = (pl->bytes + pl->packets * WIRE_VOICE_BYTES) * 8;
+	return now_bps > bps ? now_bps : (bps * 7 + now_bps) / 8;
+}
 
-		pl->cost_bps = bps > pl->cost_bps ? bps : (pl->cost_bps * 7 + bps) / 8;
-		pl->second_us = p->arrival_us;
-		pl->packets = pl->bytes = 0;
+/* The second is over: what it cost, and would have cost in packets of each length. */
+static void close_second(struct cost *c)
+{
+	unsigned bps = (c->bytes + c->packets * WIRE_VOICE_BYTES) * 8;
+
+	c->as_sent_bps = dearest(c->as_sent_bps, bps);
+	for (unsigned i = 0; i < JOINS; i++) {
+		unsigned ticks = audio_joins_ms[i] * 48u;
+		unsigned parts = c->ticks && ticks % c->ticks == 0 ? ticks / c->ticks : 0;
+		unsigned n = parts ? (c->packets + parts - 1) / parts : 0;
+
+		bps = (c->bytes + n * (WIRE_VOICE_BYTES + JOINED_BYTES)) * 8;
+		c->joined_bps[i] = parts ? dearest(c->joined_bps[i], bps) : 0;
 	}
-	pl->packets++;
-	pl->bytes += p->rtp.payload_len;
+	c->packets = c->bytes = 0;
+}
+
+static void count_cost(struct cost *c, const struct pkt *p)
+{
+	if (p->arrival_us >= c->second_us + 1000000) {
+		close_second(c);
+		c->second_us = p->arrival_us;
+	}
+	c->packets++;
+	c->bytes += p->rtp.payload_len;
+	c->ticks = p->rtp.frame.samples;
 }
 
 static void forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
@@ -114,7 +95,7 @@ static void forward(void *owner, unsigned slot, struct relay_stream *st, struct 
 						   .stream = relay_stream_id(st) };
 		m->moved = true;
 	}
-	count_cost(&m->places[slot], p);
+	count_cost(&m->places[slot].cost, p);
 	audio_mixer_put(m->audio, slot, p);
 	wake(m, now_us);
 }
@@ -140,141 +121,6 @@ static const struct relay_port_ops port_ops = { .forward = forward,
 						.accepts = accepts,
 						.idle = idle };
 
-/* ---- made streams ------------------------------------------------------------------ */
-
-static uint32_t made_id(struct leg_mix x)
-{
-	return MADE_STREAM | (uint32_t)x.mix << 16 | (uint32_t)x.rung << 8 | x.red;
-}
-
-static int made_create(struct mixer *m, struct leg_mix x)
-{
-	struct leg_source *src = &m->out[x.mix][x.rung].made[x.red].src;
-
-	memset(src, 0, sizeof *src);
-	if (rtp_store_init(&src->store, MADE_STORE))
-		return -ENOMEM;
-	rtp_recv_init(&src->recv, 1, 48000, true, false);
-	src->clock = &m->all->no_clock;
-	src->codec = &made_codec;
-	src->red = x.red > 0;
-	src->epoch = 1;
-	src->stream = relay_made_create(m->port, made_id(x), CODEC_OPUS, src);
-	if (src->stream)
-		return 0;
-	rtp_store_fini(&src->store);
-	return -ENOMEM;
-}
-
-static void made_destroy(struct mixer *m, struct leg_mix x, uint64_t now_us)
-{
-	struct leg_source *src = &m->out[x.mix][x.rung].made[x.red].src;
-
-	relay_stream_destroy(src->stream, now_us);
-	rtp_store_fini(&src->store);
-}
-
-static int made_use(struct mixer *m, struct leg_mix x, uint64_t now_us)
-{
-	struct output *o = &m->out[x.mix][x.rung];
-
-	if (!o->made[x.red].users && made_create(m, x))
-		return -ENOMEM;
-	if (!o->users && audio_mixer_start(m->audio, x.mix, (enum audio_rung)x.rung)) {
-		made_destroy(m, x, now_us);
-		return -ENOMEM;
-	}
-	o->made[x.red].users++;
-	o->users++;
-	return 0;
-}
-
-static void made_leave(struct mixer *m, struct leg_mix x, uint64_t now_us)
-{
-	struct output *o = &m->out[x.mix][x.rung];
-
-	if (!--o->made[x.red].users)
-		made_destroy(m, x, now_us);
-	if (!--o->users) {
-		audio_mixer_stop(m->audio, x.mix, (enum audio_rung)x.rung);
-		o->said = 0;
-	}
-}
-
-/* The packet, with those of the last `depth` that RED can still name. */
-static int with_earlier(const struct output *o, const struct audio_mixed *x,
-			unsigned depth, uint8_t *buf, size_t cap)
-{
-	struct red_block b[RED_DEPTH + 1];
-	unsigned n = 0;
-
-	for (unsigned i = depth; i > 0; i--) {
-		const struct said *s = &o->last[(o->said - i) % RED_DEPTH];
-
-		if (i > o->said || x->ts64 - s->ts64 > RED_OFFSET_MAX ||
-		    s->len > RED_LEN_MAX)
-			continue;
-		b[n++] = (struct red_block) { .ts_offset = (uint16_t)(x->ts64 - s->ts64),
-					      .len = s->len,
-					      .data = s->data };
-	}
-	b[n++] = (struct red_block) { .len = (uint16_t)x->len, .data = x->data };
-	return red_build(b, n, buf, cap);
-}
-
-static void send_made(struct mixer *m, const struct audio_mixed *x, unsigned red,
-		      uint64_t at_us, uint64_t now_us)
-{
-	struct output *o = &m->out[x->mix][x->rung];
-	struct leg_source *src = &o->made[red].src;
-	struct pkt *p = pkt_take(m->all->pool);
-	int len = (int)x->len;
-
-	if (!p) {
-		STAT_INC(mix_drop);
-		return;
-	}
-	if (red)
-		len = with_earlier(o, x, red, p->data, pkt_room(p));
-	else
-		memcpy(p->data, x->data, x->len);
-	if (len < 0) {
-		STAT_INC(mix_drop);
-		pkt_unref(p);
-		return;
-	}
-	p->len = p->rtp.payload_len = (uint16_t)len;
-	p->arrival_us = at_us;
-	p->rtp.codec = red ? CODEC_RED : CODEC_OPUS;
-	p->rtp.level_dbov = (int8_t)x->level_dbov;
-	p->rtp.frame.start = p->rtp.frame.end = p->rtp.frame.key = true;
-	p->rtp.frame.samples = (uint16_t)(audio_rungs[x->rung].packet_ms * 48);
-	p->rtp.seq64 = src->recv.highest ? src->recv.highest + 1 : 65536;
-	p->rtp.ts64 = (UINT64_C(1) << 32) + x->ts64;
-	src->recv.highest = p->rtp.seq64;
-	src->recv.ts64 = p->rtp.ts64;
-	src->recv.last_us = at_us;
-	rtp_store_put(&src->store, p);
-	relay_stream_packet(src->stream, p, now_us);
-	pkt_unref(p);
-}
-
-static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at_us,
-		       uint64_t now_us)
-{
-	struct output *o = &m->out[x->mix][x->rung];
-	struct said *s;
-
-	m->all->batch_us = now_us;
-	for (unsigned red = 0; red <= RED_DEPTH; red++)
-		if (o->made[red].users)
-			send_made(m, x, red, at_us, now_us);
-	s = &o->last[o->said++ % RED_DEPTH];
-	s->ts64 = x->ts64;
-	s->len = (uint16_t)x->len;
-	memcpy(s->data, x->data, x->len);
-}
-
 /* ---- listeners --------------------------------------------------------------------- */
 
 static unsigned mix_for(const struct mixer *m, const struct leg *leg)
@@ -290,17 +136,87 @@ static bool same(struct leg_mix a, struct leg_mix b)
 	return a.used == b.used && a.mix == b.mix && a.rung == b.rung && a.red == b.red;
 }
 
-/* As they send it, if that costs no more than the rung: encoding it again would cost quality. */
-static uint32_t heard_by(const struct mixer *m, const struct leg *leg)
+/* The lone speaker's stream that the leg hears instead of the mix, as they send it or joined, if
+ * that costs no more than the rung: encoding it again would cost quality. 0: the mix. With earlier
+ * packets in each if the leg wants them, they may have the rung's length already. */
+static uint32_t alone_for(const struct mixer *m, const struct leg *leg,
+			  struct leg_joined *joined)
 {
 	const struct place *pl = m->alone < 0 ? NULL : &m->places[m->alone];
 	unsigned rung = leg->mix_at.rung;
+	unsigned bears = voice_cost_bps(rung, 0, WIRE_VOICE_BYTES) / 8 * 9;
 
-	if (pl && pl->stream && pl->port != leg->port_id && !leg->mix_at.red &&
-	    pl->cost_bps &&
-	    pl->cost_bps <= voice_cost_bps(rung, 0, WIRE_VOICE_BYTES) / 8 * 9)
+	*joined = (struct leg_joined) { 0 };
+	if (!pl || !pl->stream || pl->port == leg->port_id)
+		return 0;
+	if (!leg->mix_at.red && pl->cost.as_sent_bps && pl->cost.as_sent_bps <= bears)
 		return pl->stream;
-	return made_id(leg->mix_at);
+	for (unsigned i = 0; i < JOINS; i++) {
+		if (audio_joins_ms[i] != audio_rungs[rung].packet_ms ||
+		    !pl->cost.joined_bps[i] || pl->cost.joined_bps[i] > bears)
+			continue;
+		*joined = (struct leg_joined) { .used = true,
+						.join = (uint8_t)i,
+						.red = leg->mix_at.red };
+		return joined_id(*joined);
+	}
+	return 0;
+}
+
+/* What it is to hear, from now on. Into what somebody says alone only on the grid, where the mix has
+ * ended a packet. */
+static void hear(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
+{
+	struct leg_joined was = leg->joined, joined;
+	uint32_t stream = alone_for(m, leg, &joined);
+	/* More or less in each of the same packets: at any time. */
+	bool kin = was.used && joined.used && was.join == joined.join;
+	bool other = was.used != joined.used || was.join != joined.join ||
+		     was.red != joined.red;
+
+	if (stream && stream != leg->hears && !grid && !kin) {
+		stream = 0;
+		m->look = true;
+	}
+	if (stream && joined.used && other && joined_use(m, joined, now_us))
+		stream = 0;
+	if (!stream) {
+		joined = (struct leg_joined) { 0 };
+		other = was.used;
+	}
+	if (!stream)
+		audio_mixer_rest(m->audio, leg->mix_at.mix,
+				 (enum audio_rung)leg->mix_at.rung, false);
+	m->settle = true;
+	if (stream != leg->hears) {
+		leg->from_ts64 = 0;
+		if (stream && !joined.used)
+			(void)audio_mixer_next_ts(m->audio, (unsigned)m->alone,
+						  &leg->from_ts64);
+	}
+	leg->joined = joined;
+	leg->hears = stream ? stream : made_id(leg->mix_at);
+	relay_port_alone(leg->port, leg->hears, now_us);
+	if (was.used && other)
+		joined_leave(m, was, now_us);
+}
+
+/* What nobody hears is not encoded. */
+static void settle(struct mixer *m)
+{
+	bool heard[MIXES][RUNGS] = { { false } };
+
+	m->settle = false;
+	for (const struct leg *leg = m->listeners; leg; leg = leg->next_listener) {
+		if (leg->hears == made_id(leg->mix_at))
+			heard[leg->mix_at.mix][leg->mix_at.rung] = true;
+		if (!same(leg->mix_at, leg->mix_to))
+			heard[leg->mix_to.mix][leg->mix_to.rung] = true;
+	}
+	for (unsigned i = 0; i < MIXES; i++)
+		for (unsigned r = 0; r < RUNGS; r++)
+			if (m->out[i][r].users && !heard[i][r])
+				audio_mixer_rest(m->audio, i, (enum audio_rung)r, true);
 }
 
 /* Ticks since anybody but `but` was heard. */
@@ -332,34 +248,47 @@ static int lone_speaker(const struct mixer *m)
 	return -1;
 }
 
-/* Who speaks alone is heard as they send it: from a pause of theirs on until somebody else says
- * something. */
-static void follow_talk(struct mixer *m, uint64_t now_us)
+static void hear_all(struct mixer *m, bool grid, uint64_t now_us)
 {
-	int before = m->alone;
-	bool look = m->ticks % LOOK_TICKS == 0 && before >= 0 &&
-		    audio_mixer_silence(m->audio, (unsigned)before) >= PAUSE_TICKS;
+	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
+		hear(m, leg, grid, now_us);
+}
 
-	if (m->alone >= 0 && (m->places[m->alone].stream != m->alone_stream ||
-			      others_silence(m, m->alone) == 0))
-		m->alone = -1;
+/* Somebody else says something, or it is another in that place. */
+static void end_alone(struct mixer *m, uint64_t now_us)
+{
+	if (m->alone < 0 || (m->places[m->alone].stream == m->alone_stream &&
+			     others_silence(m, m->alone) > 0))
+		return;
+	m->alone = -1;
+	hear_all(m, false, now_us);
+}
+
+/* In a pause of theirs somebody turns out to speak alone, or what they cost is looked at again. */
+static void follow_alone(struct mixer *m, uint64_t now_us)
+{
+	bool look = m->look;
+
+	m->look = false;
 	if (m->alone < 0) {
 		m->alone = lone_speaker(m);
 		m->alone_stream = m->alone < 0 ? 0 : m->places[m->alone].stream;
+		look = m->alone >= 0;
+	} else if (m->ticks % (LOOK_GRIDS * GRID_TICKS) == 0 &&
+		   audio_mixer_silence(m->audio, (unsigned)m->alone) >= PAUSE_TICKS) {
+		look = true;
 	}
-	if (m->alone == before && !look)
-		return;
-	for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
-		relay_port_alone(leg->port, heard_by(m, leg), now_us);
+	if (look)
+		hear_all(m, true, now_us);
 }
 
 /* From now on. */
-static void go_over(struct mixer *m, struct leg *leg, uint64_t now_us)
+static void go_over(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
 {
 	struct leg_mix old = leg->mix_at;
 
 	leg->mix_at = leg->mix_to;
-	relay_port_alone(leg->port, heard_by(m, leg), now_us);
+	hear(m, leg, grid, now_us);
 	if (old.used)
 		made_leave(m, old, now_us);
 }
@@ -383,7 +312,7 @@ static int aim(struct mixer *m, struct leg *leg, unsigned rung, unsigned red,
 	leg->mix_to = to;
 	wake(m, now_us);
 	if (!leg->mix_at.used || leg->mix_at.mix != to.mix || leg->mix_at.rung == to.rung)
-		go_over(m, leg, now_us);
+		go_over(m, leg, false, now_us);
 	return 0;
 }
 
@@ -401,23 +330,18 @@ static void follow_rungs(struct mixer *m, uint64_t now_us)
 		if (!same(leg->mix_at, leg->mix_to) &&
 		    audio_mixer_ready(m->audio, leg->mix_to.mix,
 				      (enum audio_rung)leg->mix_to.rung))
-			go_over(m, leg, now_us);
+			go_over(m, leg, true, now_us);
 }
 
 /* ---- time -------------------------------------------------------------------------- */
 
-/* What is due of the last tick, as far as a turn goes. True: more is. */
-static bool encode_some(struct mixer *m, uint64_t now_us)
+/* Every packet has ended here. */
+static void on_grid(struct mixer *m, uint64_t now_us)
 {
-	uint64_t at_us = m->start_us + m->ticks * AUDIO_TICK_US;
-	struct audio_mixed x;
-
-	for (unsigned i = 0; i < ENCODES_A_TURN; i++) {
-		if (!audio_mixer_next(m->audio, &x))
-			return false;
-		send_mixed(m, &x, at_us, now_us);
-	}
-	return true;
+	follow_rungs(m, now_us);
+	follow_alone(m, now_us);
+	if (m->settle)
+		settle(m);
 }
 
 static void on_timer(struct timer *t, uint64_t now_us)
@@ -427,19 +351,20 @@ static void on_timer(struct timer *t, uint64_t now_us)
 
 	if (m->moved)
 		follow_places(m, now_us);
-	if (encode_some(m, now_us)) {
+	if (made_send(m, now_us)) {
 		wheel_arm(m->all->wheel, t, now_us + BETWEEN_TURNS_US);
 		return;
 	}
 	if (due > m->ticks + TICKS_LATE_MAX) {
 		audio_mixer_skip(m->audio, (unsigned)(due - 1 - m->ticks));
+		STAT_ADD(mix_late, due - 1 - m->ticks);
 		m->ticks = due - 1;
 	}
 	if (m->ticks < due) {
 		if (m->ticks % GRID_TICKS == 0)
-			follow_rungs(m, now_us);
+			on_grid(m, now_us);
 		audio_mixer_tick(m->audio, m->start_us + m->ticks++ * AUDIO_TICK_US);
-		follow_talk(m, now_us);
+		end_alone(m, now_us);
 		wheel_arm(m->all->wheel, t, now_us);
 		return;
 	}
@@ -502,7 +427,12 @@ void leg_voice_end(struct leg *leg, uint64_t now_us)
 	}
 	leg->mix_at = leg->mix_to = (struct leg_mix) { 0 };
 	leg->mixer = NULL;
+	leg->hears = 0;
+	leg->from_ts64 = 0;
 	relay_port_alone(leg->port, 0, now_us);
+	if (leg->joined.used)
+		joined_leave(m, leg->joined, now_us);
+	leg->joined = (struct leg_joined) { 0 };
 	if (at.used && !same(at, to))
 		made_leave(m, at, now_us);
 	if (to.used)

@@ -17,8 +17,7 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }
 
-static int resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq,
-		      uint64_t now_us)
+int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us)
 {
 	const struct rtp_segment *seg;
 	struct seal_stream *seal = &slot->seal;
@@ -53,19 +52,51 @@ static int resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq,
 	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
 }
 
-void leg_resend(struct leg *leg, struct leg_slot *slot, const uint16_t *seqs,
-		unsigned count, uint64_t now_us)
+static int count_resend(int result)
 {
-	for (unsigned i = 0; i < count; i++) {
-		switch (resend_one(leg, slot, seqs[i], now_us)) {
-		case 0:
-			STAT_INC(rtx_tx);
-			break;
-		case -EAGAIN:
-			STAT_INC(nack_limit);
+	if (!result)
+		STAT_INC(rtx_tx);
+	else if (result == -EAGAIN)
+		STAT_INC(nack_limit);
+	else
+		STAT_INC(nack_miss);
+	return result;
+}
+
+void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
+		uint64_t now_us)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (count_resend(leg_resend_one(leg, &leg->slots[index], seqs[i],
+						now_us)) == -EAGAIN)
 			return;
-		default:
-			STAT_INC(nack_miss);
+}
+
+void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
+		      unsigned count, uint64_t now_us)
+{
+	unsigned burst = 0;
+
+	leg_control_asked(leg, index, seqs, count);
+	for (unsigned i = 0; i < count; i++) {
+		unsigned times = leg_control_repeats(leg, index, seqs[i], now_us);
+		int err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
+				: 0;
+
+		if (times && count_resend(err) == -EAGAIN)
+			break;
+		if (err) /* its speaker's own link has lost it: it is not there to be sent */
+			continue;
+		if (times > 1)
+			leg_again_twice(leg, index, seqs[i], now_us);
+		if (!leg_control_lost(leg, index, seqs[i], now_us))
+			continue;
+		if (burst && (uint16_t)(seqs[i] - seqs[i - 1]) != 1) {
+			leg_control_burst(leg, burst);
+			burst = 0;
 		}
+		burst++;
 	}
+	if (burst)
+		leg_control_burst(leg, burst);
 }

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+enum { AHEAD_TICKS = 48000 }; /* more is another beginning of the voice's numbers */
+
 static bool switch_slot(struct leg_slot *slot, const struct leg_source *src,
 			uint32_t stream, const struct pkt *p)
 {
@@ -67,12 +69,16 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 
 	if (l->out_count == OUT_QUEUE)
 		legs_drain(l);
+	if (leg->mixer && slot->plan->sec.audio)
+		rtp_slot_name(&slot->rtp, p->rtp.seq64);
 	if (rtp_slot_map(&slot->rtp, p, out, false))
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;
 	if (slot->twcc_id)
 		leg_measure_out(leg, index, out, l->batch_us);
+	if (leg->again && slot->plan->sec.audio)
+		leg_again_out(leg, index, out, p->rtp.frame.samples, l->batch_us);
 	item = &l->out[l->out_count++];
 	item->leg = leg;
 	item->slot = (uint8_t)index;
@@ -96,6 +102,53 @@ static void catch_up(struct leg *leg, unsigned index, const struct leg_source *s
 	}
 }
 
+/* Who came from the mix, which is later than the voice itself, has not heard what has just passed of
+ * it: the segment begins there, and the rest follows at once. */
+static struct pkt *begin_at(struct leg *leg, const struct leg_source *src, struct pkt *p)
+{
+	uint64_t from_ts64 = leg->from_ts64;
+	struct pkt *first = p;
+
+	leg->from_ts64 = 0;
+	for (uint64_t back = 1; from_ts64 && back < STORE_AUDIO && back < p->rtp.seq64;
+	     back++) {
+		struct pkt *q = rtp_store_get(&src->store, p->rtp.seq64 - back);
+
+		if (q && q->rtp.ts64 < from_ts64)
+			break;
+		if (q)
+			first = q;
+	}
+	return first;
+}
+
+/* A joined packet behind the same voice as it is sent, which is ahead of it: what of the packet has
+ * not gone out yet goes as it was sent. True: that is all of it. */
+static bool is_ahead(struct leg *leg, unsigned index, const struct leg_source *src,
+		     const struct pkt *p)
+{
+	struct leg_slot *slot = &leg->slots[index];
+	struct relay_stream *st = src->of ? relay_stream_find(leg->room, src->of) : NULL;
+	const struct leg_source *own = st ? relay_stream_owner(st) : NULL;
+	struct rtp_out out;
+	uint64_t end_ts64;
+
+	if (!own || !rtp_slot_end(&slot->rtp, src->of, &end_ts64) ||
+	    end_ts64 <= p->rtp.ts64 || end_ts64 - p->rtp.ts64 > AHEAD_TICKS ||
+	    own->recv.highest < STORE_AUDIO)
+		return false;
+	for (uint64_t seq = own->recv.highest - STORE_AUDIO + 1; seq <= own->recv.highest;
+	     seq++) {
+		struct pkt *q = rtp_store_get(&own->store, seq);
+
+		if (q && q->rtp.ts64 >= end_ts64 &&
+		    q->rtp.ts64 < p->rtp.ts64 + p->rtp.frame.samples)
+			(void)enqueue(leg, index, q, &out);
+	}
+	slot->epoch = 0; /* so that the next one comes as a first */
+	return true;
+}
+
 static void repeat_later(struct leg *leg, struct leg_slot *slot,
 			 const struct rtp_out *out, uint64_t now_us)
 {
@@ -111,15 +164,23 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 	struct leg *leg = owner;
 	struct leg_slot *slot = &leg->slots[index];
 	struct leg_source *src = relay_stream_owner(st);
+	struct pkt *begin = p;
 	struct rtp_out out;
 
 	if (first || slot->epoch != src->epoch) {
-		if (!switch_slot(slot, src, relay_stream_id(st), p) ||
-		    !enqueue(leg, index, p, &out))
+		if (is_ahead(leg, index, src, p))
+			return;
+		if (leg->from_ts64 && leg->hears == relay_stream_id(st))
+			begin = begin_at(leg, src, p);
+		if (!switch_slot(slot, src, relay_stream_id(st), begin) ||
+		    !enqueue(leg, index, begin, &out))
 			return;
 		slot->state.stream = relay_stream_id(st);
-		anchor(leg, slot, src, p->rtp.ts64, (uint32_t)out.ts64, p->arrival_us);
+		anchor(leg, slot, src, begin->rtp.ts64, (uint32_t)out.ts64,
+		       begin->arrival_us);
 		leg_feedback_at(leg, now_us);
+		if (begin != p)
+			catch_up(leg, index, src, begin->rtp.seq64);
 		if (slot->plan->sec.audio)
 			return;
 		if (leg->nacked_us && now_us < leg->nacked_us + LOSSY_US)

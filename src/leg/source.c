@@ -206,6 +206,34 @@ static int parse_frame(struct leg_source *src, struct pkt *p)
 	return 0;
 }
 
+/* ---- beginnings, and what is not passed on ----------------------------------------- */
+
+/* From the next packet on it is another segment in every slot. */
+static void begin_anew(struct leg_source *src)
+{
+	src->epoch++;
+	if (src->plan->sec.audio)
+		leg_limit_begin(&src->limit);
+}
+
+/* Sound that is not passed on is no listener's loss, who would ask for it, report it and be given
+ * less: what follows is a beginning. */
+static void leave_hole(struct leg_source *src)
+{
+	if (!src->hole)
+		begin_anew(src);
+	src->hole = true;
+}
+
+static bool admits(struct leg_source *src, uint64_t arrival_us)
+{
+	if (!src->plan->sec.audio || leg_limit_take(&src->limit, arrival_us))
+		return true;
+	STAT_INC(voice_drop);
+	leave_hole(src);
+	return false;
+}
+
 static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
 {
 	const struct nego_codec *codec = src->codec;
@@ -217,36 +245,54 @@ static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
 			return -EBADMSG;
 		src->codec = codec;
 		src->recv.nack = codec->nack; /* asked only if it is obeyed */
-		src->epoch++;
+		begin_anew(src);
 		relay_stream_codec(src->stream, (enum codec_id)codec->codec, now_us);
 	}
 	p->rtp.codec = src->codec->codec;
 	return 0;
 }
 
+/* A packet that has its number and goes no further. */
+static void refuse(struct leg_source *src, enum recv_result result, bool bad)
+{
+	bool audio = src->plan->sec.audio;
+
+	if (bad && audio)
+		STAT_INC(voice_bad);
+	else if (bad)
+		STAT_INC(rtp_bad);
+	else if (result == RECV_LATE) /* before a beginning */
+		STAT_INC(rtp_old);
+	if (audio && result != RECV_LATE)
+		leave_hole(src);
+}
+
 static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64_t now_us)
 {
 	uint32_t restarts = src->recv.restarts;
+	uint64_t answered = src->recv.answered;
+	bool audio = src->plan->sec.audio;
 	/* Before it is numbered: what was lost before a key frame is not missed. */
 	bool bad = p->rtp.payload_len && parse_frame(src, p);
 	enum recv_result result = rtp_recv_packet(&src->recv, p, repaired);
 
 	if (result == RECV_DUP || result == RECV_OLD)
 		return;
-	if (src->recv.restarts != restarts)
-		src->epoch++; /* numbering restarted */
-	if (bad) {
-		STAT_INC(rtp_bad);
+	if (src->recv.restarts != restarts && !src->hole)
+		begin_anew(src);
+	if (bad || result == RECV_STRAY || (src->hole && result == RECV_LATE)) {
+		refuse(src, result, bad);
 		return;
 	}
-	if (repaired)
+	src->hole = false;
+	if (repaired && src->recv.answered == answered)
 		src->repaired++;
-	else if (src->plan->sec.audio && result == RECV_NEW) /* repeats come late */
+	else if (audio && result == RECV_NEW) /* repeats come late */
 		leg_control_arrived(src, p, now_us);
 	rtp_store_put(&src->store, p);
 	if (src->recv.nack_count)
 		leg_feedback_at(src->leg, src->recv.nacks[0].next_us);
-	if (p->rtp.frame.key && !src->plan->sec.audio)
+	if (p->rtp.frame.key && !audio)
 		keyreq_got(&src->key);
 	relay_stream_packet(src->stream, p, now_us);
 }
@@ -273,6 +319,7 @@ static int red_unwrap(struct leg_source *src, struct pkt *p, struct red *red)
 	primary = &red->blocks[count - 1];
 	if (primary->pt != src->codec->pt)
 		return -EBADMSG;
+	src->red_bytes += p->rtp.payload_len - primary->len;
 	p->rtp.pt = primary->pt;
 	p->rtp.payload_off = (uint16_t)(primary->data - p->data);
 	p->rtp.payload_len = primary->len;
@@ -292,6 +339,8 @@ static void red_recover(struct leg_source *src, const struct pkt *p,
 		if (!b->len || b->pt != src->codec->pt ||
 		    !rtp_recv_lacks(&src->recv, seq))
 			continue;
+		if (!admits(src, p->arrival_us))
+			return;
 		q = pkt_take(src->leg->all->pool);
 		if (!q)
 			return;
@@ -337,6 +386,10 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtp_muted);
 		return;
 	}
+	if (v->csrc_count)
+		STAT_INC(rtp_csrc);
+	if (!admits(src, p->arrival_us))
+		return;
 	if (known->rtx) {
 		if (rtx_unwrap(src, p))
 			return;

@@ -2,7 +2,8 @@
 /*
  * What a leg hears of the voices follows what its link bears: evidence from its reports, NACKs and
  * measured packets goes to cc's controller, whose rung and redundancy go to the mixer. Only for
- * legs that asked for it (voice without video).
+ * legs that asked for it (a voice without video, or a rung that the person has pinned: then only
+ * protection follows).
  *
  * The microphone is judged likewise, from what arrives; its page is told what to send.
  *
@@ -21,7 +22,9 @@ enum {
 	RUN_US = 100000,
 	BEGIN_RUNG = 3, /* 12 kbit/s: an EDGE link bears it */
 	LANES_WAIT_US = 10000000,
-	LANES_WAIT_MAX_US = 600000000
+	LANES_WAIT_MAX_US = 600000000,
+	JITTER_HOLD_US = 20000000,
+	LOSS_TWICE_Q8 = 20 /* 8 %: one repeat in twelve is lost */
 };
 _Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
 
@@ -32,7 +35,10 @@ struct control {
 	struct timer timer;
 	uint64_t packets, bytes; /* of leg->sent, when looked at last */
 	uint8_t loss_q8;
-	bool rtt_known, lanes;
+	uint16_t
+		jitter_ms; /* what its buffers should hold, and when that was last needed */
+	uint64_t jitter_us;
+	bool rtt_known, lanes, pinned;
 	uint64_t top_us, lanes_us,
 		lanes_wait_us; /* at the top since; lanes since; patience */
 	struct {
@@ -41,16 +47,20 @@ struct control {
 		bool judged;
 		uint64_t expected, received, repaired, bytes; /* when looked at last */
 	} up;						      /* the microphone */
-	uint64_t asked[NEGO_SLOTS_MAX]; /* NACKed: bit i is number `newest` - i */
-	uint16_t newest[NEGO_SLOTS_MAX];
+	struct asked {
+		uint64_t asked, lost; /* bit i is number `newest` - i */
+		uint16_t newest;
+	} asked[NEGO_SLOTS_MAX]; /* NACKed */
 };
 
 static void apply(struct control *v, uint64_t now_us)
 {
 	int rung = v->lanes ? LEG_LANES : (int)v->choice.rung;
+	unsigned more = v->lanes ? 0 : v->choice.red;
 
 	leg_measure_all(v->leg, v->choice.measure);
-	if (leg_voice(v->leg, rung, v->lanes ? 0 : v->choice.red, now_us))
+	leg_again_copies(v->leg, v->ctl.params.copies ? more : 0);
+	if (leg_voice(v->leg, rung, v->ctl.params.copies ? 0 : more, now_us))
 		STAT_INC(mix_fail);
 	v->leg->all->ops->changed(v->leg->all->arg, v->leg);
 }
@@ -58,7 +68,7 @@ static void apply(struct control *v, uint64_t now_us)
 /* True: it has changed. */
 static bool choose_lanes(struct control *v, uint64_t now_us)
 {
-	bool top = v->choice.rung == VOICE_TOP && !v->choice.red;
+	bool top = !v->pinned && v->choice.rung == VOICE_TOP && !v->choice.red;
 
 	if (!top) {
 		v->top_us = 0;
@@ -92,29 +102,72 @@ static bool judge_up(struct control *v, uint64_t now_us)
 {
 	const struct leg_source *src = microphone(v->leg);
 	const struct rtp_recv *r = src ? &src->recv : NULL;
-	uint64_t expected, came, missing;
+	uint64_t expected, came, missing, bytes, repaired;
 
 	if (!r || !src->ssrc || !r->highest)
 		return false;
 	expected = r->highest - r->base + 1;
+	bytes = r->bytes + src->red_bytes;
+	/* What came only because it was asked for was lost. */
+	repaired = src->repaired + r->answered;
 	if (!v->up.judged || expected < v->up.expected) { /* its numbers began anew */
 		v->up.judged = true;
 	} else {
-		came = r->received - v->up.received - (src->repaired - v->up.repaired);
+		came = r->received - v->up.received - (repaired - v->up.repaired);
 		missing = expected - v->up.expected;
 		missing = missing > came ? missing - came : 0;
 		if (came + missing)
 			voice_sent(&v->up.ctl, now_us, (unsigned)(came + missing),
-				   (unsigned)(r->bytes - v->up.bytes +
+				   (unsigned)(bytes - v->up.bytes +
 					      came * WIRE_VOICE_BYTES));
 		if (missing)
 			voice_lost(&v->up.ctl, now_us, (unsigned)missing);
 	}
 	v->up.expected = expected;
 	v->up.received = r->received;
-	v->up.repaired = src->repaired;
-	v->up.bytes = r->bytes;
+	v->up.repaired = repaired;
+	v->up.bytes = bytes;
 	return voice_run(&v->up.ctl, now_us, &v->up.choice);
+}
+
+/* Whose voice is in the slot as they send it, NULL if it is made or nobody's. */
+static const struct leg *speaker(const struct leg *leg, unsigned slot)
+{
+	struct relay_stream *st =
+		leg->plan.slots[slot].sec.audio ? relay_port_slot(leg->port, slot) : NULL;
+	const struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+
+	return src ? src->leg : NULL;
+}
+
+/* What a speaker's own link loses comes late to whoever hears it as it is sent. */
+static unsigned repaired_ms(const struct leg *leg)
+{
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
+		const struct leg *from = speaker(leg, i);
+		unsigned ms =
+			from && from->control ? from->control->up.choice.jitter_ms : 0;
+
+		if (ms > most)
+			most = ms;
+	}
+	return most;
+}
+
+/* Each change moves the listener's clock: less only when more has not been needed for long. */
+static bool choose_jitter(struct control *v, uint64_t now_us)
+{
+	unsigned ms = v->choice.jitter_ms + repaired_ms(v->leg);
+
+	if (ms >= v->jitter_ms)
+		v->jitter_us = now_us;
+	if (ms == v->jitter_ms ||
+	    (ms < v->jitter_ms && now_us < v->jitter_us + JITTER_HOLD_US))
+		return false;
+	v->jitter_ms = (uint16_t)ms;
+	return true;
 }
 
 static void on_timer(struct timer *t, uint64_t now_us)
@@ -138,6 +191,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 	}
 	changed = voice_run(&v->ctl, now_us, &v->choice);
 	changed |= choose_lanes(v, now_us);
+	changed |= choose_jitter(v, now_us);
 	v->loss_q8 = (uint8_t)voice_loss_q8(&v->ctl, now_us);
 	if (changed)
 		apply(v, now_us);
@@ -166,43 +220,95 @@ void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			     (int64_t)p->arrival_us);
 }
 
-/* A number that is asked for again is not lost twice. */
 void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
-		       unsigned count, uint64_t now_us)
+		       unsigned count)
 {
-	struct control *v = leg->control;
-	unsigned lost = 0;
+	struct asked *a = leg->control ? &leg->control->asked[slot] : NULL;
 
-	if (!v || !leg->plan.slots[slot].sec.audio)
-		return;
-	for (unsigned i = 0; i < count; i++) {
-		uint16_t ahead = (uint16_t)(seqs[i] - v->newest[slot]);
+	for (unsigned i = 0; a && i < count; i++) {
+		uint16_t ahead = (uint16_t)(seqs[i] - a->newest);
 		uint16_t back = (uint16_t)-ahead;
 
 		if (ahead && ahead < 0x8000) {
-			v->asked[slot] = ahead < 64 ? v->asked[slot] << ahead : 0;
-			v->newest[slot] = seqs[i];
+			a->asked = ahead < 64 ? a->asked << ahead : 0;
+			a->lost = ahead < 64 ? a->lost << ahead : 0;
+			a->newest = seqs[i];
 			back = 0;
 		}
-		if (back >= 64 || v->asked[slot] >> back & 1)
-			continue;
-		v->asked[slot] |= UINT64_C(1) << back;
-		lost++;
+		if (back < 64)
+			a->asked |= UINT64_C(1) << back;
 	}
-	if (lost)
-		voice_lost(&v->ctl, now_us, lost);
+}
+
+/* RED: a later packet that is not missing has brought it. */
+static bool is_covered(const struct leg *leg, const struct asked *a, uint16_t seq)
+{
+	for (unsigned i = 1; i <= leg->mix_at.red; i++) {
+		uint16_t back = (uint16_t)(a->newest - (uint16_t)(seq + i));
+
+		if (back >= 64 || !(a->asked >> back & 1))
+			return true;
+	}
+	return false;
+}
+
+unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
+			     uint64_t now_us)
+{
+	struct control *v = leg->control;
+
+	if (!v || !leg->plan.slots[slot].sec.audio)
+		return 1;
+	if (is_covered(leg, &v->asked[slot], seq) || !v->choice.nacks)
+		return 0;
+	return voice_loss_q8(&v->ctl, now_us) >= LOSS_TWICE_Q8 ? 2 : 1;
+}
+
+/* A number that is asked for again is not lost twice. */
+bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+{
+	struct control *v = leg->control;
+	struct asked *a = v ? &v->asked[slot] : NULL;
+	uint16_t back;
+
+	if (!v || !leg->plan.slots[slot].sec.audio)
+		return false;
+	back = (uint16_t)(a->newest - seq);
+	if (back >= 64 || a->lost >> back & 1)
+		return false;
+	a->lost |= UINT64_C(1) << back;
+	voice_lost(&v->ctl, now_us, 1);
+	return true;
+}
+
+void leg_control_burst(struct leg *leg, unsigned packets)
+{
+	if (leg->control)
+		voice_burst(&leg->control->ctl, packets);
+}
+
+/* What a receiver misses of a slot that its speaker's link has lost before. */
+static unsigned lost_before_q8(const struct leg *leg, unsigned slot, uint64_t now_us)
+{
+	const struct leg *from = speaker(leg, slot);
+
+	return from && from->control ? voice_loss_q8(&from->control->up.ctl, now_us) : 0;
 }
 
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us)
 {
 	struct control *v = leg->control;
+	unsigned before_q8;
 
 	for (unsigned i = 0; v && i < leg->plan.slot_count; i++) {
 		struct leg_slot *slot = &leg->slots[i];
 
 		if (slot->plan->ssrc != b->ssrc || !slot->plan->sec.audio)
 			continue;
-		voice_report(&v->ctl, now_us, b->fraction_lost);
+		before_q8 = lost_before_q8(leg, i, now_us);
+		voice_report(&v->ctl, now_us,
+			     b->fraction_lost > before_q8 ? b->fraction_lost - before_q8
+							  : 0);
 		/* RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. */
 		if (b->lsr && b->lsr == slot->sr_mid_ntp) {
 			uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;
@@ -259,38 +365,62 @@ static uint8_t up_red(const struct leg *leg)
 	return 0;
 }
 
-int leg_follow(struct leg *leg, bool follow, uint64_t now_us)
+void leg_follow_end(struct leg *leg, uint64_t now_us)
+{
+	struct control *v = leg->control;
+
+	(void)now_us;
+	if (!v)
+		return;
+	wheel_disarm(leg->all->wheel, &v->timer);
+	leg->control = NULL;
+	free(v);
+	leg_measure_all(leg, false);
+	leg_again_copies(leg, 0);
+}
+
+static struct control *control_get(struct leg *leg, uint64_t now_us)
 {
 	struct control *v = leg->control;
 	struct voice_params params = { .overhead = WIRE_VOICE_BYTES, .rung = BEGIN_RUNG };
 	bool red;
 
-	if (follow == (v != NULL))
-		return 0;
-	if (!follow) {
-		wheel_disarm(leg->all->wheel, &v->timer);
-		leg->control = NULL;
-		free(v);
-		leg_measure_all(leg, false);
-		return 0;
-	}
-	v = calloc(1, sizeof *v);
+	if (v)
+		return v;
+	v = leg_again_init(leg) ? NULL : calloc(1, sizeof *v);
 	if (!v)
-		return -1;
+		return NULL;
 	params.nack = agreed(leg, &red);
-	params.red_max = red ? RED_DEPTH : 0;
+	params.copies = !params.nack && !red;
+	params.red_max = red || params.copies ? RED_DEPTH : 0;
 	v->leg = leg;
 	v->timer.fn = on_timer;
 	v->lanes_wait_us = LANES_WAIT_US;
 	v->packets = leg->sent.packets;
 	v->bytes = leg->sent.bytes;
 	voice_init(&v->ctl, &params, now_us);
+	params.copies = false;
 	params.red_max = up_red(leg);
 	voice_init(&v->up.ctl, &params, now_us);
 	v->choice.rung = v->up.choice.rung = BEGIN_RUNG;
 	leg->control = v;
-	apply(v, now_us);
 	wheel_arm(leg->all->wheel, &v->timer, now_us + RUN_US);
+	return v;
+}
+
+int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us)
+{
+	struct control *v = control_get(leg, now_us);
+
+	if (!v)
+		return -1;
+	v->pinned = low == high;
+	voice_limit(&v->ctl, now_us, low, high);
+	voice_limit(&v->up.ctl, now_us, low, high);
+	(void)voice_run(&v->ctl, now_us, &v->choice);
+	(void)voice_run(&v->up.ctl, now_us, &v->up.choice);
+	(void)choose_lanes(v, now_us);
+	apply(v, now_us);
 	return 0;
 }
 
@@ -302,11 +432,13 @@ struct leg_voice_state leg_voice_get(const struct leg *leg)
 	if (leg->mixer)
 		s.rung = (int8_t)leg->mix_to.rung;
 	s.red = leg->mix_to.red;
+	if (leg_again_get(leg))
+		s.red = (uint8_t)leg_again_get(leg);
 	if (v) {
 		s.following = true;
 		s.up_rung = v->up.choice.rung;
 		s.up_red = v->up.choice.red > 0;
-		s.jitter_ms = v->choice.jitter_ms;
+		s.jitter_ms = v->jitter_ms;
 		s.loss_q8 = (uint8_t)v->loss_q8;
 	}
 	return s;

@@ -111,7 +111,9 @@ struct voice {
 	uint64_t over_us; /* since when clearly louder than the one to be replaced, 0 not
 			   */
 	uint64_t ts64;
-	int lane; /* -1 none */
+	bool talks;	   /* as its packets say, */
+	uint8_t talk_news; /* and how many more of them say that it is news */
+	int lane;	   /* -1 none */
 };
 
 struct relay_stream {

@@ -180,12 +180,29 @@ static void lane_take(struct relay_room *room, int lane, struct relay_stream *st
 	STAT_INC(speaker_change);
 }
 
-void speakers_packet(struct relay_stream *st, const struct pkt *p, uint64_t now_us)
+/* The packet says itself if its speaker talks: see rtp_slot_name(). */
+static void mark(struct relay_stream *st, struct pkt *p, uint64_t now_us)
+{
+	struct voice *v = &st->voice;
+	bool talks = !is_silent(st, now_us);
+
+	if (talks != v->talks)
+		v->talk_news = 2;
+	v->talks = talks;
+	p->rtp.talk_news = v->talk_news > 0;
+	v->talk_news = (uint8_t)(v->talk_news - p->rtp.talk_news);
+	p->rtp.talker_count = 1;
+	p->rtp.talkers[0] = talks ? st->id : TALK_NOBODY;
+}
+
+void speakers_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us)
 {
 	struct relay_room *room = st->room;
 	bool changed = false;
+	bool voice = level_update(st, p, now_us);
 
-	if (!level_update(st, p, now_us))
+	mark(st, p, now_us);
+	if (!voice)
 		return;
 	if (st->voice.lane < 0) {
 		int lane = lane_for(room, st, now_us);

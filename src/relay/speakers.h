@@ -47,8 +47,8 @@ void speakers_reset(struct relay_stream *st);
 /* The stream has become active / is about to be inactive. */
 void speakers_join(struct relay_stream *st, uint64_t now_us);
 void speakers_leave(struct relay_stream *st, uint64_t now_us);
-/* Hot: a packet newer than all before. */
-void speakers_packet(struct relay_stream *st, const struct pkt *p, uint64_t now_us);
+/* Hot: a packet newer than all before; it is marked with who talks. */
+void speakers_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us);
 /* Streams that have gone quiet without a word leave; tells who speaks; orders the
  * cameras. true: call again. */
 bool speakers_tick(struct relay_room *room, uint64_t now_us);

@@ -13,6 +13,9 @@
 
 enum {
 	NACK_SPACING_MIN_US = 20000,
+	/* Sound is asked for twice each time: on a link that loses packets so are the askings, and
+	 * whoever has answered the first within a round trip ignores the second. */
+	NACK_TWICE_US = 40000,
 	NACK_GIVE_UP_US =
 		100000, /* without NACK: enough for reordering, soon for a PLI */
 	NACK_GAP_AUDIO = RECV_NACK_AGE_AUDIO_MS / 20, /* older ones would come too late */
@@ -34,6 +37,7 @@ static void reset(struct rtp_recv *r)
 	r->key_seq = 0;
 	r->bad_seq = (uint32_t)NO_BAD_SEQ;
 	r->renewed = false;
+	r->stray_ts = 0;
 }
 
 static void forget_sr(struct rtp_recv *r)
@@ -89,6 +93,7 @@ static void nack_remove(struct rtp_recv *r, uint64_t seq)
 {
 	for (unsigned i = 0; i < r->nack_count && r->nacks[i].seq <= seq; i++)
 		if (r->nacks[i].seq == seq) {
+			r->answered += r->nacks[i].tries > 0;
 			nack_drop(r, i);
 			return;
 		}
@@ -178,7 +183,51 @@ static void begin(struct rtp_recv *r, struct pkt *p)
 	r->base = p->rtp.seq64;
 	r->highest = p->rtp.seq64;
 	r->ts64 = p->rtp.ts64;
+	r->ts_us = p->arrival_us;
 	seen_set(r, p->rtp.seq64);
+}
+
+/* ---- timestamps of sound ----------------------------------------------------------- */
+
+/* Does `ts` follow what came `us` before with `from`? Not backwards, and not ahead of the time,
+ * by more than a queue on the way explains. */
+static bool ts_follows(const struct rtp_recv *r, uint64_t from, uint64_t ts, uint64_t us)
+{
+	int64_t step = (int64_t)(ts - from);
+	int64_t most = (int64_t)RECV_TS_JUMP_S * r->clock_rate;
+
+	return step >= -most && step <= most + (int64_t)us_to_ticks(us, r->clock_rate);
+}
+
+/* A newest packet's timestamp is taken in, or is a stray. Like a sequence number (RFC 3550 A.1) a
+ * jump is believed when the next packet goes on from there. */
+static enum recv_result ts_take(struct rtp_recv *r, const struct pkt *p, bool repaired)
+{
+	uint64_t ts = p->rtp.ts64;
+	uint64_t us = p->arrival_us > r->ts_us ? p->arrival_us - r->ts_us : 0;
+	uint64_t stray = r->stray_ts;
+
+	if (r->audio && !ts_follows(r, r->ts64, ts, us)) {
+		if (repaired || !stray || !ts_follows(r, stray, ts, 0)) {
+			if (!repaired)
+				r->stray_ts = ts;
+			STAT_INC(ts_stray);
+			return RECV_STRAY;
+		}
+		STAT_INC(ts_jump);
+		r->restarts++;
+		forget_sr(r);
+	}
+	r->stray_ts = 0;
+	r->ts64 = ts;
+	r->ts_us = p->arrival_us;
+	return RECV_NEW;
+}
+
+/* A late packet's is one of those before the newest. */
+static bool ts_is_late(const struct rtp_recv *r, uint64_t ts)
+{
+	return !r->audio || (ts <= r->ts64 && ts_follows(r, ts, r->ts64, 0));
 }
 
 static bool is_jump(const struct rtp_recv *r, uint64_t seq)
@@ -217,13 +266,16 @@ enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaire
 		r->bad_seq = (uint32_t)NO_BAD_SEQ;
 		if (seq > r->highest) {
 			advance(r, seq, p->arrival_us);
-			r->ts64 = p->rtp.ts64;
+			res = ts_take(r, p, repaired);
 		} else if (r->highest - seq >= RECV_WINDOW) {
 			STAT_INC(rtp_old);
 			return RECV_OLD;
 		} else if (seen_get(r, seq)) {
 			STAT_INC(rtp_dup);
 			return RECV_DUP;
+		} else if (!ts_is_late(r, p->rtp.ts64)) {
+			STAT_INC(ts_stray);
+			return RECV_OLD;
 		} else {
 			seen_set(r, seq);
 			nack_remove(r, seq);
@@ -236,7 +288,7 @@ enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaire
 	r->received++;
 	r->bytes += p->rtp.payload_len;
 	r->last_us = p->arrival_us;
-	if (!repaired)
+	if (!repaired && res != RECV_STRAY)
 		jitter_update(r, p);
 	if (!r->audio && p->rtp.frame.start && p->rtp.frame.key &&
 	    p->rtp.seq64 > r->key_seq)
@@ -257,10 +309,11 @@ unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us,
 			uint16_t *out, unsigned max, uint64_t *next_us)
 {
 	uint64_t spacing = rtt_us > NACK_SPACING_MIN_US ? rtt_us : NACK_SPACING_MIN_US;
-	uint64_t age = nack_age_us(r);
+	uint64_t age = nack_age_us(r), twice;
 	unsigned kept = 0, count = 0;
 
 	spacing += spacing / 4;
+	twice = r->audio && rtt_us > NACK_TWICE_US ? NACK_TWICE_US : spacing;
 	*next_us = UINT64_MAX;
 	for (unsigned i = 0; i < r->nack_count; i++) {
 		uint64_t due = r->nacks[i].next_us;
@@ -277,7 +330,8 @@ unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us,
 		} else if (now_us >= due && count < max) {
 			out[count++] = (uint16_t)r->nacks[i].seq;
 			r->nacks[i].tries++;
-			due = r->nacks[i].next_us = now_us + spacing;
+			due = now_us + (r->nacks[i].tries % 2 ? twice : spacing);
+			r->nacks[i].next_us = due;
 		}
 		if (due > end)
 			due = end;

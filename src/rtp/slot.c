@@ -31,6 +31,8 @@ enum {
 	NACK_QUOTA_MIN = 50,
 	NACK_QUOTA_MAX = 10000, /* 100 Mbit/s of resends: no slot needs it */
 	SILENCE_SAMPLES = 960,
+	TALK_FIRST = 2,
+	TALK_AGAIN = 96000, /* 2 s at 48 kHz */
 	/* The longest step that a burst of arrivals may be given: 1/5 s. */
 	TICKS_MAX_DIV = 5
 };
@@ -176,6 +178,14 @@ void rtp_slot_red(struct rtp_slot *s, uint8_t pt)
 		seg->red_of = pt;
 }
 
+void rtp_slot_name(struct rtp_slot *s, uint64_t seq64)
+{
+	struct rtp_segment *seg = current(s);
+
+	if (seg && s->audio && !seg->names_from)
+		seg->names_from = seq64;
+}
+
 void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out)
 {
@@ -255,6 +265,16 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, b
 	return 0;
 }
 
+bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64)
+{
+	const struct rtp_segment *seg = current(s);
+
+	if (!seg || !stream || seg->stream != stream)
+		return false;
+	*ts64 = s->ts64 - seg->ts_off + s->frame_ticks;
+	return true;
+}
+
 /* ---- writing ----------------------------------------------------------------------- */
 
 /* Whose picture it is goes with the picture itself, once a key frame (4 bytes): what is told
@@ -266,6 +286,16 @@ static bool names_source(const struct rtp_slot *s, const struct rtp_segment *seg
 
 	return !s->audio && p->rtp.payload_len &&
 	       ((f->start && f->key) || p->rtp.seq64 == seg->first_in);
+}
+
+/* Who talks goes with the sound itself: an event a second costs what 100 ms of speech do. Again every
+ * 2 s of the source's time, for who has missed it. */
+static bool names_talkers(const struct rtp_segment *seg, const struct pkt *p)
+{
+	return seg->names_from && p->rtp.talker_count &&
+	       p->rtp.seq64 >= seg->names_from &&
+	       (p->rtp.talk_news || p->rtp.seq64 - seg->names_from < TALK_FIRST ||
+		p->rtp.ts64 % TALK_AGAIN < p->rtp.frame.samples);
 }
 
 /* Header with the descriptor, then `prefix` bytes left free, then the payload as this
@@ -286,6 +316,9 @@ static int write_pkt(const struct rtp_slot *s, const struct rtp_out *out,
 	if (names_source(s, seg, p)) {
 		h->csrc_count = 1;
 		h->csrc = &seg->stream;
+	} else if (names_talkers(seg, p)) {
+		h->csrc_count = p->rtp.talker_count;
+		h->csrc = p->rtp.talkers;
 	}
 	if (has_dd(seg, p)) {
 		uint8_t dd_len = p->rtp.ext[EXT_DD].len;

@@ -2,6 +2,7 @@
 // One PeerConnection, one offer: sections to send microphone, camera, screen and its sound (with
 // or without a track yet), and slots to receive in. Everything later is replaceTrack().
 import { rtpReached } from './rtp.js';
+import { setEncoding } from './voice.js';
 
 const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;
@@ -90,12 +91,9 @@ export async function makePeer(mode, tracks) {
 
 /** `pause` of the server: nobody takes this stream. @param {RTCRtpSender} sender @param {boolean} active */
 export async function setActive(sender, active) {
-	const parameters = sender.getParameters();
-	const encoding = parameters.encodings?.[0];
-	if (!encoding || encoding.active === active)
-		return;
-	encoding.active = active;
-	await sender.setParameters(parameters).catch(() => {});
+	const encoding = sender.getParameters().encodings?.[0];
+	if (encoding && encoding.active !== active)
+		await setEncoding(sender, (e) => { e.active = active; });
 }
 
 /** Has this receiver already played RTP timestamp `ts`? @param {RTCRtpReceiver|null} receiver @param {number} ts */
@@ -106,13 +104,13 @@ export function played(receiver, ts) {
 
 /**
  * What the page uses of getStats(), once a second.
- * @typedef {{bytes: number, rtt: number, sent: number, lostBack: number, received: number, lost: number,
+ * @typedef {{bytes: number, rtt: number, sent: number, lostBack: number, received: number, lost: number, said: number,
  *	samples: Map<string, import('./sync.js').Sample>}} Readings
  * @param {RTCPeerConnection} pc @returns {Promise<Readings>}
  */
 export async function readStats(pc) {
 	/** @type {Readings} */
-	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, samples: new Map() };
+	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, samples: new Map() };
 	let pairs = 0;
 	for (const s of /** @type {Iterable<any>} */ ((await pc.getStats()).values())) {
 		if (s.type === 'transport') {
@@ -127,6 +125,8 @@ export async function readStats(pc) {
 				r.lost += s.packetsLost || 0;
 			}
 			r.samples.set(s.mid, { delay: s.jitterBufferDelay || 0, emitted: s.jitterBufferEmittedCount || 0 });
+		} else if (s.type === 'media-source' && s.kind === 'audio') {
+			r.said += s.totalAudioEnergy || 0;
 		} else if (s.type === 'remote-inbound-rtp' && s.kind === 'audio') {
 			r.lostBack = Math.max(r.lostBack, s.fractionLost || 0);
 		}

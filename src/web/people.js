@@ -50,12 +50,17 @@ export function onPerson(e, said) {
 		}
 		break;
 	case 'speakers':
-		state.speakers = e.ids || [];
-		for (const id of state.speakers) {
-			const speaker = state.people.get(id);
-			if (speaker)
-				speaker.spoke = Date.now();
-		}
+		setSpeakers(e.ids || []);
 		break;
+	}
+}
+
+/** @param {string[]} ids loudest first */
+export function setSpeakers(ids) {
+	state.speakers = ids;
+	for (const id of ids) {
+		const speaker = state.people.get(id);
+		if (speaker)
+			speaker.spoke = Date.now();
 	}
 }

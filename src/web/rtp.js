@@ -31,5 +31,38 @@ export function sourceOf(sources, frame, since) {
 	return best;
 }
 
+const TALK_LASTS_MS = 5000; // it is said again every two seconds, while there is sound
+
+/**
+ * Who talks, as the sound itself says: its packets name their speakers as CSRCs now and then, 0 if there are none.
+ */
+export class Talkers {
+	constructor() {
+		/** @type {number|null} */ this.ts = null;
+		/** @type {number[]} */ this.ids = [];
+		this.at = 0;
+	}
+
+	/**
+	 * Streams that talk; null: what was told at `told` is newer.
+	 * @param {{source: number, rtpTimestamp?: number, timestamp: number}[]} sources of the sound's receiver
+	 * @param {number} now ms @param {number} told ms
+	 * @returns {number[]|null}
+	 */
+	tick(sources, now, told) {
+		const at = (/** @type {typeof sources[0]} */ s) => s.rtpTimestamp ?? s.timestamp;
+		const newest = sources.reduce((/** @type {typeof sources[0]|null} */ best, s) =>
+			best && (s.rtpTimestamp === undefined ? s.timestamp <= best.timestamp : ((at(s) - at(best)) | 0) <= 0) ? best : s, null);
+		if (newest && at(newest) !== this.ts) {
+			this.ts = at(newest);
+			this.ids = sources.filter((s) => at(s) === this.ts && s.source).map((s) => s.source);
+			this.at = now;
+		}
+		if (this.at <= told)
+			return now - told < TALK_LASTS_MS ? null : [];
+		return now - this.at < TALK_LASTS_MS ? this.ids : [];
+	}
+}
+
 /** @param {number} id */
 export const streamOf = (id) => ({ n: id >>> 2, k: KINDS[id & 3] });

@@ -12,7 +12,8 @@ import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
-import { onPerson, setPeople } from './people.js';
+import { onPerson, setPeople, setSpeakers } from './people.js';
+import { streamOf, Talkers } from './rtp.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
@@ -31,6 +32,7 @@ const STATS_MS = 1000;
 const PACE_S = 8;
 const KEEP_BYTES = 200_000;
 const LISTEN_MS = 300;
+const TALK_ENERGY = 1e-4; // a second of one's own voice at -40 dBFS
 const BACK_MS = 4000;
 
 /** @type {Peer|null} */ let peer = null;
@@ -48,6 +50,9 @@ let bytesKept = 0;
 let sync = new LipSync();
 let weakness = new Weakness();
 let silence = new Silence();
+let talkers = new Talkers();
+/** When the server told last who talks; what we have said so far, and whether we are talking. */
+const talk = { told: 0, said: 0, own: false };
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
@@ -173,13 +178,12 @@ async function accept(next, answer) {
 	bytesBefore = state.bytes;
 	sync = new LipSync();
 	weakness = new Weakness();
+	talkers = new Talkers();
 	next.answer = answer.answer;
 	state.way = { ...WAY_FIRST };
-	await next.pc.setRemoteDescription({ type: 'answer', sdp: steered(next) });
+	await answered(next);
 	old?.pc.close();
 	adoptSlots(answer.slots || [], next.pc);
-	if (next.senders.mic)
-		setBitrate(next.senders.mic, way().rung);
 	if (!maySend())
 		closeAll();
 	patience.tries = 0;
@@ -258,11 +262,31 @@ function expectant() {
 	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
 }
 
+/** All voices come in one stream, which names itself who talks; the server tells it nowhere else. */
+const atRung = () => state.mode === 'voice' && state.voice.down !== 'all';
+
+function hearTalkers() {
+	if (!atRung())
+		return;
+	const sound = [...state.slots.values()].find((slot) => slot.kind === 'audio');
+	const ids = talkers.tick(sound?.receiver?.getContributingSources?.() || [], Date.now(), talk.told);
+	if (!ids)
+		return;
+	const numbers = new Set(ids.map((id) => streamOf(id).n));
+	const now = [...state.people.values()]
+		.filter((p) => p.id === state.me.id ? talk.own : numbers.has(p.n)).map((p) => p.id);
+	const same = now.length === state.speakers.length && now.every((id) => state.speakers.includes(id));
+	setSpeakers(same ? state.speakers : now);
+	if (!same)
+		changed();
+}
+
 /** A few times a second. */
 async function listen() {
 	const p = peer;
 	if (!p || !state.net.media)
 		return;
+	hearTalkers();
 	const seen = expectant() ? await arrivals(p.pc).catch(() => null) : null;
 	if (p === peer && silence.tick(seen, Date.now())) {
 		events?.check();
@@ -298,7 +322,7 @@ async function restartIce() {
 		if (peer === p)
 			p.answer = answer;
 		if (peer === p && p.pc.signalingState === 'have-local-offer')
-			await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
+			await answered(p);
 		restarting = false;
 		if (peer === p)
 			arm(RESTART_HOLDS_MS, () => lost() ? restartIce() : restarts = 0);
@@ -318,17 +342,22 @@ async function restartIce() {
 
 // ---- how the voice travels ----
 
-/** As was chosen, or as the server wants it: of a voice alone, from thin on. */
+/** As was chosen, protected as the server wants it; or all as it wants it: of a voice alone, from thin on. */
 function way() {
 	if (THRIFT[state.thrift] !== FREE)
-		return { rung: THRIFT[state.thrift], red: false };
+		return { rung: THRIFT[state.thrift], red: state.way.red };
 	return state.mode === 'voice' ? state.way : { rung: FREE, red: false };
 }
 
-/** The answer, with the microphone sent as was chosen. @param {Peer} p */
-function steered(p) {
+/** The server's answer takes effect, with the microphone sent as was chosen. @param {Peer} p */
+async function answered(p) {
 	const mid = p.streams.mic;
-	return mid ? steerAnswer(p.answer, mid, way()) : p.answer;
+	const chosen = way();
+	await p.pc.setRemoteDescription({ type: 'answer', sdp: mid ? steerAnswer(p.answer, mid, chosen) : p.answer });
+	if (p.senders.mic)
+		await setBitrate(p.senders.mic, chosen.rung);
+	if (!same(way(), chosen)) // meanwhile
+		travel();
 }
 
 /** @param {import('./voice.js').Thrift} thrift */
@@ -350,6 +379,17 @@ function tellThrift() {
 	events?.send({ t: 'voice', down: rung !== FREE ? rung : state.mode === 'voice' ? 'auto' : 'all' });
 }
 
+/** @param {import('./voice.js').Way} a @param {import('./voice.js').Way} b */
+const same = (a, b) => a.rung === b.rung && a.red === b.red;
+
+/** The server's word on how to send. @param {import('./voice.js').Way} next */
+function steer(next) {
+	const before = way();
+	state.way = { ...next };
+	if (!same(way(), before))
+		travel();
+}
+
 let travelling = Promise.resolve();
 
 /** What goes from us: the server's answer once more, with another way of sending. One after the other. */
@@ -362,9 +402,7 @@ async function travelNow() {
 	if (!p || !p.answer || p.pc.signalingState !== 'stable' || restarting)
 		return; // the answer that is under way is going to be steered, too
 	await p.pc.setLocalDescription(await p.pc.createOffer());
-	await p.pc.setRemoteDescription({ type: 'answer', sdp: steered(p) });
-	if (p.senders.mic)
-		await setBitrate(p.senders.mic, way().rung);
+	await answered(p);
 }
 
 /** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
@@ -587,6 +625,7 @@ function on(e) {
 		if (e.people)
 			setPeople(e.people);
 		state.speakers = e.speakers || [];
+		talk.told = Date.now();
 		if (e.leg === false) {
 			rejoin();
 		} else {
@@ -608,6 +647,8 @@ function on(e) {
 	case 'leave':
 	case 'update':
 	case 'speakers':
+		if (e.t === 'speakers')
+			talk.told = Date.now();
 		onPerson(e, listeners.said);
 		break;
 	case 'slot':
@@ -616,10 +657,7 @@ function on(e) {
 	case 'voice':
 		state.voice = { down: e.down, red: e.red, loss: e.loss };
 		holdSound(e.jitter || 0);
-		if (e.up !== undefined && (e.up !== state.way.rung || !!e.upred !== state.way.red)) {
-			state.way = { rung: e.up, red: !!e.upred };
-			travel();
-		}
+		steer(e.up === undefined ? WAY_FIRST : { rung: e.up, red: !!e.upred });
 		break;
 	case 'pause':
 		paused[e.on ? 'add' : 'delete'](e.k);
@@ -679,6 +717,8 @@ async function readings() {
 		state.cappedAt = Date.now();
 		setMode('voice');
 	}
+	talk.own = r.said - talk.said > TALK_ENERGY;
+	talk.said = r.said;
 	if (state.mode === 'video')
 		sync.tick(r.samples, [...state.slots.values()]);
 	const weak = state.net.media && weakness.tick(r);

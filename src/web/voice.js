@@ -37,16 +37,35 @@ export function steerAnswer(sdp, mid, { rung, red }) {
 }
 
 /** @param {RTCRtpSender} sender @param {number} rung */
-export async function setBitrate(sender, rung) {
-	const parameters = sender.getParameters();
-	const encoding = parameters.encodings?.[0];
-	if (!encoding)
-		return;
-	if (rung === FREE)
-		delete encoding.maxBitrate;
-	else
-		encoding.maxBitrate = RUNGS[rung][0];
-	await sender.setParameters(parameters).catch(() => {});
+export function setBitrate(sender, rung) {
+	return setEncoding(sender, (encoding) => {
+		if (rung === FREE)
+			delete encoding.maxBitrate;
+		else
+			encoding.maxBitrate = RUNGS[rung][0];
+	});
+}
+
+const TRIES = 3;
+
+/**
+ * Changes how a stream is sent. A browser refuses what another change has overtaken: then it is read and changed anew.
+ * @param {RTCRtpSender} sender @param {(encoding: RTCRtpEncodingParameters) => void} change
+ */
+export async function setEncoding(sender, change) {
+	for (let i = 0; i < TRIES; i++) {
+		const parameters = sender.getParameters();
+		const encoding = parameters.encodings?.[0];
+		if (!encoding)
+			return;
+		change(encoding);
+		try {
+			await sender.setParameters(parameters);
+			return;
+		} catch (e) {
+			console.warn('palabre: setParameters:', e);
+		}
+	}
 }
 
 /** What the person chose to spend: of a voice, how it comes and goes. @typedef {'all'|'less'|'least'} Thrift */

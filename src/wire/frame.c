@@ -6,12 +6,21 @@
  */
 #include "frame_priv.h"
 
-static uint16_t audio_samples(enum codec_id codec, const uint8_t *payload, size_t len)
+#include <errno.h>
+
+enum { PCM_SAMPLES_MAX = 960 }; /* 120 ms */
+
+static int audio_parse(enum codec_id codec, const uint8_t *payload, size_t len,
+		       struct frame_view *f)
 {
+	if (codec == CODEC_OPUS && !opus_packet_whole(payload, len))
+		return -EBADMSG;
+	*f = frame_none();
+	f->start = f->end = f->key = true;
 	if (codec == CODEC_OPUS)
-		return (uint16_t)opus_packet_samples(payload, len);
-	if (codec == CODEC_PCMU || codec == CODEC_PCMA)
-		return (uint16_t)len; /* a byte a sample */
+		f->samples = (uint16_t)opus_packet_samples(payload, len);
+	else if (codec == CODEC_PCMU || codec == CODEC_PCMA) /* a byte a sample */
+		f->samples = (uint16_t)(len < PCM_SAMPLES_MAX ? len : PCM_SAMPLES_MAX);
 	return 0;
 }
 
@@ -28,10 +37,7 @@ int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool ma
 	case CODEC_AV1:
 		return av1_parse(payload, len, marker, f);
 	default:
-		*f = frame_none();
-		f->start = f->end = f->key = true;
-		f->samples = audio_samples(codec, payload, len);
-		return 0;
+		return audio_parse(codec, payload, len, f);
 	}
 }
 

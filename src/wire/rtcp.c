@@ -88,13 +88,11 @@ static int rtcp_read_pkt(struct rd *rd, struct rtcp_pkt *p)
 	if (!data || first >> 6 != 2)
 		return -EBADMSG;
 	if (first & 0x20) {
-		/* RFC 3550 §6.4.1: the last packet's only, a multiple of four, itself
-		 * counted. */
-		if (len == 0 || rd_left(rd))
-			return -EBADMSG;
-		uint8_t padding = data[len - 1];
+		/* RFC 3550 §6.4.1 wants a multiple of four, in the last packet only. Browsers pad
+		 * transport-wide feedback by one to three bytes, and may send several at once. */
+		uint8_t padding = len ? data[len - 1] : 0;
 
-		if (padding == 0 || padding % 4 || padding > len)
+		if (padding == 0 || padding > len)
 			return -EBADMSG;
 		len -= padding;
 	}

@@ -106,6 +106,7 @@ int rtp_parse(const uint8_t *data, size_t len, const struct ext_map *map,
 	memset(v, 0, sizeof *v);
 	v->pt = data[1] & 0x7f;
 	v->marker = data[1] >> 7;
+	v->csrc_count = data[0] & 15;
 	v->seq = get_be16(data + 2);
 	v->ts = get_be32(data + 4);
 	v->ssrc = get_be32(data + 8);

@@ -6,6 +6,8 @@
  */
 #include "worker_private.h"
 
+#include <palabre/cc.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,9 +136,12 @@ static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t 
 		leg_view(wl->leg, c->on, v ? v->view : NULL, v ? v->count : 0, now_us);
 		break;
 	case COMMAND_VOICE:
-		if (leg_follow(wl->leg, c->rung == LEG_FOLLOWS, now_us) ||
-		    (c->rung != LEG_FOLLOWS &&
-		     leg_voice(wl->leg, c->rung, c->red, now_us)))
+		leg_follow_end(wl->leg, now_us);
+		if (leg_voice(wl->leg, c->rung, c->red, now_us))
+			STAT_INC(mix_fail);
+		break;
+	case COMMAND_FOLLOW:
+		if (leg_follow(wl->leg, c->low, c->high, now_us))
 			STAT_INC(mix_fail);
 		break;
 	case COMMAND_RESTART:
@@ -210,6 +215,17 @@ int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red)
 		.type = COMMAND_VOICE, .leg = leg, .rung = rung, .red = red
 	};
 
+	return send_command(w, &c);
+}
+
+int worker_leg_follow(struct worker *w, uint64_t leg, unsigned low, unsigned high)
+{
+	struct command c = { .type = COMMAND_FOLLOW, .leg = leg };
+
+	if (low > high || high >= VOICE_RUNGS)
+		return -EINVAL;
+	c.low = (uint8_t)low;
+	c.high = (uint8_t)high;
 	return send_command(w, &c);
 }
 

@@ -19,13 +19,15 @@ _Static_assert(sizeof index_chars == WORKERS_MAX + 1, "one ice-char per worker")
 
 _Thread_local struct worker *worker_here;
 
+/* One that is overdue is left alone: libevent calls sockets first and takes a timer that is set
+ * anew back from those to be called, so packets every millisecond would put it off for ever. */
 static void timer_arm(struct worker *w, uint64_t now_us, uint64_t due_us)
 {
 	uint64_t wait_us = due_us > now_us ? due_us - now_us : 1;
 	struct timeval tv = { (time_t)(wait_us / 1000000),
 			      (suseconds_t)(wait_us % 1000000) };
 
-	if (w->timer_due_us && w->timer_due_us <= due_us && w->timer_due_us > now_us)
+	if (w->timer_due_us && w->timer_due_us <= due_us)
 		return; /* fires early enough, and arms the rest then */
 	w->timer_due_us = due_us;
 	event_add(w->timer_event, &tv);

@@ -76,6 +76,7 @@ enum command_type {
 	COMMAND_MEDIA,
 	COMMAND_VIEW,
 	COMMAND_VOICE,
+	COMMAND_FOLLOW,
 	COMMAND_RESTART,
 	COMMAND_TCP,
 	COMMAND_STOP
@@ -100,6 +101,7 @@ struct command {
 	bool on;
 	int rung;
 	unsigned red;
+	uint8_t low, high; /* rungs */
 	uint32_t port;
 	uint64_t leg, room;
 	void *data; /* nego_plan, command_view, command_restart, command_tcp; freed by the

@@ -208,6 +208,41 @@ long server_rss_kib(const struct server *s)
 	return kib;
 }
 
+/* What `log` holds from `from` on, terminated; free() it. */
+static char *read_from(int log, off_t from)
+{
+	off_t end = lseek(log, 0, SEEK_CUR); /* shared with the server, which appends */
+	size_t len = end > from ? (size_t)(end - from) : 0;
+	char *text = malloc(len + 1);
+	ssize_t n = text ? pread(log, text, len, from) : -1;
+
+	if (text)
+		text[n > 0 ? n : 0] = 0;
+	return text;
+}
+
+int64_t server_counter(const struct server *s, int log, const char *name)
+{
+	off_t from = lseek(log, 0, SEEK_CUR);
+	int64_t value = -1;
+	char key[64];
+
+	snprintf(key, sizeof key, " %s=", name);
+	kill(s->pid, SIGUSR1);
+	for (unsigned i = 0; i < 2000 && value < 0; i++) {
+		char *text = read_from(log, from), *at;
+
+		if (text && strstr(text, "app.counters")) {
+			at = strstr(text, key);
+			value = at ? strtoll(at + strlen(key), NULL, 10) : 0;
+		}
+		free(text);
+		if (value < 0)
+			usleep(1000);
+	}
+	return value;
+}
+
 int server_fds(const struct server *s)
 {
 	char path[64];

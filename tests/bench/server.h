@@ -34,6 +34,9 @@ int server_link(const struct server *s, const char *role, const char *room,
 /* CPU time of all its threads, nanoseconds. */
 uint64_t server_cpu_ns(const struct server *s);
 long server_rss_kib(const struct server *s);
+/* One of its counters (base.h), read from its log, which server_start was given as a file; -1
+ * when it says nothing for 2 s. 0 too if there is none of that name. */
+int64_t server_counter(const struct server *s, int log, const char *name);
 /* Open file descriptors, -1 unknown. */
 int server_fds(const struct server *s);
 

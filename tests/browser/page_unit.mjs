@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.meta.url).href;
 const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, spotlight,
 	viewList } = await import(at('layout.js'));
-const { rtpReached, sourceOf, streamOf } = await import(at('rtp.js'));
+const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
 const { FREE, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
 const { offerNack, Silence, Weakness } = await import(at('peer.js'));
@@ -139,6 +139,26 @@ test('sourceOf: the newest key frame that the frame shown has reached', () => {
 test('streamOf: the server numbers streams as person · 4 + kind', () => {
 	assert.deepEqual(streamOf(7 << 2 | 1), { n: 7, k: 'camera' });
 	assert.deepEqual(streamOf(0xfffffffe), { n: 0x3fffffff, k: 'screen' });
+});
+
+test('Talkers: whom the newest packet that says anything names', () => {
+	const t = new Talkers();
+	const a = (rtpTimestamp) => ({ source: 9, rtpTimestamp, timestamp: 1 });
+	const b = (rtpTimestamp) => ({ source: 5, rtpTimestamp, timestamp: 1 });
+	const nobody = (rtpTimestamp) => ({ source: 0, rtpTimestamp, timestamp: 1 });
+	assert.equal(t.tick([], 1000, 900), null, 'told, and the sound says nothing yet');
+	assert.deepEqual(t.tick([], 6000, 900), [], 'that is long ago');
+	assert.deepEqual(t.tick([a(0xfffffff0)], 6300, 900), [9]);
+	assert.deepEqual(t.tick([a(50), b(50)], 6600, 900), [9, 5], 'over the end of the clock');
+	assert.deepEqual(t.tick([b(3000), a(50)], 6900, 900), [5]);
+	assert.equal(t.tick([b(3000), a(50)], 7200, 7000), null, 'told anew');
+	assert.deepEqual(t.tick([b(5000), a(50)], 7500, 7000), [5]);
+	assert.deepEqual(t.tick([nobody(8000), b(5000)], 7800, 7000), []);
+	assert.deepEqual(t.tick([a(9000), nobody(8000)], 8100, 7000), [9]);
+	assert.deepEqual(t.tick([a(9000)], 13000, 7000), [9]);
+	assert.deepEqual(t.tick([a(9000)], 13200, 7000), [], 'nothing more came');
+	const old = new Talkers(); // a browser that names no RTP timestamps
+	assert.deepEqual(old.tick([{ source: 9, timestamp: 10.5 }, { source: 5, timestamp: 20.5 }], 100, 0), [5]);
 });
 
 test('initials: of one, two and many words, of any script', () => {

@@ -1,33 +1,44 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Voices over thin and lossy links, measured: real Chromium at both ends, each behind an emulated path, natural
+// Voices over thin and lossy links, measured: real browsers at both ends, each behind an emulated path, natural
 // speech as the microphone, what is heard scored against what was said, every byte counted by the path (WebSocket
 // included). One line of the table a link.
 //
-//   node tests/browser/thin.mjs [name …]     all rows, or these
-//   --list                                   their names
-import { figure, log, median, ok, scenario, sleep } from './lib/check.mjs';
+//   node tests/browser/thin.mjs [name …]     these rows, or those of every run
+//   --all                                    all of them; --list: their names
+import { figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
+import { launchFirefox } from './lib/firefox.mjs';
 import { Net } from './lib/net.mjs';
 import { Person } from './lib/person.mjs';
 import { score, scoreTogether } from './lib/score.mjs';
 import { Server } from './lib/server.mjs';
 import { speechFile } from './lib/speech.mjs';
 
-const SETTLE_MS = 6000; // the join, and the way down to the rung
+/** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
+const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
+const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
 const LISTEN_S = Number(process.env.LISTEN_S ?? 60);
 
 /**
- * talkers: how many at once; up, down: settings of the talkers' and the listener's path; thrift: what is chosen by
+ * talkers: how many at once; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the listener's path; thrift: what is chosen by
  * all; at: changes of the listener's path, [seconds, settings]; and what is to be reached.
- * @type {Record<string, {talkers?: number, up: string, down: string, thrift: string, at?: [number, string][],
- *	kbitUp?: number, kbitDown?: number, estoi?: number, gapMs?: number}>}
+ * @type {Record<string, {talkers?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string, at?: [number, string][],
+ *	kbitUp?: number, kbitDown?: number, estoi?: number, gapMs?: number, backMs?: number}>}
  */
 const ROWS = {
 	'clean, the least': { up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
 	'clean, the least, three at once': { talkers: 3, up: 'delay=20', down: 'delay=20', thrift: 'least', kbitDown: 12.5, estoi: 0.87 },
 	'20 % lost at the listener, RTT 250': { up: 'delay=20', down: 'delay=125 loss=20', thrift: 'least',
 		kbitUp: 17, kbitDown: 17, estoi: 0.90 },
+	'clean, the least, Firefox talks': { firefox: 'talks', up: 'delay=20', down: 'delay=20', thrift: 'least',
+		kbitUp: 20, kbitDown: 20, estoi: 0.91 },
+	'clean, the least, Firefox listens': { firefox: 'listens', up: 'delay=20', down: 'delay=20', thrift: 'least',
+		kbitUp: 20, kbitDown: 20, estoi: 0.91 },
+	'20 % lost at the listener, RTT 250, Firefox talks': { firefox: 'talks', up: 'delay=20', down: 'delay=125 loss=20',
+		thrift: 'least', kbitUp: 27.2, kbitDown: 27.2, estoi: 0.90 },
+	'20 % lost at the listener, RTT 250, Firefox listens': { firefox: 'listens', up: 'delay=20', down: 'delay=125 loss=20',
+		thrift: 'least', kbitUp: 27.2, kbitDown: 27.2, estoi: 0.90 },
 	'20 % lost at both, RTT 250': { up: 'delay=125 loss=20', down: 'delay=125 loss=20', thrift: 'least',
 		kbitUp: 17, kbitDown: 17, estoi: 0.87 },
 	'20 % lost at the listener, RTT 500': { up: 'delay=20', down: 'delay=250 loss=20', thrift: 'least', kbitDown: 25, estoi: 0.90 },
@@ -35,19 +46,30 @@ const ROWS = {
 	'bursts, 15 % in threes, RTT 300': { up: 'delay=20', down: 'delay=150 ge=5.9,33', thrift: 'least', kbitDown: 30, estoi: 0.87 },
 	'40, 14, 40 kbit/s, RTT 600': { up: 'delay=20', down: 'delay=300 rate=40 queue=3000', thrift: 'all',
 		at: [[20, 'rate=14'], [40, 'rate=40']], gapMs: 1200 },
-	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']] },
+	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']], backMs: 2000 },
 };
-
-const choose = (who, value) => who.run((value) => {
-	const select = document.getElementById('thrift-select');
-	select.value = value;
-	select.dispatchEvent(new Event('change'));
-}, value);
 
 /** kbit/s of a direction between two readings. */
 const rate = (a, b, way) => (b[way].out_bytes - a[way].out_bytes) * 8 / (b.seconds - a.seconds) / 1000;
 
+/** In every run. */
+const FEW = ['clean, the least', '20 % lost at the listener, RTT 250', '20 % lost at the listener, RTT 500'];
+
+/** @type {string[][]} */
+const table = [['link', 'talker up, kbit/s', 'listener down', 'up', 'ESTOI', 'longest gap, ms', 'concealed, %', 'buffer, ms', 'rung + RED']];
 let rows = 0;
+
+/** How long until something arrives again, ms, and goes on arriving. */
+async function comesBack(listener) {
+	const begin = Date.now();
+	const before = (await listener.sums('audio')).packetsReceived;
+	await until('sound after the silence', async () => {
+		const now = (await listener.sums('audio')).packetsReceived;
+		return { ok: now > before + 3, saw: now - before };
+	}, 10000);
+	return Date.now() - begin;
+}
+
 
 async function row(name, r) {
 	const k = rows++;
@@ -59,30 +81,37 @@ async function row(name, r) {
 		const listens = i === (r.talkers ?? 1);
 		const space = net.space(`${k}c${i}`);
 		const host = `10.77.${i + 1}`;
-		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, ...(listens ? r.down : r.up).split(' ')));
+		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, calm(listens ? r.down : r.up)));
 		const origin = `http://${host}.1:${server.port}`;
 		const link = server.link().replace(server.origin, origin);
+		const firefox = r.firefox === (listens ? 'listens' : 'talks');
+		const speech = listens ? null : speechFile(i);
+		const browser = firefox ? await launchFirefox({ netns: space, origin }) :
+			await launchChromium({ netns: space, origin,
+				args: speech ? [`--use-file-for-fake-audio-capture=${speech.wav}`] : [] });
 		if (listens) {
-			people.push(await Person.join(await launchChromium({ netns: space, origin }), link, 9,
-				{ mode: 'voice', mic: false, camera: false, capture: true }));
-		} else {
-			const speech = speechFile(i);
-			speeches.push(speech);
-			const browser = await launchChromium({ netns: space, origin,
-				args: [`--use-file-for-fake-audio-capture=${speech.wav}`] });
-			people.push(await Person.join(browser, link, i + 1, { mode: 'voice', device: true, camera: false }));
+			people.push(await Person.join(browser, link, 9, { mode: 'voice', mic: false, camera: false, capture: true }));
+			continue;
 		}
+		people.push(await Person.join(browser, link, i + 1, { mode: 'voice', device: !firefox, tone: false, camera: false }));
+		if (firefox)
+			await people.at(-1).say(speech);
+		speeches.push(speech);
 	}
 	const listener = people.at(-1);
 	for (const who of people)
-		await choose(who, r.thrift);
+		await who.chooseSound(r.thrift);
+	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
 	await sleep(SETTLE_MS);
 	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	await startCapture(listener);
 	const begin = Date.now();
+	let backMs = 0;
 	for (const [at, settings] of r.at ?? []) {
 		await sleep(begin + at * 1000 - Date.now());
 		paths.at(-1).set(settings);
+		if (r.backMs && settings === 'down=0')
+			backMs = await comesBack(listener);
 	}
 	await sleep(begin + LISTEN_S * 1000 - Date.now());
 	const heard = await stopCapture(listener);
@@ -93,20 +122,40 @@ async function row(name, r) {
 	const down = rate(before.at(-1), after.at(-1), 'ab'), back = rate(before.at(-1), after.at(-1), 'ba');
 	const concealed = 100 * (soundAfter.concealedSamples - sound.concealedSamples) /
 		(soundAfter.totalSamplesReceived - sound.totalSamplesReceived);
+	const waits = 1000 * (soundAfter.jitterBufferDelay - sound.jitterBufferDelay) /
+		(soundAfter.jitterBufferEmittedCount - sound.jitterBufferEmittedCount);
 	const steps = await listener.run(() => __test.events.filter((e) => e.t === 'voice')
-		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red]));
+		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.jitter, e.loss]));
+	const talks = await people[0].run(() => __test.events.filter((e) => e.t === 'voice')
+		.map((e) => [Math.round(e.at / 100) / 10, e.up, e.upred]));
+	const last = steps.at(-1)?.slice(1, 3).join(' + ') ?? '-';
+	table.push([name, up.toFixed(1), down.toFixed(1), back.toFixed(1), got.estoi.toFixed(3), String(got.gapMs),
+		concealed.toFixed(1), waits.toFixed(0), last]);
 	figure(name, `talker up ${up.toFixed(1)} kbit/s, listener down ${down.toFixed(1)} and up ${back.toFixed(1)}, ` +
 		`ESTOI ${got.estoi.toFixed(3)} of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ` +
-		`concealed ${concealed.toFixed(1)} %, rung ${steps.at(-1)?.slice(1).join('+') ?? '-'}`);
-	log(`steps: ${JSON.stringify(steps)}`);
+		`concealed ${concealed.toFixed(1)} %, asked for ${soundAfter.nackCount - sound.nackCount}, buffer ${waits.toFixed(0)} ms, rung ${last}`);
+	if (r.backMs)
+		figure(`${name}: back after`, backMs, 'ms');
+	log(`steps: ${JSON.stringify(steps)}; of the talker: ${JSON.stringify(talks)}`);
 	const misses = [
 		r.kbitUp && up > r.kbitUp ? `talker up ${up.toFixed(1)} > ${r.kbitUp}` : '',
 		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
 		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
 		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
+		r.backMs && backMs > r.backMs ? `back after ${backMs} ms > ${r.backMs}` : '',
 	].filter(Boolean);
+	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
+	log(`talker: ${JSON.stringify(await people[0].run(async () => {
+		const [s] = __test.pc().getSenders().filter((s) => s.track?.kind === 'audio');
+		const out = [...(await s.getStats()).values()].find((x) => x.type === 'outbound-rtp');
+		return { ...s.getParameters().encodings[0], target: out.targetBitrate, bytes: out.bytesSent, packets: out.packetsSent,
+			repeated: out.retransmittedPacketsSent, errors: __test.errors, fmtp: __test.pc().remoteDescription.sdp.match(/a=fmtp:111.*|a=ptime.*/g) };
+	}))}`);
+	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}`);
+	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();
+	await server.stop();
 	return misses.map((m) => `${name}: ${m}`);
 }
 
@@ -114,13 +163,15 @@ const wanted = process.argv.slice(2);
 if (wanted.includes('--list')) {
 	console.log(Object.keys(ROWS).join('\n'));
 } else {
-	const names = wanted.length ? wanted : Object.keys(ROWS);
+	const names = wanted.includes('--all') ? Object.keys(ROWS) : wanted.length ? wanted : FEW;
 	await scenario('thin', async () => {
 		const misses = [];
 		for (const name of names) {
 			log(name);
 			misses.push(...await row(name, ROWS[name]));
 		}
+		for (const cells of table)
+			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
 	}, names.length * (LISTEN_S + 60));
 }

@@ -9,12 +9,6 @@ import { Server } from './lib/server.mjs';
 const SECONDS = 8;
 const IP_UDP = 28;
 
-const choose = (who, value) => who.run((value) => {
-	const select = document.getElementById('thrift-select');
-	select.value = value;
-	select.dispatchEvent(new Event('change'));
-}, value);
-
 /** What went over the wire and how, both ways, in SECONDS. */
 async function travel(who) {
 	const read = () => who.run(async () => {
@@ -61,7 +55,7 @@ await scenario('voice', async () => {
 	await hearAll(all, 4000);
 
 	log('one saves');
-	await choose(ada, 'least');
+	await ada.chooseSound('least');
 	await sleep(2500);
 	await hearAll(all, 4000);
 	const least = await travel(ada), free = await travel(bea);
@@ -73,8 +67,8 @@ await scenario('voice', async () => {
 	await hearAll(all, 4000);
 
 	log('all save');
-	await choose(bea, 'least');
-	await choose(cleo, 'least');
+	await bea.chooseSound('least');
+	await cleo.chooseSound('least');
 	await sleep(2500);
 	await hearAll(all, 6000);
 	const saved = await travel(cleo);
@@ -85,6 +79,23 @@ await scenario('voice', async () => {
 	for (const who of all)
 		ok(!(await who.heard()).includes(who.index), `${who.name} does not hear an echo`);
 
+	log('who talks is told by the sound alone');
+	const told = () => Promise.all(all.map((who) => who.run(() =>
+		__test.events.filter((e) => e.t === 'speakers' || e.t === 'slot').length)));
+	const before = await told();
+	for (const talking of [[ada], [bea, cleo], [], [bea]]) {
+		await Promise.all(all.map((who) => who.tone(talking.includes(who))));
+		for (const who of all)
+			await until(`${who.name} sees who talks: ${talking.map((x) => x.name).join() || 'nobody'}`, async () => {
+				const saw = await who.run(() => [...document.querySelectorAll('#stage .tile[data-speaking=true]')]
+					.map((e) => e.classList.contains('mine') ? 'mine' : e.querySelector('.who').textContent).sort());
+				return { ok: saw.join() === talking.map((x) => x === who ? 'mine' : x.name).sort().join(), saw };
+			}, 6000);
+	}
+	equal(await told(), before, 'events of who talks');
+	await Promise.all(all.map((who) => who.tone(true)));
+	await hearAll(all, 6000);
+
 	log('kept over a reload, and back');
 	await cleo.page.reload();
 	await cleo.inCall();
@@ -93,7 +104,7 @@ await scenario('voice', async () => {
 	const again = await travel(cleo);
 	equal([again.slots.length, Math.round(again.out)], [1, 8], 'after the reload');
 	for (const who of all)
-		await choose(who, 'all');
+		await who.chooseSound('all');
 	await until('plain again', async () => {
 		const saw = await travel(ada);
 		return { ok: saw.slots.some((n) => n > 20) && saw.out > 20, saw };

@@ -36,7 +36,7 @@ static void test_radio_loss(void **state)
 		assert_int_equal(W.choice.nacks, cases[i].nacks);
 		assert_true(W.choice.jitter_ms >= cases[i].nacks * cases[i].rtt_ms);
 		/* pinned, it stays and is protected all the same */
-		voice_limit(&W.c, 1, 1);
+		voice_limit(&W.c, W.now_us, 1, 1);
 		run(3);
 		assert_int_equal(W.choice.rung, 1);
 		assert_int_equal(W.choice.red, cases[i].red);

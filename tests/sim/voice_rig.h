@@ -26,7 +26,8 @@ enum {
 	RUN_US = 100000,
 	FEEDBACK_US = 100000,
 	REPORT_US = 5000000,
-	SPARSE_US = 500000
+	SPARSE_US = 500000,
+	PAGE_US = 120000 /* a page agrees with itself on another way of sending */
 };
 
 static uint64_t seed;
@@ -250,6 +251,16 @@ static void arrived(const struct event *e)
 	voice_sample(&W.c, W.now_us, e->sent_us, e->arrival_us);
 }
 
+/* The encoder is built anew: what it had gathered of a packet is thrown away. */
+static void obey(const struct voice_choice *choice)
+{
+	if (voice_rungs[choice->rung].packet_ms != voice_rungs[W.choice.rung].packet_ms ||
+	    choice->red != W.choice.red)
+		W.next_packet_us =
+			W.now_us + voice_rungs[choice->rung].packet_ms * 1000ULL;
+	W.choice = *choice;
+}
+
 static void events(void)
 {
 	unsigned kept = 0, count = W.count;
@@ -276,7 +287,7 @@ static void events(void)
 		else if (e.kind == ARRIVAL)
 			arrived(&e);
 		else
-			W.choice = e.choice;
+			obey(&e.choice);
 		if (e.kind != CHOICE)
 			voice_heard(&W.c, W.now_us);
 	}
@@ -341,7 +352,7 @@ static void decide(void)
 		W.choice = choice;
 		return;
 	}
-	later(W.now_us + W.link.delay_ms * 1000ULL, CHOICE, 0, 0, 0);
+	later(W.now_us + W.link.delay_ms * 1000ULL + PAGE_US, CHOICE, 0, 0, 0);
 	W.events[W.count - 1].choice = choice;
 }
 

@@ -33,7 +33,14 @@ static struct scene {
 		unsigned gaps;
 		unsigned voices;
 		float tone[MIX_VOICES];
+		float last; /* the first voice's in the last packet alone */
 	} heard[MIXES][RUNGS];
+	/* of voice 0, in packets of 60 ms */
+	struct {
+		unsigned packets, holes, short_ones,
+			beside; /* the mix's, at the same time */
+		uint64_t next_ts64, first_ts64, off;
+	} joined;
 } S;
 
 static int setup(void **state)
@@ -69,8 +76,8 @@ static int teardown(void **state)
 	return all ? 0 : -1;
 }
 
-/* Share of the energy at this frequency (Goertzel). */
-static void talk(unsigned voice, float loud)
+/* What that voice says at this tick. */
+static struct pkt *voice(unsigned v, float loud)
 {
 	float s[AUDIO_TICK];
 	struct pkt *p = pkt_take(S.pool);
@@ -78,18 +85,25 @@ static void talk(unsigned voice, float loud)
 
 	/* A tone in syllables, four a second: one that stood still would be noise. */
 	for (unsigned i = 0; i < AUDIO_TICK; i++) {
-		float t = (float)(S.phase[voice]++ % AUDIO_RATE) / AUDIO_RATE;
-		float word = sinf((float)(2 * M_PI) * 2 * t + (float)voice);
+		float t = (float)(S.phase[v]++ % AUDIO_RATE) / AUDIO_RATE;
+		float word = sinf((float)(2 * M_PI) * 2 * t + (float)v);
 
 		s[i] = loud * word * word *
-		       sinf((float)(2 * M_PI) * (float)tones_hz[voice] * t);
+		       sinf((float)(2 * M_PI) * (float)tones_hz[v] * t);
 	}
-	len = opus_encode_float(S.talkers[voice], s, AUDIO_TICK, p->data, 400);
+	len = opus_encode_float(S.talkers[v], s, AUDIO_TICK, p->data, 400);
 	assert_true(len > 0);
 	p->len = p->rtp.payload_len = (uint16_t)len;
 	p->rtp.ts64 = (1000 + S.tick) * AUDIO_TICK_48K;
 	p->arrival_us = T0 + S.tick * AUDIO_TICK_US;
-	audio_mixer_put(S.m, voice, p);
+	return p;
+}
+
+static void talk(unsigned v, float loud)
+{
+	struct pkt *p = voice(v, loud);
+
+	audio_mixer_put(S.m, v, p);
 	pkt_unref(p);
 }
 
@@ -112,13 +126,31 @@ static void hear(const struct audio_mixed *x)
 	h->bytes += (unsigned)x->len;
 	h->silent += x->len <= 2;
 	h->voices = x->voices;
+	h->last = energy_at(s, (unsigned)n, tones_hz[0]);
 	for (unsigned v = 0; v < MIX_VOICES; v++)
 		h->tone[v] += (energy_at(s, (unsigned)n, tones_hz[v]) - h->tone[v]) / 16;
+}
+
+static void hear_joined(uint64_t mixed_ts64)
+{
+	const struct audio_joined *x;
+
+	while (audio_mixer_next_joined(S.m, 0, 1, &x)) {
+		if (!S.joined.packets++)
+			S.joined.first_ts64 = x->ts64;
+		else
+			S.joined.holes += x->ts64 != S.joined.next_ts64;
+		S.joined.next_ts64 = x->ts64 + x->ticks;
+		S.joined.short_ones += x->ticks != 2880;
+		S.joined.beside += mixed_ts64 && x->ts64 - mixed_ts64 == S.joined.off;
+		S.joined.off = x->ts64 - mixed_ts64;
+	}
 }
 
 /* One tick in which `speaking` (bits) talk at their loudness. */
 static void tick(unsigned speaking, const float *loud)
 {
+	uint64_t mixed_ts64 = 0;
 	struct audio_mixed x;
 
 	for (unsigned v = 0; v < MIX_VOICES; v++)
@@ -126,8 +158,12 @@ static void tick(unsigned speaking, const float *loud)
 			talk(v, loud ? loud[v] : 0.2f);
 	audio_mixer_tick(S.m, T0 + S.tick * AUDIO_TICK_US);
 	S.tick++;
-	while (audio_mixer_next(S.m, &x))
+	while (audio_mixer_next(S.m, &x)) {
 		hear(&x);
+		if (x.mix == MIX_ALL && x.rung == RUNG_12K_60)
+			mixed_ts64 = x.ts64;
+	}
+	hear_joined(mixed_ts64);
 }
 
 static void open_all(void)
@@ -257,13 +293,138 @@ static void test_places(void **state)
 	assert_true(h->tone[1] > 0.001f && h->tone[0] < 0.00003f);
 }
 
+/* What decodes to as much as samples can be, and more: the others are not turned down for it. */
+static void test_noise(void **state)
+{
+	struct heard *h = &S.heard[MIX_ALL][RUNG_24K_20];
+	uint64_t x = 1;
+	float before;
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_24K_20), 0);
+	for (unsigned t = 0; t < 2 * SECOND; t++)
+		tick(1, NULL);
+	before = h->tone[0];
+	for (unsigned t = 0; t < 2 * SECOND; t++) {
+		struct pkt *p = pkt_take(S.pool);
+
+		p->len = p->rtp.payload_len = 120;
+		p->data[0] = 0xf8; /* CELT, 20 ms */
+		for (unsigned i = 1; i < 120; i++) {
+			x = x * 6364136223846793005u + 1442695040888963407u;
+			p->data[i] = (uint8_t)(x >> 56);
+		}
+		p->rtp.ts64 = (1000 + S.tick) * AUDIO_TICK_48K;
+		p->arrival_us = T0 + S.tick * AUDIO_TICK_US;
+		audio_mixer_put(S.m, 3, p);
+		pkt_unref(p);
+		tick(1, NULL);
+	}
+	print_message("beside noise: %.2f of before\n", (double)(h->tone[0] / before));
+	assert_int_equal(h->voices, 9);
+	assert_true(h->tone[0] > before / 2); /* not clipped: a tenth */
+	for (unsigned t = 0; t < SECOND; t++)
+		tick(1, NULL);
+	assert_true(h->tone[0] > before / 2);
+}
+
+/* The packets of a voice joined end where the mix's do, from the same moment of it on. */
+static void test_join(void **state)
+{
+	uint64_t ts64;
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_12K_60), 0);
+	for (unsigned t = 0; t < 48; t++)
+		tick(1, NULL);
+	assert_int_equal(S.joined.packets, 0);
+	assert_true(audio_mixer_next_ts(S.m, 0, &ts64));
+	assert_false(audio_mixer_next_ts(S.m, 1, &ts64));
+	assert_int_equal(audio_mixer_join(S.m, 0, 1), 0);
+	for (unsigned t = 0; t < 30; t++)
+		tick(1, NULL);
+	assert_int_equal(S.joined.packets, 10);
+	assert_int_equal(S.joined.holes, 0);
+	assert_int_equal(S.joined.short_ones, 0);
+	assert_int_equal(S.joined.first_ts64, ts64);
+	assert_int_equal(S.joined.beside, 9); /* each after the first as far from it */
+	audio_mixer_part(S.m, 0, 1);
+	for (unsigned t = 0; t < 12; t++)
+		tick(1, NULL);
+	assert_int_equal(S.joined.packets, 10);
+	assert_int_equal(S.heard[MIX_ALL][RUNG_12K_60].gaps, 0);
+}
+
+/* What comes late, but in time to be played, is joined in order; what is lost is a hole. */
+static void test_join_jitter(void **state)
+{
+	struct pkt *held = NULL;
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_join(S.m, 0, 1), 0);
+	for (unsigned t = 0; t < 4 * SECOND; t++) {
+		bool lost = t > 3 * SECOND && t % 25 == 0;
+
+		if (t == 2 * SECOND) /* by now it knows how late they come */
+			S.joined.packets = S.joined.holes = S.joined.short_ones = 0;
+		if (held) {
+			held->arrival_us = T0 + S.tick * AUDIO_TICK_US;
+			audio_mixer_put(S.m, 0, held);
+			pkt_unref(held);
+			held = NULL;
+		}
+		if (t % 5 == 3) {
+			held = voice(0, 0.2f);
+		} else if (!lost) {
+			talk(0, 0.2f);
+		}
+		tick(0, NULL);
+	}
+	if (held)
+		pkt_unref(held);
+	assert_in_range(S.joined.packets, 33, 38);
+	assert_in_range(S.joined.holes, 1, 3);
+	assert_in_range(S.joined.short_ones, 1, 4);
+}
+
+/* Whom nobody hears is not encoded; and then the first packet is whole. */
+static void test_rest(void **state)
+{
+	struct heard *h = &S.heard[MIX_ALL][RUNG_8K_120];
+	float usual;
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_8K_120), 0);
+	assert_int_equal(audio_mixer_start(S.m, 1, RUNG_8K_120), 0);
+	for (unsigned t = 0; t < 60; t++)
+		tick(1, NULL);
+	usual = h->tone[0];
+	audio_mixer_rest(S.m, MIX_ALL, RUNG_8K_120, true);
+	for (unsigned t = 0; t < 60; t++)
+		tick(1, NULL);
+	assert_int_equal(h->packets, 10);
+	assert_int_equal(S.heard[1][RUNG_8K_120].packets, 20);
+	for (unsigned t = 0; t < 4; t++)
+		tick(1, NULL);
+	audio_mixer_rest(S.m, MIX_ALL, RUNG_8K_120, false);
+	for (unsigned t = 0; t < 2; t++)
+		tick(1, NULL);
+	assert_int_equal(h->packets, 11);
+	assert_true(h->last > usual / 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_who_is_heard), TEST(test_evened), TEST(test_rungs),
-		TEST(test_silence),	 TEST(test_places),
+		TEST(test_silence),	 TEST(test_places), TEST(test_join),
+		TEST(test_join_jitter),	 TEST(test_rest),   TEST(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

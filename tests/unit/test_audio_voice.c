@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A voice through its decoder: order, loss, jitter, pauses, lies. On a virtual clock. */
 #include <palabre/audio.h>
+#include <palabre/wire.h>
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,6 +267,70 @@ static void test_restart(void **state)
 	audio_voice_destroy(v);
 }
 
+/* A clock that is set, by less than makes a new beginning: forward, back, or for one packet.
+ * The way is a jittery one. Within two seconds it is heard as before. */
+static void test_clock_set(void **state)
+{
+	static const int64_t steps_ms[] = { 9900, -9900, 3000, -3000, 600, -600 };
+	uint64_t now_us = T0, ts = 48ULL * 1000000;
+	struct audio_voice *v = audio_voice_create();
+	float out[AUDIO_TICK];
+
+	(void)state;
+	for (size_t k = 0; k < 2 * ARRAY_LEN(steps_ms); k++) {
+		uint64_t step = (uint64_t)(steps_ms[k / 2] * 48);
+		bool for_good = k % 2;
+		struct result r = { 0 };
+
+		for (unsigned i = 0; i < 300; i++, now_us += AUDIO_TICK_US) {
+			struct pkt *p;
+
+			if (i == 0 && for_good)
+				ts += step;
+			p = packet(ts + (i	    ? 0
+					 : for_good ? 0
+						    : step),
+				   now_us + i % 3 * 7000, 20, 0.5f);
+			ts += AUDIO_TICK_48K;
+			put(v, p);
+			if (i == 150)
+				memset(&r, 0, sizeof r);
+			count(&r, audio_voice_tick(v, now_us, out), out);
+			if (i == 100)
+				assert_true(r.loud > 30);
+		}
+		assert_true(r.played >= 149);
+		assert_true(r.longest_hole <= 1);
+		assert_true(audio_voice_delay_us(v) < 100000);
+	}
+	audio_voice_destroy(v);
+}
+
+/* The rules of RFC 6716 §3.4 as wire has them are libopus'. */
+static void test_whole_as_libopus(void **state)
+{
+	unsigned whole = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		uint8_t d[40];
+		opus_int16 sizes[48];
+		size_t len = i % sizeof d;
+		bool theirs;
+
+		random_bytes(d, sizeof d);
+		if (i % 2) {
+			d[0] |= 3;
+			d[1] &= 0xc7;
+		}
+		theirs = opus_packet_parse(d, (opus_int32)len, NULL, NULL, sizes, NULL) >
+			 0;
+		assert_int_equal(opus_packet_whole(d, len), theirs);
+		whole += theirs;
+	}
+	assert_in_range(whole, 20000, 180000);
+}
+
 /* Bytes that are no Opus, TOCs that lie, more packets than can be wanted. */
 static void test_lies(void **state)
 {
@@ -332,9 +397,11 @@ static void test_drift(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_steady),  TEST(test_jitter), TEST(test_loss),
-		TEST(test_repeats), TEST(test_pause),  TEST(test_restart),
-		TEST(test_lies),    TEST(test_drift),
+		TEST(test_steady),    TEST(test_jitter),
+		TEST(test_loss),      TEST(test_repeats),
+		TEST(test_pause),     TEST(test_restart),
+		TEST(test_lies),      TEST(test_drift),
+		TEST(test_clock_set), TEST(test_whole_as_libopus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,12 +107,12 @@ static void test_limits(void **state)
 	(void)state;
 	begin(10000000, 2, true, 2);
 	voice_rtt(&C, 100000);
-	voice_limit(&C, 3, 4);
+	voice_limit(&C, now_us, 3, 4);
 	step();
 	assert_int_equal(choice.rung, 3);
 	calm(60, 50000);
 	assert_int_equal(choice.rung, 4); /* clean, and no higher */
-	voice_limit(&C, 1, 1);
+	voice_limit(&C, now_us, 1, 1);
 	step();
 	assert_int_equal(choice.rung, 1);
 	/* pinned, nothing is tried, and nothing goes lower */
@@ -123,7 +123,7 @@ static void test_limits(void **state)
 		assert_int_equal(choice.rung, 1);
 		assert_int_equal(choice.red, 0);
 	}
-	voice_limit(&C, VOICE_FLOOR, VOICE_TOP);
+	voice_limit(&C, now_us, VOICE_FLOOR, VOICE_TOP);
 	for (unsigned i = 0; i < 100 && choice.rung; i++)
 		step();
 	assert_int_equal(choice.rung, VOICE_FLOOR); /* silent */
@@ -146,7 +146,7 @@ static void test_protection(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		begin(10000000, cases[i].red_max, cases[i].nack, 1);
-		voice_limit(&C, 1, 1);
+		voice_limit(&C, now_us, 1, 1);
 		voice_rtt(&C, cases[i].rtt_ms * 1000u);
 		for (unsigned n = 0; n < 100; n++) {
 			voice_lost(&C, now_us, 1);
@@ -324,7 +324,7 @@ static void test_late(void **state)
 {
 	(void)state;
 	begin(10000000, 2, true, 4);
-	voice_limit(&C, VOICE_FLOOR, 4);
+	voice_limit(&C, now_us, VOICE_FLOOR, 4);
 	voice_rtt(&C, 100000);
 	calm(60, 50000);
 	assert_int_equal(choice.rung, 4);

@@ -207,6 +207,32 @@ static void each_thing_is_counted_once(void **state)
 	assert_int_equal(STAT(rtp_old), 1);
 }
 
+/* Who can neither ask nor take RED is sent each packet again, half a packet later, and once more a
+ * packet after that, if so. */
+static void copies_go_out_unasked(void **state)
+{
+	struct scene *s = *state;
+	uint64_t before, copies;
+
+	assert_int_equal(leg_again_init(s->to), 0);
+	speak(s, 500);
+	assert_int_equal(STAT(copy_tx) + STAT(copy_miss), 0);
+	for (unsigned n = 1; n <= 2; n++) {
+		leg_again_copies(s->to, n);
+		assert_int_equal(leg_again_get(s->to), n);
+		speak(s, 100);
+		before = STAT(copy_tx) + STAT(copy_miss);
+		speak(s, 1000);
+		copies = STAT(copy_tx) + STAT(copy_miss) - before;
+		assert_in_range(copies, n * 1000 / AUDIO_MS - 1, n * 1000 / AUDIO_MS + 1);
+	}
+	leg_again_copies(s->to, 0);
+	speak(s, 100); /* those on their way */
+	before = STAT(copy_tx) + STAT(copy_miss);
+	speak(s, 500);
+	assert_int_equal(STAT(copy_tx) + STAT(copy_miss), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +246,7 @@ int main(void)
 		TEST(swapped_first_packets_are_one_segment),
 		TEST(losses_before_a_key_frame_cost_no_other),
 		TEST(each_thing_is_counted_once),
+		TEST(copies_go_out_unasked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

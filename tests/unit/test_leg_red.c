@@ -69,6 +69,8 @@ static void every_packet_is_taken_apart(void **state)
 		send_red(s, n, 2);
 	for (unsigned n = 2; n < 40; n++)
 		assert_stored(s, n);
+	/* What a packet costs is all of it: RFC 2198's byte, and four and the block for each earlier one. */
+	assert_int_equal(s->from->sources[0]->red_bytes, 38 * (1 + 2 * (4 + SAID_BYTES)));
 	assert_int_equal(STAT(red_rx), 0); /* nothing was missing */
 	assert_int_equal(STAT(rtp_bad), 0);
 }

@@ -32,7 +32,7 @@ static void test_wrap_and_window(void **state)
 	struct rtp_recv r;
 
 	(void)state;
-	rtp_recv_init(&r, 1, 48000, true, true);
+	rtp_recv_init(&r, 1, 90000, false, true); /* its timestamps do not wrap */
 	assert_int_equal(feed(&r, 65534), RECV_NEW);
 	assert_int_equal(P.rtp.seq64, 65536 + 65534);
 	/* one from before the first still gets a number */
@@ -127,6 +127,54 @@ static void test_restart(void **state)
 	assert_true(r.highest > before + RECV_JUMP);
 	rtp_recv_block(&r, 5000000, &b);
 	assert_int_equal(b.ssrc, 77);
+}
+
+/* Sound's timestamps go with the time; a step that does not is believed the second time. */
+static void test_ts_jumps(void **state)
+{
+	static const uint32_t steps[] = { 0x80000000, 0x7fffffff, 48000 * 11,
+					  (uint32_t)-48000 * 11 };
+	uint64_t at_us = 1000000;
+	uint32_t ts = 5000;
+	unsigned seq = 10;
+	struct rtp_recv r;
+
+	(void)state;
+	rtp_recv_init(&r, 1, 48000, true, true);
+	assert_int_equal(feed_at(&r, seq++, ts, at_us), RECV_NEW);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		/* one alone */
+		assert_int_equal(feed_at(&r, seq++, ts + steps[i], at_us), RECV_STRAY);
+		assert_int_equal(feed_at(&r, seq++, ts += 960, at_us), RECV_NEW);
+		/* another clock */
+		ts += steps[i];
+		assert_int_equal(feed_at(&r, seq++, ts += 960, at_us), RECV_STRAY);
+		assert_int_equal(r.restarts, i);
+		assert_int_equal(feed_at(&r, seq++, ts += 960, at_us), RECV_NEW);
+		assert_int_equal(r.restarts, i + 1);
+		assert_int_equal((uint32_t)r.ts64, ts);
+		assert_int_equal(P.rtp.seq64, 65536 + seq - 1);
+	}
+	/* an hour without a packet is no jump, nor are a queue of 9 s and what it held back */
+	at_us += UINT64_C(3600) * 1000000;
+	ts += 3600u * 48000;
+	assert_int_equal(feed_at(&r, seq++, ts, at_us), RECV_NEW);
+	at_us += 9000000;
+	for (unsigned i = 0; i < 450; i++)
+		assert_int_equal(feed_at(&r, seq++, ts += 960, at_us), RECV_NEW);
+	/* a late one is from before, and not from long before */
+	seq += 3;
+	ts += 3 * 960;
+	assert_int_equal(feed_at(&r, seq++, ts, at_us), RECV_NEW);
+	assert_int_equal(feed_at(&r, seq - 2, ts - 960, at_us), RECV_LATE);
+	assert_int_equal(feed_at(&r, seq - 3, ts + 960, at_us), RECV_OLD);
+	assert_int_equal(feed_at(&r, seq - 3, ts - 48000 * 11, at_us), RECV_OLD);
+	assert_int_equal(feed_at(&r, seq - 3, ts - 2 * 960, at_us), RECV_LATE);
+	assert_int_equal(r.restarts, ARRAY_LEN(steps));
+	/* pictures may be from whenever they like */
+	rtp_recv_init(&r, 1, 90000, false, true);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(feed_at(&r, i, i * 0x70000000u, at_us), RECV_NEW);
 }
 
 static void test_repaired_first(void **state)
@@ -263,6 +311,7 @@ static void test_nack_tries_and_audio(void **state)
 {
 	struct rtp_recv r;
 	uint16_t out[RECV_NACKS_MAX];
+	const uint64_t end = 1000000 + RECV_NACK_AGE_AUDIO_MS * 1000ull;
 	uint64_t next = 1000000;
 	unsigned asked = 0;
 
@@ -278,16 +327,27 @@ static void test_nack_tries_and_audio(void **state)
 	rtp_recv_init(&r, 1, 48000, true, true);
 	feed_at(&r, 10, 0, 1000000);
 	feed_at(&r, 12, 0, 1000000);
-	assert_int_equal(rtp_recv_nacks(&r, 1399999, 1, out, 8, &next), 1);
-	assert_int_equal(next, 1400000);
-	assert_int_equal(rtp_recv_nacks(&r, 1400000, 1, out, 8, &next), 0);
+	assert_int_equal(rtp_recv_nacks(&r, end - 1, 1, out, 8, &next), 1);
+	assert_int_equal(next, end);
+	assert_int_equal(rtp_recv_nacks(&r, end, 1, out, 8, &next), 0);
 	assert_true(next == UINT64_MAX);
 	assert_false(rtp_recv_take_key_needed(&r));
+	/* each time twice, since what asks may be lost: the second, 40 ms later, unless that is
+	 * when it would be asked for anew */
+	rtp_recv_init(&r, 1, 48000, true, true);
+	feed_at(&r, 10, 0, 1000000);
+	feed_at(&r, 12, 0, 1000000);
+	assert_int_equal(rtp_recv_nacks(&r, 1020000, 200000, out, 8, &next), 1);
+	assert_int_equal(next, 1060000);
+	assert_int_equal(rtp_recv_nacks(&r, 1060000, 200000, out, 8, &next), 1);
+	assert_int_equal(next, 1310000);
+	assert_int_equal(rtp_recv_nacks(&r, 1310000, 200000, out, 8, &next), 1);
+	assert_int_equal(next, 1350000);
 	/* a long gap in audio: only what can still be of use */
 	feed_at(&r, 1012, 0, 2000000);
-	assert_int_equal(rtp_recv_nacks(&r, 2100000, 1, out, RECV_NACKS_MAX, &next), 20);
-	assert_int_equal(out[0], 1012 - 20);
-	assert_int_equal(out[19], 1011);
+	assert_int_equal(rtp_recv_nacks(&r, 2100000, 1, out, RECV_NACKS_MAX, &next), 30);
+	assert_int_equal(out[0], 1012 - 30);
+	assert_int_equal(out[29], 1011);
 	/* many gaps: the oldest go */
 	for (unsigned i = 0; i < 300; i++)
 		feed_at(&r, 1014 + 2 * i, 0, 2100000);
@@ -412,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_wrap_and_window),
 		cmocka_unit_test(test_ts_wraps),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_ts_jumps),
 		cmocka_unit_test(test_repaired_first),
 		cmocka_unit_test(test_report_block),
 		cmocka_unit_test(test_jitter),

@@ -375,22 +375,27 @@ static void test_h264_fu(void **state)
 static void test_audio_samples(void **state)
 {
 	static const uint8_t opus_60ms[] = { 11 << 3, 0 }; /* SILK wideband, one frame */
-	static const uint8_t pcm[160];
+	static const uint8_t opus_lies[] = { 11 << 3 | 1, 0 };	  /* two equal ones */
+	static const uint8_t opus_long[] = { 11 << 3 | 3, 3, 0 }; /* three of 60 ms */
+	static const uint8_t pcm[1400];
 	struct frame_view f;
 
 	(void)state;
 	assert_int_equal(parse(CODEC_OPUS, opus_60ms, sizeof opus_60ms, false, &f), 0);
 	assert_int_equal(f.samples, 2880);
-	assert_int_equal(parse(CODEC_PCMA, pcm, sizeof pcm, false, &f), 0);
+	refuse(CODEC_OPUS, opus_lies, sizeof opus_lies);
+	refuse(CODEC_OPUS, opus_long, sizeof opus_long);
+	assert_int_equal(parse(CODEC_PCMA, pcm, 160, false, &f), 0);
 	assert_int_equal(f.samples, 160);
+	assert_int_equal(parse(CODEC_PCMA, pcm, sizeof pcm, false, &f), 0);
+	assert_int_equal(f.samples, 960);
 	assert_int_equal(parse(CODEC_NONE, pcm, sizeof pcm, false, &f), 0);
 	assert_int_equal(f.samples, 0);
 }
 
 static void test_no_video(void **state)
 {
-	static const enum codec_id codecs[] = { CODEC_NONE, CODEC_OPUS, CODEC_PCMU,
-						CODEC_PCMA };
+	static const enum codec_id codecs[] = { CODEC_NONE, CODEC_PCMU, CODEC_PCMA };
 	struct frame_view f;
 	uint8_t data[2] = { 1, 2 };
 

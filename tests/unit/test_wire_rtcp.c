@@ -370,13 +370,16 @@ static void test_padding(void **state)
 	uint8_t data[] = { 0xa1, 206, 0, 4, 0,	  0,   0, 1, 0, 0, 0, 2, 0, 0, 0, 0,
 			   0,	 0,   0, 8, 0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2 };
 	static const uint8_t empty[] = { 0xa0, 203, 0, 0 };
+	unsigned n;
 
 	(void)state;
 	struct rtcp_pkt p = only(data, 20);
 
 	assert_int_equal(p.media_ssrc, 2);
 	assert_int_equal(p.body_len, 0);
-	refuse(data, sizeof data); /* the last packet only */
+	assert_int_equal(count_pkts(data, sizeof data, &n),
+			 0); /* not the last one only */
+	assert_int_equal(n, 2);
 	data[19] = 4;
 	p = only(data, 20);
 	assert_int_equal(p.body_len, 4);
@@ -387,8 +390,28 @@ static void test_padding(void **state)
 	data[19] = 0;
 	refuse(data, 20);
 	data[19] = 3;
-	refuse(data, 20);
+	p = only(data, 20);
+	assert_int_equal(p.body_len, 5);
 	refuse(empty, 4);
+}
+
+/* As Chromium tells of one packet alone: a byte of padding. */
+static void test_padded_feedback(void **state)
+{
+	static const uint8_t data[] = { 0xaf, 205, 0, 5, 0, 0, 0, 1, 0,	   0, 0,  2,
+					0,    7,   0, 1, 0, 0, 0, 9, 0x20, 1, 40, 1 };
+	struct twcc_status status;
+	struct twcc_iter it;
+
+	(void)state;
+	struct rtcp_pkt p = only(data, sizeof data);
+
+	assert_int_equal(twcc_iter_init(&it, &p), 0);
+	assert_true(twcc_next(&it, &status));
+	assert_int_equal(status.seq, 7);
+	assert_true(status.received);
+	assert_int_equal(status.arrival_us, 10000);
+	assert_false(twcc_next(&it, &status));
 }
 
 static void test_short_bodies(void **state)
@@ -464,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_builders_overflow),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_padding),
+		cmocka_unit_test(test_padded_feedback),
 		cmocka_unit_test(test_short_bodies),
 		cmocka_unit_test(test_unknown_types_come_too),
 		cmocka_unit_test(test_packet_limit),

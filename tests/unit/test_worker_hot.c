@@ -16,7 +16,13 @@
 #include <sys/time.h>
 #include <time.h>
 
-enum { RECEIVERS = 100, FORWARDED = 1000000, BURST = 64, SSRC = 4242 };
+enum {
+	RECEIVERS = 100,
+	FORWARDED = 1000000,
+	BURST = 64, /* one of them sound: a microphone may send 200 a second */
+	SSRC = 4242,
+	VIDEO_SSRC = 4243
+};
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -126,18 +132,24 @@ void __wrap_log_write(enum log_level level, const char *event, const char *fmt, 
 		atomic_fetch_add(&own_log, 1);
 }
 
+static void send_one(struct scene *s, bool video, uint16_t seq)
+{
+	uint8_t buf[160] = { 0x80, video ? 0x80 | 96 : 111 };
+
+	put_be16(buf + 2, seq);
+	put_be32(buf + 4, (uint32_t)seq * 960);
+	put_be32(buf + 8, video ? VIDEO_SSRC : SSRC);
+	buf[12] = video ? 0x10 : 0x78; /* VP8, each packet a key frame; Opus, 20 ms */
+	assert_int_equal(client_send_rtp(s->people[0], buf, 92), 0);
+}
+
 static void send_burst(struct scene *s, uint16_t *seq)
 {
-	for (unsigned i = 0; i < BURST; i++) {
-		uint8_t buf[160] = { 0x80, 111 };
+	static uint16_t sound_seq;
 
-		put_be16(buf + 2, *seq);
-		put_be32(buf + 4, (uint32_t)*seq * 960);
-		put_be32(buf + 8, SSRC);
-		buf[12] = 0x78;
-		(*seq)++;
-		assert_int_equal(client_send_rtp(s->people[0], buf, 92), 0);
-	}
+	send_one(s, false, sound_seq++);
+	for (unsigned i = 1; i < BURST; i++)
+		send_one(s, true, (*seq)++);
 }
 
 static unsigned long forwarded(struct scene *s)
@@ -149,7 +161,12 @@ static unsigned long forwarded(struct scene *s)
 static void a_million_packets(void **state)
 {
 	static const struct client_section sections[] = {
-		{ .send = true, .ssrc = SSRC }, { 0 }, { 0 }, { 0 }
+		{ .send = true, .ssrc = SSRC },
+		{ .video = true, .send = true, .ssrc = VIDEO_SSRC },
+		{ 0 },
+		{ 0 },
+		{ 0 },
+		{ .video = true }
 	};
 	struct scene s;
 	unsigned long before, want = SANITIZED ? 20000 : FORWARDED, rx;
@@ -158,9 +175,9 @@ static void a_million_packets(void **state)
 
 	(void)state;
 	scene_open(&s, 2);
-	scene_join(&s, sections, 4, NULL);
+	scene_join(&s, sections, 6, NULL);
 	for (unsigned i = 0; i < RECEIVERS; i++)
-		scene_join(&s, sections + 1, 3, NULL);
+		scene_join(&s, sections + 2, 4, NULL);
 	scene_connect(&s);
 	/* The first packets make the streams known; then count. */
 	send_burst(&s, &seq);

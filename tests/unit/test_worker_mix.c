@@ -39,15 +39,16 @@ static uint64_t next_us;
 /* What is new in the packet; what RED brings again must be what came before. */
 static const uint8_t *primary(struct ear *e, const uint8_t *data, size_t *len)
 {
-	struct red_block b[RED_BLOCKS_MAX] = { { .data = data + 12,
-						 .len = (uint16_t)(*len - 12) } };
+	size_t header = 12 + 4 * (data[0] & 15u); /* with who talks */
+	struct red_block b[RED_BLOCKS_MAX] = { { .data = data + header,
+						 .len = (uint16_t)(*len - header) } };
 	uint32_t ts = get_be32(data + 4);
 	struct said *s = &e->said[e->packets % ARRAY_LEN(e->said)];
 	int n = 1;
 
 	if ((data[1] & 0x7f) == RED_PT) {
 		e->red++;
-		n = red_parse(data + 12, *len - 12, b);
+		n = red_parse(data + header, *len - header, b);
 		assert_true(n >= 1);
 	}
 	for (int i = 0; i + 1 < n; i++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // What somebody in the call hears, as samples: all received voices at equal gain, at 48 kHz. The
-// audio thread records, the page keeps it, and the test fetches it at the end. Chromium only.
+// audio thread records, the page keeps it, and the test fetches it at the end. In Firefox, whose pages keep
+// their policy, the page records itself.
 
 export const CAPTURE_RATE = 48000;
 const BLOCK = 4800; // samples a message from the audio thread
@@ -25,13 +26,22 @@ const RECORDER = `registerProcessor('recorder', class extends AudioWorkletProces
 // In the page.
 async function begin({ script, rate }) {
 	const context = new AudioContext({ sampleRate: rate, latencyHint: 'playback' });
-	const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
-	await context.audioWorklet.addModule(url);
-	URL.revokeObjectURL(url);
-	const recorder = new AudioWorkletNode(context, 'recorder',
-		{ channelCount: 1, channelCountMode: 'explicit', numberOfOutputs: 1 });
 	const blocks = [];
-	recorder.port.onmessage = (e) => blocks.push(e.data);
+	const worklet = async () => {
+		const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
+		await context.audioWorklet.addModule(url);
+		URL.revokeObjectURL(url);
+		const node = new AudioWorkletNode(context, 'recorder',
+			{ channelCount: 1, channelCountMode: 'explicit', numberOfOutputs: 1 });
+		node.port.onmessage = (e) => blocks.push(e.data);
+		return node;
+	};
+	const processor = () => {
+		const node = context.createScriptProcessor(4096, 1, 1);
+		node.onaudioprocess = (e) => blocks.push(e.inputBuffer.getChannelData(0).slice());
+		return node;
+	};
+	const recorder = navigator.userAgent.includes('Firefox') ? processor() : await worklet();
 	recorder.connect(context.destination); // puts out silence; unconnected it would not run
 	const sources = __test.pc().getReceivers().filter((r) => r.track.kind === 'audio').map((r) => {
 		const source = context.createMediaStreamSource(new MediaStream([r.track]));
@@ -47,7 +57,7 @@ async function end() {
 	const { context, blocks, began } = __test.capture;
 	const seconds = (performance.now() - began) / 1000;
 	await context.close();
-	return { blocks: blocks.length, seconds };
+	return { samples: blocks.reduce((n, b) => n + b.length, 0), blocks: blocks.length, seconds };
 }
 
 // Blocks as base64.
@@ -70,16 +80,17 @@ export async function startCapture(person) {
 
 /** Everything since startCapture(). @returns {Promise<Float32Array>} */
 export async function stopCapture(person) {
-	const { blocks, seconds } = await person.run(end);
-	const recorded = blocks * BLOCK / CAPTURE_RATE;
+	const { blocks, samples: count, seconds } = await person.run(end);
+	const recorded = count / CAPTURE_RATE;
 	// An audio thread that gets no CPU loses sound which had arrived: that is no figure.
 	if (recorded < seconds - 0.5)
 		throw new Error(`recorded ${recorded} s in ${seconds.toFixed(1)} s: the machine is too busy`);
-	const samples = new Float32Array(blocks * BLOCK);
-	for (let from = 0; from < blocks; from += PIECE) {
+	const samples = new Float32Array(count);
+	for (let from = 0, at = 0; from < blocks; from += PIECE) {
 		const piece = Buffer.from(await person.run(give, { from, to: from + PIECE }), 'base64');
-		samples.set(new Float32Array(piece.buffer.slice(piece.byteOffset, piece.byteOffset + piece.length)),
-			from * BLOCK);
+		const part = new Float32Array(piece.buffer.slice(piece.byteOffset, piece.byteOffset + piece.length));
+		samples.set(part, at);
+		at += part.length;
 	}
 	return samples;
 }

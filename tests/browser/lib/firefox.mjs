@@ -35,11 +35,11 @@ const PREFS = {
 	'widget.windows.window_occlusion_tracking.enabled': false,
 };
 
-async function connect(port, child) {
+async function connect(url, port, child) {
 	for (let i = 0; i < 120; i++) {
 		if (child.exitCode !== null)
 			throw new Error(`firefox ended with ${child.exitCode}`);
-		const ws = new WebSocket(`ws://127.0.0.1:${port}/session`);
+		const ws = new WebSocket(url, { headers: { Host: `localhost:${port}` } }); // it answers to no other
 		const open = await new Promise((done) => {
 			ws.once('open', () => done(true));
 			ws.once('error', () => done(false));
@@ -87,12 +87,30 @@ class Bidi {
 	}
 }
 
-export async function launchFirefox() {
+// Its debugger listens on the loopback of its own namespace: in there, one process carries each connection
+// to and from a socket of the file system.
+async function bridge(netns, port, path) {
+	const script = `require('node:net').createServer((a) => {
+		const b = require('node:net').connect(${port}, '127.0.0.1');
+		for (const [x, y] of [[a, b], [b, a]]) { x.pipe(y); x.on('error', () => y.destroy()); }
+	}).listen(${JSON.stringify(path)}, () => console.log('ready'));`;
+	const child = spawn('ip', ['netns', 'exec', netns, process.execPath, '-e', script],
+		{ stdio: ['ignore', 'pipe', 'inherit'] });
+	onEnd(() => child.kill());
+	process.once('exit', () => child.kill('SIGKILL'));
+	await limit(new Promise((done) => child.stdout.once('data', done)), 10000, 'bridge to firefox');
+}
+
+/** @param {{netns?: string, origin?: string}} [o] as of launchChromium */
+export async function launchFirefox({ netns, origin } = {}) {
 	const profile = mkdtempSync(join(tmpdir(), 'palabre-firefox-'));
-	writeFileSync(join(profile, 'user.js'), Object.entries(PREFS)
+	const prefs = !origin ? PREFS : { ...PREFS, 'dom.securecontext.allowlist': new URL(origin).hostname,
+		'media.devices.insecure.enabled': true, 'media.getusermedia.insecure.enabled': true };
+	writeFileSync(join(profile, 'user.js'), Object.entries(prefs)
 		.map(([k, v]) => `user_pref(${JSON.stringify(k)}, ${JSON.stringify(v)});\n`).join(''));
 	const port = await freePort();
-	const child = spawn('firefox-esr', ['--headless', '--no-remote', '--profile', profile,
+	const [file, ...first] = [...netns ? ['ip', 'netns', 'exec', netns] : [], 'firefox-esr'];
+	const child = spawn(file, [...first, '--headless', '--no-remote', '--profile', profile,
 		'--remote-debugging-port', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] });
 	const said = [];
 	child.stderr.on('data', (data) => said.splice(0, said.push(String(data)) - 40));
@@ -109,7 +127,10 @@ export async function launchFirefox() {
 		rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
 	};
 	onEnd(close);
-	bidi = new Bidi(await connect(port, child));
+	const socket = join(profile, 'bidi');
+	if (netns)
+		await bridge(netns, port, socket);
+	bidi = new Bidi(await connect(netns ? `ws+unix://${socket}:/session` : `ws://127.0.0.1:${port}/session`, port, child));
 	// Answered when the browser is up: 3 s, 15 with four programs to a core.
 	await bidi.send('session.new', { capabilities: {} }, 60000);
 	await bidi.send('session.subscribe', { events: ['log.entryAdded'] });

@@ -169,7 +169,7 @@ export function pageInit(o) {
 			tone.connect(voice).connect(gain);
 			gain.gain.value = (o.tone ?? true) ? 1 : 0;
 		}
-		t.audio = { context, gain };
+		t.audio = { context, gain, said: context.createGain() };
 		return t.audio;
 	}
 
@@ -185,10 +185,11 @@ export function pageInit(o) {
 	}
 
 	function newTone() {
-		const { context, gain } = sound();
+		const { context, gain, said } = sound();
 		const out = context.createMediaStreamDestination();
 		out.channelCount = 1;
 		gain.connect(out);
+		said.connect(out);
 		const track = out.stream.getAudioTracks()[0];
 		const settings = track.getSettings.bind(track);
 		track.getSettings = () => ({ ...settings(), deviceId: 'fake-mic' });
@@ -208,6 +209,19 @@ export function pageInit(o) {
 		const { context, gain } = sound();
 		gain.gain.setTargetAtTime(on ? 1 : 0, context.currentTime, RAMP_S);
 		return context.state;
+	};
+
+	/** Says this again and again: 16-bit samples as base64. For who has no microphone to put a file in. */
+	t.say = ({ pcm, rate }) => {
+		const { context, said } = sound();
+		const samples = new Int16Array(Uint8Array.from(atob(pcm), (c) => c.charCodeAt(0)).buffer);
+		const buffer = context.createBuffer(1, samples.length, rate);
+		buffer.copyToChannel(Float32Array.from(samples, (v) => v / 32768), 0);
+		const source = context.createBufferSource();
+		source.buffer = buffer;
+		source.loop = true;
+		source.connect(said);
+		source.start();
 	};
 
 	if (navigator.mediaDevices) {

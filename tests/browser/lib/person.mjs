@@ -3,6 +3,7 @@
 // arrives: bar codes in pictures, tones in sound (init.mjs), and what the page shows.
 import { figure, limit, log, onFailure, until } from './check.mjs';
 import { pageInit } from './init.mjs';
+import { soundOf } from './speech.mjs';
 
 const pad = (i) => String(i).padStart(2, '0');
 /** The name of the person with this bar code and tone. */
@@ -197,10 +198,27 @@ export class Person {
 			throw new Error(`${this.name} negotiated again: ${JSON.stringify(calls)}`);
 	}
 
+	/** Speech of lib/speech.mjs from now on, as the microphone of who joined with `tone: false`. */
+	say({ rate, ...speech }) {
+		const sound = Int16Array.from(soundOf({ rate, ...speech }), (v) => Math.round(v * 32767));
+		return this.run((o) => __test.say(o), { rate, pcm: Buffer.from(sound.buffer).toString('base64') });
+	}
+
+	/** In the settings. @param {'all'|'less'|'least'} thrift */
+	chooseSound(thrift) {
+		return this.run((thrift) => {
+			const select = document.getElementById('thrift-select');
+			select.value = thrift;
+			select.dispatchEvent(new Event('change'));
+		}, thrift);
+	}
+
 	/** Sums over the inbound streams of a kind. */
 	async sums(kind) {
 		const keys = ['freezeCount', 'totalFreezesDuration', 'framesDecoded', 'framesDropped',
 			'concealedSamples', 'silentConcealedSamples', 'totalSamplesReceived',
+			'jitterBufferDelay', 'jitterBufferEmittedCount', 'packetsDiscarded', 'concealmentEvents',
+			'insertedSamplesForDeceleration', 'removedSamplesForAcceleration',
 			'packetsReceived', 'packetsLost', 'nackCount', 'pliCount', 'keyFramesDecoded'];
 		const sums = Object.fromEntries(keys.map((k) => [k, 0]));
 		for (const s of await this.inbound())

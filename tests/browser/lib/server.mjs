@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { giveUp, limit, onEnd, onFailure } from './check.mjs';
+import { giveUp, limit, onEnd, onFailure, until } from './check.mjs';
 import { freePort } from './ports.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
@@ -97,6 +97,15 @@ export class Server {
 
 	get pid() {
 		return this.child.pid;
+	}
+
+	/** Those that are not zero. @returns {Promise<Record<string, number>>} */
+	async counters() {
+		const from = this.lines.length;
+		this.child.kill('SIGUSR1');
+		await until('counters', () => this.lines.slice(from).some((l) => l.includes('app.counters')), 3000);
+		return Object.fromEntries(this.lines.slice(from).flatMap((l) => [...l.matchAll(/app\.counter .*?(\w+)=(\d+)/g)])
+			.map(([, name, n]) => [name, Number(n)]));
 	}
 
 	/** Without a chance to say goodbye. */

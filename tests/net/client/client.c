@@ -179,6 +179,11 @@ static void media_input(struct client *c, uint8_t *data, size_t len, uint64_t no
 	bool rtcp = data[1] >= RTCP_FIRST && data[1] <= RTCP_LAST;
 	int n = (int)len;
 
+	if (c->p.blind) {
+		c->counts.rtp += !rtcp;
+		c->counts.rtcp += rtcp;
+		return;
+	}
 	if (!c->up || (rtcp ? srtp_unprotect_rtcp(c->rx, data, &n)
 			    : srtp_unprotect(c->rx, data, &n)) != srtp_err_status_ok) {
 		c->counts.srtp_bad++;

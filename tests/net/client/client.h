@@ -19,7 +19,7 @@
 #include <palabre/base.h>
 #include <palabre/crypto.h>
 
-enum { CLIENT_SECTIONS_MAX = 20, CLIENT_SLOT_SSRCS = 2, HUB_CLIENTS_MAX = 4096 };
+enum { CLIENT_SECTIONS_MAX = 20, CLIENT_SLOT_SSRCS = 2, HUB_CLIENTS_MAX = 8192 };
 
 struct client;
 struct client_hub;
@@ -38,6 +38,7 @@ struct client_params {
 	bool dtls_server;  /* a=setup:passive */
 	bool sha1_only;	   /* offers only SRTP_AES128_CM_SHA1_80 */
 	bool big_hello;	   /* a ClientHello of two datagrams, as Chromium's */
+	bool blind;	   /* counts media and doesn't open it: cheap, for crowds */
 	uint64_t check_us; /* between checks once connected; 0: 2.5 s */
 	unsigned section_count;
 	const struct client_section *sections;
@@ -147,5 +148,7 @@ void client_hub_destroy(struct client_hub *h); /* after its clients */
 int client_hub_fd(const struct client_hub *h);
 /* Reads at most `max` datagrams and gives them to their clients; how many. */
 unsigned client_hub_poll(struct client_hub *h, unsigned max, uint64_t now_us);
+/* Of the datagram that is being given, when it got into the socket: CLOCK_REALTIME, ns; 0 unknown. */
+uint64_t client_hub_arrival_ns(const struct client_hub *h);
 
 #endif

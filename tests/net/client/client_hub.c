@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 32, SOCKET_BYTES = 4 * 1024 * 1024 };
@@ -17,6 +18,7 @@ enum { BATCH = 32, SOCKET_BYTES = 4 * 1024 * 1024 };
 struct client_hub {
 	int fd;
 	unsigned group, next;
+	uint64_t arrival_ns;
 	struct client *clients[HUB_CLIENTS_MAX];
 	uint8_t buf[BATCH][CLIENT_BUF];
 	uint8_t control[BATCH][64];
@@ -40,7 +42,8 @@ struct client_hub *client_hub_create(unsigned group)
 	h->group = group;
 	h->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (h->fd < 0 || bind(h->fd, (struct sockaddr *)&any, sizeof any) ||
-	    setsockopt(h->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on)) {
+	    setsockopt(h->fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) ||
+	    setsockopt(h->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on)) {
 		if (h->fd >= 0)
 			close(h->fd);
 		free(h);
@@ -123,17 +126,31 @@ void hub_send(struct client_hub *h, const struct client *c, const uint8_t *data,
 static struct client *client_for(struct client_hub *h, struct msghdr *m)
 {
 	struct cmsghdr *cm;
+	struct client *found = NULL;
 	struct in_pktinfo info;
+	struct timespec at;
 	uint32_t index;
 
+	h->arrival_ns = 0;
 	for (cm = CMSG_FIRSTHDR(m); cm; cm = CMSG_NXTHDR(m, cm)) {
+		if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_TIMESTAMPNS) {
+			memcpy(&at, CMSG_DATA(cm), sizeof at);
+			h->arrival_ns =
+				(uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+			continue;
+		}
 		if (cm->cmsg_level != IPPROTO_IP || cm->cmsg_type != IP_PKTINFO)
 			continue;
 		memcpy(&info, CMSG_DATA(cm), sizeof info);
 		index = ntohl(info.ipi_addr.s_addr) - ip_of(h, 0);
-		return index < HUB_CLIENTS_MAX ? h->clients[index] : NULL;
+		found = index < HUB_CLIENTS_MAX ? h->clients[index] : NULL;
 	}
-	return NULL;
+	return found;
+}
+
+uint64_t client_hub_arrival_ns(const struct client_hub *h)
+{
+	return h->arrival_ns;
 }
 
 unsigned client_hub_poll(struct client_hub *h, unsigned max, uint64_t now_us)

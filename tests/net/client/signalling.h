@@ -31,6 +31,9 @@ int signal_join(const struct signal_link *link, const char *name, const char *of
 int signal_events(const struct signal_link *link, struct signal_join *j);
 /* Sends one text message. */
 int signal_send(struct signal_join *j, const char *json);
+/* Says without being asked that it is there: nothing here answers the server's pings, and who does
+ * not for 15 s is closed. */
+int signal_pong(struct signal_join *j);
 /* Reads and throws away what has arrived; the bytes read, or -1 when closed. Never
  * blocks. */
 long signal_drain(struct signal_join *j);

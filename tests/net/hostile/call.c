@@ -8,6 +8,8 @@
  */
 #include "hostile.h"
 
+#include <palabre/wire.h>
+
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -63,7 +65,7 @@ struct call {
 	struct caller people[PEOPLE];
 	pthread_t thread;
 	_Atomic bool sending, stopping;
-	_Atomic uint64_t received;
+	_Atomic uint64_t received, foreign;
 	_Atomic unsigned begun; /* flows */
 	_Atomic unsigned wrong;
 	unsigned forged; /* packets that a seal should keep out */
@@ -138,6 +140,20 @@ static void check_named(struct caller *c, const uint8_t *data, const uint8_t *de
 	c->named[person] = csrc;
 }
 
+/* What an attacker says who is in the call (voices.c), and the silence after it has left: of
+ * that only the slot's numbers are looked at. */
+static bool is_foreign(const uint8_t *data, size_t len, unsigned kind)
+{
+	const uint8_t *said = data + RTP_HEADER;
+
+	if (kind || (data[0] & 15))
+		return false;
+	if (len == RTP_HEADER + sizeof opus_silence)
+		return !memcmp(said, opus_silence, sizeof opus_silence);
+	return len > RTP_HEADER + AUDIO_DESCRIPTOR + MARK_BYTES &&
+	       get_be16(said + AUDIO_DESCRIPTOR) == VOICE_MARK;
+}
+
 static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 {
 	struct caller *c = arg;
@@ -146,10 +162,12 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	/* a picture may name its source */
 	size_t header = RTP_HEADER + 4 * (size_t)(data[0] & kind);
 	size_t skip = header + (kind ? VIDEO_DESCRIPTOR : AUDIO_DESCRIPTOR);
+	bool foreign = slot >= 0 && is_foreign(data, len, kind);
 	struct slot_seen *s;
 
 	(void)now_us;
-	if (slot < 0 || (data[0] & ~kind) != 0x80 || len < skip + MARK_BYTES) {
+	if (slot < 0 || (data[0] & ~kind) != 0x80 ||
+	    (len < skip + MARK_BYTES && !foreign)) {
 		wrong(c, "a packet of no slot, bytes", 0, len);
 		return;
 	}
@@ -158,6 +176,10 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 		wrong(c, "a slot's sequence number", s->next, get_be16(data + 2));
 	s->begun = true;
 	s->next = (uint16_t)(get_be16(data + 2) + 1);
+	if (foreign) {
+		c->call->foreign++;
+		return;
+	}
 	c->call->received++;
 	if (kind)
 		check_named(c, data, data + header);
@@ -382,6 +404,11 @@ struct call *call_start(struct hostile *h)
 }
 
 /* ---- judging ----------------------------------------------------------------------- */
+
+uint64_t call_foreign(const struct call *c)
+{
+	return c->foreign;
+}
 
 void call_expect_good(struct call *c)
 {

@@ -18,6 +18,9 @@
 
 enum { REQUEST_TIMEOUT_S = 3, JOINS_PER_MINUTE = 120 };
 
+/* What an attacker who is in the call says behind the TOC, so that the call knows it. */
+enum { VOICE_MARK = 0xbad1 };
+
 struct call;
 struct hostile {
 	struct server server;
@@ -131,6 +134,8 @@ struct call *call_start(struct hostile *h);
 /* Is everybody being heard and seen, and has nobody lost anything so far? Says so if not.
  */
 void call_expect_good(struct call *c);
+/* What they have heard of an attacker in the call, packets. */
+uint64_t call_foreign(const struct call *c);
 /* Stops sending, waits for what is under way, judges, prints the sums. */
 void call_end(struct call *c);
 
@@ -140,6 +145,7 @@ void attack_datagrams(struct hostile *h); /* strangers on UDP */
 void attack_checks(struct hostile *h);	  /* STUN and DTLS */
 void attack_srtp(struct hostile *h);	  /* peers: replayed, forged, nonsense */
 void attack_rtcp(struct hostile *h);
+void attack_voices(struct hostile *h); /* sound that lies, in the call */
 void attack_frames(struct hostile *h); /* RFC 4571 */
 void attack_http(struct hostile *h);
 void attack_bodies(struct hostile *h);
