@@ -111,6 +111,9 @@ function begin() {
 		state.name = back.name;
 		state.mode = back.mode;
 		state.thrift = back.thrift || 'all';
+		state.cap = back.cap || 0;
+		state.capAt = back.capAt || 0;
+		state.bytes = back.bytes || 0;
 		state.want = { mic: back.mic, camera: back.camera, screen: false };
 		state.me.role = roleOf(back.token);
 		// Both at once: the devices join in when they are there.

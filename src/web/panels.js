@@ -6,7 +6,7 @@ import { LANGUAGES, language, loadLanguage, t, tn } from './i18n.js';
 import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
 import { hue, initials } from './layout.js';
 import { chooseDevice, listDevices, media } from './media.js';
-import { leave, listeners, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { leave, listeners, setCap, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
 import { playSound, setSpeaker, testSound } from './slots.js';
 import { deviceProblem, toggleTip } from './prejoin.js';
 
@@ -48,6 +48,8 @@ export function setupPanels() {
 		setMode(/** @type {HTMLSelectElement} */ (e.target).value === 'voice' ? 'voice' : 'video');
 	get('thrift-select', HTMLSelectElement).onchange = (e) =>
 		setThrift(/** @type {any} */ (/** @type {HTMLSelectElement} */ (e.target).value));
+	get('cap-select', HTMLSelectElement).onchange = (e) =>
+		setCap(Number(/** @type {HTMLSelectElement} */ (e.target).value));
 	for (const e of document.querySelectorAll('.lang-select')) {
 		if (!(e instanceof HTMLSelectElement))
 			continue;
@@ -147,6 +149,7 @@ function setTip(b, words) {
 // ---- how the connection is ----
 
 const HINT_MS = 12000;
+const CAPPED_MS = 30000; // why there are no pictures any more
 let hint = '';
 let hintSince = 0;
 /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -154,20 +157,24 @@ let hintTimer = undefined;
 
 /** What the person should know once, and not have in the picture for ever. @returns {string} words */
 function hints() {
+	const capped = justCapped();
 	const mute = state.want.mic && !media.opening.mic && (!media.mic || media.mic.muted);
-	const words = !maySend() ? t('status.listener') : state.message ? t('problem.screen')
+	const words = capped ? cappedWords() : !maySend() ? t('status.listener') : state.message ? t('problem.screen')
 		: deviceProblem() || (mute ? t('status.unheard') : '');
 	if (words !== hint) {
 		hint = words;
 		hintSince = Date.now();
 	}
-	const left = hintSince + HINT_MS - Date.now();
+	const left = (capped ? state.cappedAt + CAPPED_MS : hintSince + HINT_MS) - Date.now();
 	clearTimeout(hintTimer);
 	if (!words || left <= 0)
 		return '';
 	hintTimer = setTimeout(changed, left + 50);
 	return words;
 }
+
+const justCapped = () => state.cappedAt + CAPPED_MS > Date.now();
+const cappedWords = () => t('status.capped', { mb: megabytes(state.capAt) });
 
 /** @returns {[string, string]} words, and the kind of line: '', busy, warn, good */
 function status() {
@@ -176,6 +183,8 @@ function status() {
 		return [t('status.connecting'), 'busy'];
 	if (phase === 'reconnecting')
 		return [t(navigator.onLine === false ? 'status.offline' : 'status.reconnecting'), 'busy'];
+	if (justCapped())
+		return [hints(), 'warn'];
 	if (net.backUntil > Date.now())
 		return [t('status.back'), 'good'];
 	if (net.weak)
@@ -320,7 +329,7 @@ function openSettings() {
 	changed();
 }
 
-const megabytes = () => (state.bytes / 1e6).toLocaleString(language(), { maximumFractionDigits: state.bytes < 1e7 ? 1 : 0 });
+const megabytes = (bytes = state.bytes) => (bytes / 1e6).toLocaleString(language(), { maximumFractionDigits: bytes < 1e7 ? 1 : 0 });
 
 export function renderSettings() {
 	const dialog = get('settings', HTMLDialogElement);
@@ -337,6 +346,11 @@ export function renderSettings() {
 			e.hidden = !('setSinkId' in HTMLMediaElement.prototype) || !media.devices.speaker.length;
 	get('mode-select', HTMLSelectElement).value = state.mode;
 	get('thrift-select', HTMLSelectElement).value = state.thrift;
+	const cap = get('cap-select', HTMLSelectElement);
+	cap.value = String(state.cap);
+	for (const option of cap.options)
+		setText(option, option.value === '0' ? t('cap.never') : t('cap.at', { mb: option.value }));
+	setText(box('data-capped'), state.cappedAt ? cappedWords() : '');
 	for (const e of document.querySelectorAll('.lang-select'))
 		if (e instanceof HTMLSelectElement)
 			e.value = language();

@@ -27,6 +27,9 @@ export function openPrejoin() {
 	state.phase = 'prejoin';
 	state.mode = before?.mode || state.mode;
 	state.thrift = before?.thrift || state.thrift;
+	state.cap = before?.cap ?? state.cap;
+	state.capAt = state.cap * 1e6;
+	state.bytes = state.cappedAt = 0;
 	state.want = { mic: before?.mic ?? state.want.mic, screen: false,
 		camera: state.mode === 'video' && (before?.camera ?? state.want.camera) };
 	const name = get('name', HTMLInputElement);

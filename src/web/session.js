@@ -30,6 +30,7 @@ const RESTART_HOLDS_MS = 4000; // a restart that works takes 20 ms to 3 s
 const RESTARTS_MAX = 3;
 const STATS_MS = 1000;
 const PACE_S = 8;
+const KEEP_BYTES = 200_000;
 const LISTEN_MS = 300;
 const TALK_ENERGY = 1e-4; // a second of one's own voice at -40 dBFS
 const BACK_MS = 4000;
@@ -45,6 +46,7 @@ let restarts = 0;
 /** @type {ReturnType<typeof setInterval>|undefined} */ let listenTimer = undefined;
 const patience = new Patience();
 let bytesBefore = 0;
+let bytesKept = 0;
 let sync = new LipSync();
 let weakness = new Weakness();
 let silence = new Silence();
@@ -54,6 +56,7 @@ const talk = { told: 0, said: 0, own: false };
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
+/** @type {typeof import('./gate.js')|null} */ let gate = null;
 
 /** What the page hears besides state: for the announcer. @type {{said: (what: string, name: string) => void}} */
 export const listeners = { said: () => {} };
@@ -87,7 +90,8 @@ export async function enter() {
 	state.me = { id: '', name: state.name, role: state.me.role };
 	state.people.clear();
 	state.speakers = [];
-	state.bytes = bytesBefore = state.pace = 0;
+	bytesBefore = bytesKept = state.bytes;
+	state.pace = 0;
 	state.pinned = '';
 	patience.tries = 0;
 	view = null;
@@ -190,6 +194,16 @@ async function accept(next, answer) {
 	arm(CONNECT_LIMIT_MS, () => state.net.media || rejoin());
 	await reconcile();
 	changed();
+	openGate();
+}
+
+/** Who sends a voice alone needs it, but everything else first. */
+async function openGate() {
+	if (gate || state.mode !== 'voice' || !maySend())
+		return;
+	gate = await import('./gate.js').catch(() => null); // then the microphone as it is
+	gate?.onGate(reconcile);
+	reconcile();
 }
 
 function rejoin() {
@@ -241,8 +255,11 @@ const lost = () => !state.net.media || silence.dead;
 
 /** Whoever sends or is sent something gets the server's reports. A weak link loses too many of them to judge by. */
 function expectant() {
+	// Of voices nothing comes while all are silent, and reports are rare.
+	if (state.mode === 'voice')
+		return !state.net.weak && state.speakers.some((id) => id !== state.me.id);
 	const sends = Object.entries(switchedOn()).some(([k, on]) => on && !paused.has(/** @type {Kind} */ (k)));
-	return !state.net.weak && (sends || !atRung() && [...state.slots.values()].some((slot) => slot.p));
+	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
 }
 
 /** All voices come in one stream, which names itself who talks; the server tells it nowhere else. */
@@ -420,6 +437,7 @@ async function reconcileNow() {
 	// Mute before anything that could wait; the server then drops the stream by itself.
 	if (media.mic)
 		media.mic.enabled = on.mic;
+	const voice = gate?.through(state.mode === 'voice' ? media.mic : null, on.mic) || media.mic;
 	if (!p || p.pc.signalingState === 'closed')
 		return;
 	tellMedia(on);
@@ -427,7 +445,7 @@ async function reconcileNow() {
 		const sender = p.senders[k];
 		if (!sender)
 			continue;
-		const track = on[k] ? media[k] : null;
+		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
 		await setActive(sender, !paused.has(k));
@@ -512,11 +530,25 @@ export function setMode(mode) {
 		closeDevice('camera');
 		closeScreen();
 		state.want.camera = false;
+	} else {
+		state.cappedAt = 0;
+		if (state.capAt && state.bytes >= state.capAt) // who chooses it now wants as much again
+			state.capAt = state.bytes + state.cap * 1e6;
 	}
 	if (inCall()) {
 		keep();
 		rejoin();
 	}
+	changed();
+}
+
+/** Where video stops by itself. @param {number} megabytes of the call as a whole, 0: nowhere */
+export function setCap(megabytes) {
+	state.cap = megabytes;
+	state.capAt = megabytes * 1e6;
+	state.cappedAt = 0;
+	if (inCall())
+		keep();
 	changed();
 }
 
@@ -677,6 +709,14 @@ async function readings() {
 	if (bytes > state.bytes && state.bytes)
 		state.pace += ((bytes - state.bytes) / (STATS_MS / 1000) - state.pace) / PACE_S;
 	state.bytes = bytes;
+	if (bytes - bytesKept > KEEP_BYTES) {
+		bytesKept = bytes;
+		keep();
+	}
+	if (state.capAt && bytes >= state.capAt && state.mode === 'video') {
+		state.cappedAt = Date.now();
+		setMode('voice');
+	}
 	talk.own = r.said - talk.said > TALK_ENERGY;
 	talk.said = r.said;
 	if (state.mode === 'video')

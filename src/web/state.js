@@ -80,6 +80,10 @@ export const state = {
 	bytes: 0,
 	/** Of them a second, lately. */
 	pace: 0,
+	/** Video stops at so many megabytes, 0 never: the choice, the bytes at which it does next, and when it did, ms or 0. */
+	cap: 0,
+	capAt: 0,
+	cappedAt: 0,
 	/** Why the stay ended or failed: a code of the catalogues' left.* or error.*. */
 	reason: '',
 	message: '',
@@ -123,11 +127,14 @@ export const maySend = () => state.me.role !== 'listener' && state.me.role !== '
 // What survives a reload, in sessionStorage: the ticket makes it the same person.
 const storeKey = () => `palabre:${state.room}`;
 
-/** @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', thrift?: import('./voice.js').Thrift, mic: boolean, camera: boolean}} Kept */
+/**
+ * @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', thrift?: import('./voice.js').Thrift,
+ *	cap?: number, capAt?: number, bytes?: number, mic: boolean, camera: boolean}} Kept
+ */
 
 export function keep() {
-	const { token, ticket, name, mode, thrift, want } = state;
-	write(storeKey(), JSON.stringify({ token, ticket, name, mode, thrift, mic: want.mic, camera: want.camera }));
+	const { token, ticket, name, mode, thrift, cap, capAt, bytes, want } = state;
+	write(storeKey(), JSON.stringify({ token, ticket, name, mode, thrift, cap, capAt, bytes, mic: want.mic, camera: want.camera }));
 }
 
 /** @returns {Kept|null} */

@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': 'How do you want to join?',
 	'mode.voice': 'Voice',
-	'mode.voice.note': 'Only sound: needs little data',
+	'mode.voice.note': 'Only sound: about 6 to 20 MB an hour',
 	'mode.video': 'Video',
 	'mode.video.note': 'Sound and pictures: needs more data',
 
@@ -89,6 +89,9 @@ export default {
 	'bar.settings.tip': 'Settings',
 	'bar.leave.tip': 'Leave the call',
 	'settings.mode': 'Voice or video',
+	'settings.cap': 'Stop video after',
+	'cap.at': '{mb} MB of data',
+	'cap.never': 'Never',
 	'settings.thrift': 'Sound',
 	'thrift.all': 'As good as it gets',
 	'thrift.less': 'Saves data: about 8 MB an hour each way',
@@ -102,6 +105,7 @@ export default {
 	'status.offline': 'No internet. We keep trying…',
 	'status.weak': 'Your connection is weak',
 	'status.back': 'You are back in the call',
+	'status.capped': 'Video has stopped: {mb} MB are used. The voice goes on.',
 	'status.listener': 'You are here to listen',
 	'status.unheard': 'The others cannot hear you now',
 

@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': '¿Cómo quiere participar?',
 	'mode.voice': 'Voz',
-	'mode.voice.note': 'Solo sonido: pocos datos',
+	'mode.voice.note': 'Solo sonido: unos 6 a 20 MB por hora',
 	'mode.video': 'Vídeo',
 	'mode.video.note': 'Sonido e imagen: más datos',
 
@@ -89,6 +89,9 @@ export default {
 	'bar.settings.tip': 'Ajustes',
 	'bar.leave.tip': 'Salir de la reunión',
 	'settings.mode': 'Voz o vídeo',
+	'settings.cap': 'Parar el vídeo después de',
+	'cap.at': '{mb} MB de datos',
+	'cap.never': 'Nunca',
 	'settings.thrift': 'Sonido',
 	'thrift.all': 'Lo mejor posible',
 	'thrift.less': 'Ahorra datos: unos 8 MB por hora en cada sentido',
@@ -102,6 +105,7 @@ export default {
 	'status.offline': 'Sin internet. Seguimos intentándolo…',
 	'status.weak': 'Su conexión es débil',
 	'status.back': 'Está de vuelta en la reunión',
+	'status.capped': 'El vídeo se ha parado: se han usado {mb} MB. La voz sigue.',
 	'status.listener': 'Está aquí para escuchar',
 	'status.unheard': 'Los demás no le oyen en este momento',
 

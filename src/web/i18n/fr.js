@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': 'Comment voulez-vous participer ?',
 	'mode.voice': 'Voix',
-	'mode.voice.note': 'Le son seul : peu de données',
+	'mode.voice.note': 'Le son seul : environ 6 à 20 Mo par heure',
 	'mode.video': 'Vidéo',
 	'mode.video.note': 'Le son et l’image : plus de données',
 
@@ -89,6 +89,9 @@ export default {
 	'bar.settings.tip': 'Réglages',
 	'bar.leave.tip': 'Quitter la réunion',
 	'settings.mode': 'Voix ou vidéo',
+	'settings.cap': 'Arrêter la vidéo après',
+	'cap.at': '{mb} Mo de données',
+	'cap.never': 'Jamais',
 	'settings.thrift': 'Son',
 	'thrift.all': 'Le meilleur possible',
 	'thrift.less': 'Économe : environ 8 Mo par heure dans chaque sens',
@@ -102,6 +105,7 @@ export default {
 	'status.offline': 'Pas d’internet. Nous continuons d’essayer…',
 	'status.weak': 'Votre connexion est faible',
 	'status.back': 'Vous êtes de retour dans la réunion',
+	'status.capped': 'La vidéo s’est arrêtée : {mb} Mo sont utilisés. La voix continue.',
 	'status.listener': 'Vous êtes ici pour écouter',
 	'status.unheard': 'Les autres ne vous entendent pas en ce moment',
 

@@ -66,16 +66,16 @@ export const TALKERS = SHARES * VOICES.length;
 
 /**
  * @param {number} talker  0 … TALKERS − 1
- * @param {{seconds?: number, seed?: number}} [o] at least `seconds` of speech and pauses
+ * @param {{seconds?: number, seed?: number, pause?: number[]}} [o] at least `seconds` of speech and pauses; their length
  */
-export function speechOf(talker, { seconds = 60, seed = 1 } = {}) {
+export function speechOf(talker, { seconds = 60, seed = 1, pause: [least, most] = PAUSE_S } = {}) {
 	const voice = VOICES[talker % VOICES.length];
 	const next = chance(seed * 1000 + talker);
 	const all = shuffle(sentencesOf(voice), chance(seed)); // alike for who shares the voice
 	const mine = all.filter((_, i) => i % SHARES === Math.floor(talker / VOICES.length));
 	/** @type {Utterance[]} */
 	const utterances = [];
-	const pause = () => Math.round((PAUSE_S[0] + next() * (PAUSE_S[1] - PAUSE_S[0])) * SPEECH_RATE);
+	const pause = () => Math.round((least + next() * (most - least)) * SPEECH_RATE);
 	let at = pause(); // samples
 	for (const file of mine) {
 		const samples = readSentence(join(SOUNDS, voice, file));
@@ -89,6 +89,13 @@ export function speechOf(talker, { seconds = 60, seed = 1 } = {}) {
 	throw new Error(`${voice} has no ${seconds} s of speech for talker ${talker}`);
 }
 
+/** Evenly spread chance of this level, dBFS: white noise. */
+function noiseOf(length, level) {
+	const next = chance(7);
+	const amplitude = Math.sqrt(3) * 10 ** (level / 20);
+	return Float32Array.from({ length }, () => (2 * next() - 1) * amplitude);
+}
+
 /** All of it as one signal. */
 export function soundOf({ rate, seconds, utterances }) {
 	const sound = new Float32Array(Math.round(seconds * rate));
@@ -97,13 +104,22 @@ export function soundOf({ rate, seconds, utterances }) {
 	return sound;
 }
 
-/** The same, and a WAV file of it for Chromium's --use-file-for-fake-audio-capture, which repeats it. */
-export function speechFile(talker, o = {}) {
+/**
+ * The same, and a WAV file of it for Chromium's --use-file-for-fake-audio-capture, which repeats it.
+ * @param {number} talker
+ * @param {Parameters<typeof speechOf>[1] & {noise?: number, tail?: number}} [o] noise of a room, dBFS, under all of it,
+ *        and for so many seconds alone
+ */
+export function speechFile(talker, { noise, tail = 0, ...o } = {}) {
 	const speech = speechOf(talker, o);
+	speech.seconds += tail;
 	const dir = join(tmpdir(), 'palabre-speech');
-	const wav = join(dir, `${talker}-${o.seed ?? 1}-${speech.seconds}.wav`);
+	const wav = join(dir, `${[talker, o.seed ?? 1, ...(o.pause ?? []), noise ?? 0, speech.seconds].join('_')}.wav`);
+	const sound = resample(soundOf(speech), SPEECH_RATE, WAV_RATE);
+	if (noise !== undefined)
+		noiseOf(sound.length, noise).forEach((v, i) => { sound[i] += v; });
 	mkdirSync(dir, { recursive: true });
-	writeWav(`${wav}.${process.pid}`, resample(soundOf(speech), SPEECH_RATE, WAV_RATE), WAV_RATE);
+	writeWav(`${wav}.${process.pid}`, sound, WAV_RATE);
 	renameSync(`${wav}.${process.pid}`, wav); // whole, or not there
 	return { ...speech, wav };
 }
