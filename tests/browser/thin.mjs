@@ -18,7 +18,7 @@ import { speechFile } from './lib/speech.mjs';
 /** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
 const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
 const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
-const LISTEN_S = Number(process.env.LISTEN_S ?? 60);
+const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 30));
 
 /**
  * talkers: how many at once; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the listener's path; thrift: what is chosen by
