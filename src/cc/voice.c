@@ -442,6 +442,9 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = probe_red(c, now_us);
 
+	/* Who pauses shows nothing; and to be asked to send otherwise costs more than silence. */
+	if (red && voice_pauses(c))
+		return;
 	/* What is on trial is not tried any further; but at first, and after a drop. */
 	if (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us))))
 		return;

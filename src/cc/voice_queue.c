@@ -59,6 +59,16 @@ void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us)
 		c->bucket_us = now_us;
 }
 
+bool voice_pauses(const struct voice_ctl *c)
+{
+	uint64_t sent = 0;
+
+	for (unsigned i = 0; i < VOICE_BUCKETS; i++)
+		sent += c->buckets[i].sent;
+	return sent * voice_rungs[c->now.rung].packet_ms * 2000 <
+	       (VOICE_BUCKETS - 1) * BUCKET_US;
+}
+
 void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes)
 {
 	voice_buckets_turn(c, now_us);
