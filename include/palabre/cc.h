@@ -39,7 +39,10 @@ struct voice_params {
 	uint8_t red_max; /* that sender and receiver manage */
 	bool nack;	 /* they repeat */
 	bool copies;	 /* redundancy is whole packets */
-	uint8_t rung;	 /* to begin with */
+	/* A page is told what to send: it takes its time, and begins anew with the next packet, which
+	 * has no redundancy yet. */
+	bool page;
+	uint8_t rung; /* to begin with */
 };
 enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
 struct voice_ctl {

@@ -16,6 +16,7 @@ static const int64_t PROBE_FLAT_US = 30000;
 static const uint64_t PROBE_QUEUE_US = 200000;
 static const int64_t PROBE_MOST_US = 200000;	   /* and double what is to be expected */
 static const uint64_t PROBE_PATIENCE_US = 1500000; /* for samples that do not come */
+static const uint64_t PAGE_US = 120000;		   /* until a page has obeyed */
 enum { PROBE_MEAN_MS = 100 /* jitter within that is not looked at */ };
 
 void voice_probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)
@@ -30,8 +31,15 @@ void voice_probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us)
 	if (c->probe.mean_us > c->probe.top_us)
 		c->probe.top_us = c->probe.mean_us;
 	c->probe.seen_us = at_us;
-	if (c->probe.end_us && at_us >= c->probe.end_us + c->rtt_us / 4 + VOICE_SLACK_US)
+	if (c->probe.end_us && at_us >= c->probe.end_us + c->rtt_us / 4 + VOICE_SLACK_US +
+						(c->params.page ? PAGE_US : 0))
 		c->probe.over = true;
+}
+
+/* Of a probe, before its first packet: of what a page sends, one more is as usual. */
+static uint64_t probe_begins_us(const struct voice_ctl *c)
+{
+	return c->params.page ? 1000u * voice_rungs[c->now.rung].packet_ms : 0;
 }
 
 /* As much queue as can be told from jitter, and no more where it is to be expected. */
@@ -60,7 +68,7 @@ void voice_probe_begin(struct voice_ctl *c, uint64_t now_us, unsigned red, uint3
 	c->probe.loss_q8 = voice_loss_long_q8(c, now_us);
 	if (c->probe.loss_q8 > voice_loss_q8(c, now_us))
 		c->probe.loss_q8 = voice_loss_q8(c, now_us);
-	c->probe.until_us = now_us + probe_length_us(c, bps);
+	c->probe.until_us = now_us + probe_begins_us(c) + probe_length_us(c, bps);
 	c->probe.level_us = voice_queue_level_us(c, now_us);
 	c->probe.top_us = c->probe.mean_us = c->probe.level_us;
 	c->probe.most_us = c->probe.level_us + PROBE_MOST_US + 4 * c->noise_us +
@@ -85,9 +93,9 @@ bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
 static bool probe_sent(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
 		       uint32_t usual_bps)
 {
-	uint64_t sent_us = c->probe.end_us - c->probe.begin_us;
-	uint64_t bytes =
-		(sent_us * bps + (now_us - c->probe.end_us) * usual_bps) / 8000000;
+	uint64_t sent_us = c->probe.end_us - c->probe.begin_us - probe_begins_us(c);
+	uint64_t usual_us = now_us - c->probe.begin_us - sent_us;
+	uint64_t bytes = (sent_us * bps + usual_us * usual_bps) / 8000000;
 
 	return c->probe.bytes * 4ull >= bytes * 3 * (256 - c->probe.loss_q8) / 256 &&
 	       c->probe.seen >= 3;
@@ -113,7 +121,8 @@ uint32_t voice_probe_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 {
 	uint64_t end_us =
 		c->probe.seen_us < c->probe.end_us ? c->probe.seen_us : c->probe.end_us;
-	uint64_t sent_us = end_us - c->probe.begin_us;
+	uint64_t begin_us = c->probe.begin_us + probe_begins_us(c);
+	uint64_t sent_us = end_us > begin_us ? end_us - begin_us : 0;
 	uint64_t packet_us = 1000u * voice_rungs[c->now.rung].packet_ms;
 	uint64_t more_us, late_us, rate;
 	int64_t grown_us = c->probe.top_us - c->probe.level_us;

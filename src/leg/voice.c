@@ -209,15 +209,18 @@ void leg_control_heard(struct leg *leg, uint64_t now_us)
 	voice_heard(&leg->control->up.ctl, now_us);
 }
 
-/* When it was said is when it was sent: a microphone's clock does not wait. */
+/* When its last sample was said is when it was sent: a microphone's clock does not wait. */
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			 uint64_t now_us)
 {
 	struct control *v = src->leg->control;
+	const uint8_t *payload = p->data + p->rtp.payload_off;
+	uint64_t said;
 
-	if (v && src->plan->kind == STREAM_MIC)
-		voice_sample(&v->up.ctl, now_us, p->rtp.ts64 / 48 * 1000,
-			     (int64_t)p->arrival_us);
+	if (!v || src->plan->kind != STREAM_MIC)
+		return;
+	said = p->rtp.ts64 + opus_packet_samples(payload, p->rtp.payload_len);
+	voice_sample(&v->up.ctl, now_us, said / 48 * 1000, (int64_t)p->arrival_us);
 }
 
 void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
@@ -400,6 +403,7 @@ static struct control *control_get(struct leg *leg, uint64_t now_us)
 	v->bytes = leg->sent.bytes;
 	voice_init(&v->ctl, &params, now_us);
 	params.copies = false;
+	params.page = true;
 	params.red_max = up_red(leg);
 	voice_init(&v->up.ctl, &params, now_us);
 	v->choice.rung = v->up.choice.rung = BEGIN_RUNG;

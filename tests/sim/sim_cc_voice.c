@@ -182,7 +182,7 @@ static void many_links(const char *name, unsigned n, uint64_t first, unsigned re
 		l.jitter_ms = (unsigned)(dice() * 60);
 		l.loss = dice() < 0.5 ? 0 : dice() * 0.1;
 		begin(l, red_max, true, (unsigned)(dice() * VOICE_RUNGS));
-		W.up = up;
+		W.up = W.c.params.page = up;
 		run(90);
 		forget();
 		run(120);

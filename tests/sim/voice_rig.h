@@ -76,6 +76,7 @@ static struct world {
 	double talk_s; /* mean length of what is said, and of the pause after; 0 = no pause */
 	uint64_t turn_us;
 	bool pause;
+	bool bare; /* its first packet since it carries redundancy has nothing to repeat */
 	unsigned hole; /* packets lost since the last arrival */
 	unsigned report_sent, report_lost;
 	unsigned count;
@@ -173,8 +174,9 @@ static unsigned packet_bytes(void)
 
 	if (W.pause)
 		payload = 2;
-	return OVERHEAD + payload * (W.choice.red + 1u) +
-	       (W.choice.red ? 1 + 4u * W.choice.red : 0);
+	if (W.bare || !W.choice.red)
+		return OVERHEAD + payload;
+	return OVERHEAD + payload * (W.choice.red + 1u) + 1 + 4u * W.choice.red;
 }
 
 /* Who speaks pauses: a small packet every 400 ms. */
@@ -201,6 +203,7 @@ static void packet(void)
 	uint64_t arrival_us = through(bytes);
 	bool marked = W.choice.measure || W.now_us >= W.marked_us + SPARSE_US;
 
+	W.bare = false;
 	if (!W.up)
 		voice_sent(&W.c, W.now_us, 1, bytes);
 	W.bytes += bytes;
@@ -258,6 +261,7 @@ static void obey(const struct voice_choice *choice)
 	    choice->red != W.choice.red)
 		W.next_packet_us =
 			W.now_us + voice_rungs[choice->rung].packet_ms * 1000ULL;
+	W.bare = choice->red > W.choice.red;
 	W.choice = *choice;
 }
 
