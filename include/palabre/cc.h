@@ -30,9 +30,8 @@ struct voice_choice {
 	uint8_t red; /* earlier packets carried again in each; copies sent of each, if so */
 	/* Times that a lost packet is to be asked for; 0 where that comes too late. */
 	uint8_t nacks;
-	/* Each packet is to be measured, else about two a second. */
-	bool measure;
-	uint16_t jitter_ms; /* target of the receiver's buffer, 0 = its own */
+	uint16_t measure_ms; /* a packet is to be measured that often; 0: each */
+	uint16_t jitter_ms;  /* target of the receiver's buffer, 0 = its own */
 };
 struct voice_params {
 	unsigned overhead;
@@ -78,6 +77,7 @@ struct voice_ctl {
 	unsigned bucket;
 	struct {
 		uint32_t sent, lost;
+		uint32_t ms; /* of speech, as long as packets are by the rung */
 	} buckets[VOICE_BUCKETS];
 	uint32_t sent_long, lost_long; /* fading, in 1/256 */
 	uint32_t loss_q8;	       /* of 256, by a receiver's report */
@@ -148,7 +148,7 @@ void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets);
 /* The last losses were so many in a row. */
 void voice_burst(struct voice_ctl *c, unsigned packets);
 /* A packet that was sent at sent_us arrived at arrival_us, on clocks of their own. In the order of
- * sending; where choice.measure held, each that arrived. */
+ * sending; where choice.measure_ms was 0, each that arrived. */
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 		  int64_t arrival_us);
 /* A report of the receiver: loss of 256. */

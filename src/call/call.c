@@ -246,6 +246,10 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 		if (!s)
 			break;
 		s->voice = ev->voice;
+		log_debug("call.voice",
+			  "leg=%llu rung=%d red=%u up=%u up_red=%d jitter_ms=%u",
+			  (unsigned long long)s->leg, s->voice.rung, s->voice.red,
+			  s->voice.up_rung, s->voice.up_red, s->voice.jitter_ms);
 		cs->ops->voice(cs->arg, s);
 		break;
 	case WORKER_SPEAKERS:

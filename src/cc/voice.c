@@ -46,6 +46,10 @@ static const uint64_t SHOWS_US = 500000;     /* and a round trip: until a raise 
 static const uint64_t DRAIN_US = 2000000;    /* a queue is to be gone after that */
 static const uint64_t RTT_QUEUE_US = 400000; /* more than jitter both ways: a queue */
 enum {
+	/* What comes back costs 1.2 kbit/s, and double that where more is at stake. */
+	MEASURE_MS = 400,
+	MEASURE_GOOD_MS = 200,
+	GOOD = 4,	     /* 16 kbit/s: what is more can wait twice as long */
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
 	/* 40 %: whatever the reason, more than the poorest is wasted */
 	LOSS_FULL_Q8 = 102,
@@ -389,6 +393,23 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	return red;
 }
 
+static uint64_t within(uint64_t us, uint64_t least_us, uint64_t most_us)
+{
+	return us < least_us ? least_us : us > most_us ? most_us : us;
+}
+
+/* How long to wait before what is sent now is tried to be more. */
+static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
+{
+	uint64_t so_us = now_us - c->since_us;
+	uint64_t long_us = so_us > SHORT_US ? so_us - SHORT_US : 0;
+
+	if (probe)
+		return within((so_us / 8 + long_us / 4) * (c->now.rung >= GOOD ? 2 : 1),
+			      WAIT_MIN_US, WAIT_MAX_US);
+	return within(so_us / 4, c->known ? REAL_MIN_US : REPORTS_US, WAIT_MAX_US);
+}
+
 static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = c->protect + c->probe.red, to;
@@ -398,8 +419,11 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 
 	changed(c, now_us);
 	c->changed_us = c->probe.end_us;
-	if (!bps)
+	if (!bps) {
+		/* It has shown nothing: soon again. */
+		c->tried_us = now_us + WAIT_MIN_US - wait_us(c, now_us, true);
 		return;
+	}
 	if (c->cap_bps || !all)
 		c->cap_bps = bps;
 	red = voice_affordable(c, now_us, voice_fit_bps(c, now_us, bps));
@@ -422,28 +446,12 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 		c->raised.loss_q8 = c->probe.loss_q8;
 }
 
-static uint64_t within(uint64_t us, uint64_t least_us, uint64_t most_us)
-{
-	return us < least_us ? least_us : us > most_us ? most_us : us;
-}
-
-/* How long to wait before what is sent now is tried to be more. */
-static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
-{
-	uint64_t so_us = now_us - c->since_us;
-	uint64_t long_us = so_us > SHORT_US ? so_us - SHORT_US : 0;
-
-	if (probe)
-		return within(so_us / 8 + long_us / 4, WAIT_MIN_US, WAIT_MAX_US);
-	return within(so_us / 4, c->known ? REAL_MIN_US : REPORTS_US, WAIT_MAX_US);
-}
-
 static void climb(struct voice_ctl *c, uint64_t now_us)
 {
 	unsigned red = probe_red(c, now_us);
 
 	/* Who pauses shows nothing; and to be asked to send otherwise costs more than silence. */
-	if (red && voice_pauses(c))
+	if (red && voice_pauses(c, now_us))
 		return;
 	/* What is on trial is not tried any further; but at first, and after a drop. */
 	if (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us))))
@@ -480,7 +488,9 @@ static void set_rest(struct voice_ctl *c, uint64_t now_us)
 	c->now.nacks = c->params.nack ? c->tries : 0;
 	if (c->queued_us && now_us < c->queued_us + MEASURE_US)
 		c->measure_us = c->queued_us + MEASURE_US;
-	c->now.measure = c->probe.red || now_us < c->measure_us;
+	c->now.measure_ms = c->probe.red || now_us < c->measure_us ? 0
+			    : c->now.rung >= GOOD		   ? MEASURE_GOOD_MS
+								   : MEASURE_MS;
 	if (!c->lossy) {
 		c->now.jitter_ms = 0;
 		return;

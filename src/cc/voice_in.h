@@ -36,8 +36,8 @@ unsigned voice_affordable(const struct voice_ctl *c, uint64_t now_us, uint32_t b
 
 /* ---- voice_queue.c ----------------------------------------------------------------- */
 
-/* Less than half of the packets of speech have been sent in the last 4 s. */
-bool voice_pauses(const struct voice_ctl *c);
+/* Nobody speaks now: of the last half second or more, packets are missing. */
+bool voice_pauses(const struct voice_ctl *c, uint64_t now_us);
 void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us);
 /* Loss of 256 in the last 16 s, fading; in reports, where they are all there is. */
 unsigned voice_loss_long_q8(const struct voice_ctl *c, uint64_t now_us);

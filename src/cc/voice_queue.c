@@ -59,20 +59,21 @@ void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us)
 		c->bucket_us = now_us;
 }
 
-bool voice_pauses(const struct voice_ctl *c)
+bool voice_pauses(const struct voice_ctl *c, uint64_t now_us)
 {
-	uint64_t sent = 0;
+	unsigned before = (c->bucket + VOICE_BUCKETS - 1) % VOICE_BUCKETS;
+	uint64_t us = 1000ull * (c->buckets[c->bucket].ms + c->buckets[before].ms);
+	uint64_t in_us = BUCKET_US + now_us - c->bucket_us;
 
-	for (unsigned i = 0; i < VOICE_BUCKETS; i++)
-		sent += c->buckets[i].sent;
-	return sent * voice_rungs[c->now.rung].packet_ms * 2000 <
-	       (VOICE_BUCKETS - 1) * BUCKET_US;
+	/* And one is on its way. */
+	return us + 1000u * voice_rungs[c->now.rung].packet_ms < in_us * 3 / 4;
 }
 
 void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes)
 {
 	voice_buckets_turn(c, now_us);
 	c->buckets[c->bucket].sent += packets;
+	c->buckets[c->bucket].ms += packets * voice_rungs[c->now.rung].packet_ms;
 	if (c->probe.red)
 		c->probe.bytes += bytes;
 }

@@ -81,8 +81,8 @@ struct leg_slot {
 
 enum { MEASURED = 128, RED_DEPTH = 2 };
 struct measure {
-	bool all; /* every packet */
 	uint16_t next;
+	uint32_t every_us; /* 0: each */
 	uint64_t next_us;
 	struct measured {
 		uint64_t sent_us; /* 0: none yet */
@@ -188,7 +188,8 @@ void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
 /* measure.c: which packets carry a transport-wide number. init: -1 out of memory. */
 int leg_measure_init(struct leg *leg) MUST_CHECK;
 void leg_measure_fini(struct leg *leg);
-void leg_measure_all(struct leg *leg, bool all);
+enum { MEASURE_IDLE_MS = 400 }; /* until somebody wants it otherwise */
+void leg_measure_every(struct leg *leg, unsigned ms); /* 0: each */
 /* Hot: gives a packet going out the first time its number, if it is to have one; */
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 		     uint64_t now_us);

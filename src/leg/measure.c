@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Some of the sound that a leg gets carries a transport-wide number, so that its browser tells
- * when it arrived: about two packets a second, which costs 1.2 kbit/s coming back, and each one
- * while the link is in trouble. Which packet had which number is remembered, for feedback and
+ * when it arrived: two or three packets a second, which costs 1.2 kbit/s coming back, more where it
+ * is rich, and each one while it is in trouble. Which packet had which number is remembered, for feedback and
  * because a resend must be the same bytes.
  */
 #include "leg_private.h"
 
 #include <stdlib.h>
-
-enum { SPARSE_US = 400000 };
 
 int leg_measure_init(struct leg *leg)
 {
@@ -26,6 +24,7 @@ int leg_measure_init(struct leg *leg)
 			if (!leg->measure)
 				return -1;
 			leg->measure->next = (uint16_t)random_u32();
+			leg_measure_every(leg, MEASURE_IDLE_MS);
 		}
 	}
 	return 0;
@@ -36,10 +35,10 @@ void leg_measure_fini(struct leg *leg)
 	free(leg->measure);
 }
 
-void leg_measure_all(struct leg *leg, bool all)
+void leg_measure_every(struct leg *leg, unsigned ms)
 {
 	if (leg->measure)
-		leg->measure->all = all;
+		leg->measure->every_us = 1000u * ms;
 }
 
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64_t now_us)
@@ -47,9 +46,9 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64
 	struct measure *m = leg->measure;
 	struct measured *sent;
 
-	if (!leg->slots[slot].twcc_id || (!m->all && now_us < m->next_us))
+	if (!leg->slots[slot].twcc_id || now_us < m->next_us)
 		return;
-	m->next_us = now_us + SPARSE_US;
+	m->next_us = now_us + m->every_us;
 	out->twcc_id = leg->slots[slot].twcc_id;
 	out->twcc = m->next++;
 	sent = &m->sent[out->twcc % MEASURED];

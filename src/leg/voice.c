@@ -58,7 +58,7 @@ static void apply(struct control *v, uint64_t now_us)
 	int rung = v->lanes ? LEG_LANES : (int)v->choice.rung;
 	unsigned more = v->lanes ? 0 : v->choice.red;
 
-	leg_measure_all(v->leg, v->choice.measure);
+	leg_measure_every(v->leg, v->choice.measure_ms);
 	leg_again_copies(v->leg, v->ctl.params.copies ? more : 0);
 	if (leg_voice(v->leg, rung, v->ctl.params.copies ? 0 : more, now_us))
 		STAT_INC(mix_fail);
@@ -378,7 +378,7 @@ void leg_follow_end(struct leg *leg, uint64_t now_us)
 	wheel_disarm(leg->all->wheel, &v->timer);
 	leg->control = NULL;
 	free(v);
-	leg_measure_all(leg, false);
+	leg_measure_every(leg, MEASURE_IDLE_MS);
 	leg_again_copies(leg, 0);
 }
 

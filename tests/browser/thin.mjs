@@ -17,17 +17,21 @@ import { speechFile } from './lib/speech.mjs';
 
 /** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
 const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
+const JOINS = 5;
 const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
 const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 30));
 
 /**
- * talkers: how many at once; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the listener's path; thrift: what is chosen by
- * all; at: changes of the listener's path, [seconds, settings]; and what is to be reached.
- * @type {Record<string, {talkers?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string, at?: [number, string][],
- *	kbitUp?: number, kbitDown?: number, estoi?: number, gapMs?: number, backMs?: number}>}
+ * talkers: how many at once; others: people besides, who only listen; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the
+ * listener's path; thrift: what is chosen by all; at: changes of the listener's path, [seconds, settings]; join: it is about joining; and what is to be
+ * reached. step: [s, how long after, what]: by then the rung is at most that one, or, without one, what it was at first.
+ * @type {Record<string, {talkers?: number, others?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string,
+ *	at?: [number, string][], join?: {rttMs: number, kbit: number, rtts: number}, kbitUp?: number, kbitDown?: number, estoi?: number,
+ *	gapMs?: number, backMs?: number, step?: [number, number, number?][]}>}
  */
 const ROWS = {
 	'clean, the least': { up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
+	'clean, the least, room of 30': { others: 28, up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
 	'clean, the least, three at once': { talkers: 3, up: 'delay=20', down: 'delay=20', thrift: 'least', kbitDown: 12.5, estoi: 0.87 },
 	'20 % lost at the listener, RTT 250': { up: 'delay=20', down: 'delay=125 loss=20', thrift: 'least',
 		kbitUp: 17, kbitDown: 17, estoi: 0.90 },
@@ -45,8 +49,10 @@ const ROWS = {
 	'20 % lost at the listener, RTT 1000': { up: 'delay=20', down: 'delay=500 loss=20', thrift: 'least', kbitDown: 29, estoi: 0.89 },
 	'bursts, 15 % in threes, RTT 300': { up: 'delay=20', down: 'delay=150 ge=5.9,33', thrift: 'least', kbitDown: 30, estoi: 0.87 },
 	'40, 14, 40 kbit/s, RTT 600': { up: 'delay=20', down: 'delay=300 rate=40 queue=3000', thrift: 'all',
-		at: [[20, 'rate=14'], [40, 'rate=40']], gapMs: 1200 },
+		at: [[20, 'rate=14'], [40, 'rate=40']], gapMs: 1200, step: [[20, 2, 1], [40, 5]] },
 	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']], backMs: 2000 },
+	'join, RTT 600, 1 % lost, 64 kbit/s': { up: 'delay=20', down: 'delay=300 loss=1 rate=64 queue=1000', thrift: 'all',
+		join: { rttMs: 600, kbit: 64, rtts: 7 } },
 };
 
 /** kbit/s of a direction between two readings. */
@@ -70,12 +76,84 @@ async function comesBack(listener) {
 	return Date.now() - begin;
 }
 
+/** Waits in the page for the first sound that is no concealment; there, since its events cross no thin link. */
+const firstSound = (who) => who.run(async () => {
+	const begin = performance.now();
+	for (;;) {
+		const heard = (await __test.inbound()).some((s) => s.kind === 'audio' &&
+			s.totalSamplesReceived > s.concealedSamples && s.totalAudioEnergy > 1e-6);
+		if (heard || performance.now() - begin > 60000)
+			return heard;
+		await new Promise((done) => setTimeout(done, 20));
+	}
+});
+
+/** From the link to the first sound, without the time that a person takes for the form; nothing is cached. */
+async function joining(name, r) {
+	const net = new Net();
+	const here = net.space(`${rows++}s`);
+	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
+	const to = async (n, settings, args) => {
+		const space = net.space(`${rows}c${n}`), origin = `http://10.77.${n}.1:${server.port}`;
+		const path = await net.path(here, `10.77.${n}.1/24`, space, `10.77.${n}.2/24`, ...settings.split(' '));
+		return { path, link: server.link().replace(server.origin, origin),
+			browser: await launchChromium({ netns: space, origin, args }) };
+	};
+	const talks = await to(1, r.up, [`--use-file-for-fake-audio-capture=${speechFile(0, { pause: [0.1, 0.1] }).wav}`]);
+	const talker = await Person.join(talks.browser, talks.link, 1, { mode: 'voice', device: true, tone: false, camera: false });
+	const { path, link, browser } = await to(2, r.down);
+	const times = [];
+	for (let i = 0; i < JOINS; i++) {
+		const who = new Person(browser, link, 9, { mode: 'voice', mic: false, camera: false, patience: 60000 });
+		const before = await path.counts(), begin = Date.now();
+		await who.open();
+		const ready = Date.now(), page = await path.counts(), click = Date.now();
+		await who.enter(false);
+		ok(await firstSound(who), 'sound within a minute');
+		const end = Date.now(), after = await path.counts();
+		const bytes = after.ab.out_bytes - before.ab.out_bytes;
+		const ms = ready - begin + end - click, most = r.join.rtts * r.join.rttMs + bytes * 8 / r.join.kbit;
+		times.push({ ms, most, bytes });
+		log(`the page ${ready - begin} ms, ${page.ab.out_bytes - before.ab.out_bytes} bytes down and ${page.ba.out_bytes - before.ba.out_bytes} up; ` +
+			`then the first sound after ${end - click} ms; in all ${ms} ms, ${bytes} bytes down, ${after.ba.out_bytes - before.ba.out_bytes} up: ` +
+			`${((ms - bytes * 8 / r.join.kbit) / r.join.rttMs).toFixed(1)} RTT besides the transfer`);
+		await who.close();
+	}
+	const middle = median(times.map((t) => t.ms - t.most));
+	const mid = times.find((t) => t.ms - t.most === middle);
+	figure(name, `first sound after ${mid.ms} ms, ${mid.bytes} bytes, ` +
+		`${(r.join.rtts + middle / r.join.rttMs).toFixed(1)} RTT besides the transfer`);
+	await talker.close();
+	await server.stop();
+	return middle > 0 ? [`${name}: ${mid.ms} ms > ${mid.most.toFixed(0)}`] : [];
+}
+
+/** When who joined last was sent which rung (-1: the voices as they are), by the server's log: the page hears of it later. @returns {[number, number][]} */
+function stepsOf(server, begin) {
+	const lines = server.lines.map((l) => l.match(/^(\S+) DEBUG call\.voice leg=(\d+) rung=(-?\d+)/)).filter(Boolean);
+	const last = String(Math.max(...lines.map(([, , leg]) => Number(leg))));
+	return lines.filter(([, , leg]) => leg === last).map(([, at, , rung]) => [(Date.parse(at) - begin) / 1000, Number(rung)]);
+}
+
+/** The rung was what it should be, so long after. */
+function stepsLate(steps, wanted, name) {
+	const rank = (rung) => rung < 0 ? 99 : rung;
+	const at = (s) => rank(steps.filter(([t]) => t <= s).at(-1)[1]);
+	return wanted.flatMap(([s, later, most]) => {
+		const rung = at(s + later), before = at(wanted[0][0]);
+		const first = steps.find(([t, rung]) => t > s && (most === undefined ? rank(rung) >= before : rank(rung) <= most));
+		figure(`${name}: ${most === undefined ? 'back at the old step' : 'at the right step'} after`,
+			first ? (first[0] - s).toFixed(1) : 'never', 's');
+		return (most === undefined ? rung >= before : rung <= most) ? [] : [`rung ${rung} ${later} s after ${s} s`];
+	});
+}
 
 async function row(name, r) {
 	const k = rows++;
 	const net = new Net();
 	const here = net.space(`${k}s`);
-	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
+	const server = await Server.start({ netns: here, address: '10.77.1.1',
+		set: { 'server.listen': '*', ...r.step && { 'server.log_level': 'debug' } } });
 	const people = [], paths = [], speeches = [];
 	for (let i = 0; i <= (r.talkers ?? 1); i++) {
 		const listens = i === (r.talkers ?? 1);
@@ -99,6 +177,15 @@ async function row(name, r) {
 		speeches.push(speech);
 	}
 	const listener = people.at(-1);
+	if (r.others) {
+		const space = net.space(`${k}o`), host = '10.77.99';
+		await net.path(here, `${host}.1/24`, space, `${host}.2/24`, 'delay=1');
+		const origin = `http://${host}.1:${server.port}`;
+		const browser = await launchChromium({ netns: space, origin });
+		for (let i = 0; i < r.others; i++)
+			people.unshift(await Person.join(browser, server.link().replace(server.origin, origin), i < 7 ? i + 2 : i + 3,
+				{ mode: 'voice', mic: false, camera: false, viewport: { width: 320, height: 300 } }));
+	}
 	for (const who of people)
 		await who.chooseSound(r.thrift);
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
@@ -126,7 +213,8 @@ async function row(name, r) {
 		(soundAfter.jitterBufferEmittedCount - sound.jitterBufferEmittedCount);
 	const steps = await listener.run(() => __test.events.filter((e) => e.t === 'voice')
 		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.jitter, e.loss]));
-	const talks = await people[0].run(() => __test.events.filter((e) => e.t === 'voice')
+	const talker = people[r.others ?? 0];
+	const talks = await talker.run(() => __test.events.filter((e) => e.t === 'voice')
 		.map((e) => [Math.round(e.at / 100) / 10, e.up, e.upred]));
 	const last = steps.at(-1)?.slice(1, 3).join(' + ') ?? '-';
 	table.push([name, up.toFixed(1), down.toFixed(1), back.toFixed(1), got.estoi.toFixed(3), String(got.gapMs),
@@ -142,10 +230,11 @@ async function row(name, r) {
 		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
 		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
 		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
+		...r.step ? stepsLate(stepsOf(server, begin), r.step, name) : [],
 		r.backMs && backMs > r.backMs ? `back after ${backMs} ms > ${r.backMs}` : '',
 	].filter(Boolean);
 	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
-	log(`talker: ${JSON.stringify(await people[0].run(async () => {
+	log(`talker: ${JSON.stringify(await talker.run(async () => {
 		const [s] = __test.pc().getSenders().filter((s) => s.track?.kind === 'audio');
 		const out = [...(await s.getStats()).values()].find((x) => x.type === 'outbound-rtp');
 		return { ...s.getParameters().encodings[0], target: out.targetBitrate, bytes: out.bytesSent, packets: out.packetsSent,
@@ -168,7 +257,7 @@ if (wanted.includes('--list')) {
 		const misses = [];
 		for (const name of names) {
 			log(name);
-			misses.push(...await row(name, ROWS[name]));
+			misses.push(...await (ROWS[name].join ? joining : row)(name, ROWS[name]));
 		}
 		for (const cells of table)
 			console.log(`| ${cells.join(' | ')} |`);

@@ -26,7 +26,6 @@ enum {
 	RUN_US = 100000,
 	FEEDBACK_US = 100000,
 	REPORT_US = 5000000,
-	SPARSE_US = 500000,
 	PAGE_US = 120000 /* a page agrees with itself on another way of sending */
 };
 
@@ -201,7 +200,7 @@ static void packet(void)
 {
 	unsigned bytes = packet_bytes();
 	uint64_t arrival_us = through(bytes);
-	bool marked = W.choice.measure || W.now_us >= W.marked_us + SPARSE_US;
+	bool marked = W.now_us >= W.marked_us + W.choice.measure_ms * 1000ULL;
 
 	W.bare = false;
 	if (!W.up)
@@ -381,7 +380,7 @@ static void run(double s)
 		report();
 		if (W.now_us >= W.next_run_us) {
 			W.ticks++;
-			W.measured += W.choice.measure;
+			W.measured += !W.choice.measure_ms;
 			W.poorer += W.choice.rung < W.wanted;
 			W.far_poorer += W.choice.rung + 1u < W.wanted;
 			decide();

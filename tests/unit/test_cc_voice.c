@@ -55,7 +55,7 @@ static void send(double s, int64_t way_us, int64_t theirs)
 
 		for (; packet_us <= now_us; packet_us += ms * 1000) {
 			voice_sent(&C, now_us, 1, (unsigned)(bps * ms / 8000));
-			if (!choice.measure && packet_us < marked_us + 500000 &&
+			if (packet_us < marked_us + choice.measure_ms * 1000u &&
 			    packet_us >= marked_us)
 				continue;
 			marked_us = packet_us;
@@ -333,7 +333,7 @@ static void test_late(void **state)
 	voice_sample(&C, now_us, now_us - 450000, (int64_t)now_us);
 	step();
 	assert_true(choice.rung < 4);
-	assert_true(choice.measure);
+	assert_int_equal(choice.measure_ms, 0);
 	calm(1, 50000);
 	assert_int_equal(choice.rung, 4);
 	calm(20, 50000);

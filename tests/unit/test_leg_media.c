@@ -2,6 +2,8 @@
 /* Clocks, losses and numbers of what a leg forwards. */
 #include "unit/leg_rig.h"
 
+#include <palabre/cc.h>
+
 /* How late the slot is by what it tells: what was captured when the sender's clock showed
  * 0 ms has, on our clock, ... ms since the start. */
 static int64_t told_ms(const struct scene *s, unsigned slot)
@@ -233,6 +235,42 @@ static void copies_go_out_unasked(void **state)
 	assert_int_equal(STAT(copy_tx) + STAT(copy_miss), before);
 }
 
+/* The microphone alone for so long, in packets of packet_ms, each sent when its last sample is said. */
+static void talk(struct scene *s, unsigned ms, unsigned packet_ms)
+{
+	/* SILK, 20 ms a frame, or two of 60 */
+	uint8_t voice[9] = { packet_ms == 20 ? 0x48 : 0x59, 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	for (unsigned i = 0; i < ms; i++, s->ms++) {
+		if (s->ms % packet_ms == 0) {
+			struct rtp_header h = { .pt = OPUS_PT,
+						.seq = s->audio_seq++,
+						.ts = audio_ts(s, s->ms - packet_ms),
+						.ssrc = s->mic_ssrc };
+			deliver(s, &h, voice, sizeof voice);
+		}
+		wheel_run(s->wheel, now_us(s));
+	}
+}
+
+/* What is said in a long packet was said before it is sent: that is no queue. */
+static void long_packets_are_not_late(void **state)
+{
+	struct scene *s = *state;
+
+	s->ms = 120;
+	assert_int_equal(leg_follow(s->from, VOICE_TOP, VOICE_TOP, now_us(s)), 0);
+	talk(s, 12000, 20);
+	assert_int_equal(leg_voice_get(s->from).up_rung, VOICE_TOP);
+	assert_int_equal(leg_follow(s->from, 1, 1, now_us(s)), 0);
+	talk(s, 12000, 120);
+	assert_int_equal(leg_voice_get(s->from).up_rung, 1);
+	assert_int_equal(leg_follow(s->from, VOICE_FLOOR, VOICE_TOP, now_us(s)), 0);
+	talk(s, 12000, 120);
+	assert_true(leg_voice_get(s->from).up_rung > 1);
+	leg_follow_end(s->from, now_us(s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +285,7 @@ int main(void)
 		TEST(losses_before_a_key_frame_cost_no_other),
 		TEST(each_thing_is_counted_once),
 		TEST(copies_go_out_unasked),
+		TEST(long_packets_are_not_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

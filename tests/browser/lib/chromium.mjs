@@ -57,7 +57,7 @@ export async function launchChromium(o = {}) {
 			page.on('pageerror', (e) => lines.push(`pageerror: ${e.message}`));
 			return {
 				lines, page, context,
-				goto: (url) => page.goto(url, { timeout: 15000 }),
+				goto: (url, timeout = 15000) => page.goto(url, { timeout }),
 				reload: () => page.reload({ timeout: 15000 }),
 				run: (fn, value) => page.evaluate(fn, value),
 				close: () => context.close(),

@@ -17,8 +17,8 @@ export class Person {
 	 * @param {string} link
 	 * @param {number} index  0…31: name, bar code, tone
 	 * @param {Partial<import('./init.mjs').Fake> & {mode?: 'voice'|'video', camera?: boolean,
-	 *         mic?: boolean, viewport?: {width: number, height: number}, capture?: boolean}} [o]
-	 *         capture: to be recorded by capture.mjs, whose script the page's own policy forbids
+	 *         mic?: boolean, viewport?: {width: number, height: number}, capture?: boolean, patience?: number}} [o]
+	 *         capture: to be recorded by capture.mjs, whose script the page's own policy forbids; patience: ms until the page is there
 	 */
 	static async join(browser, link, index, o = {}) {
 		const person = new Person(browser, link, index, o);
@@ -45,10 +45,10 @@ export class Person {
 				.catch((e) => e.message);
 			return `${lines}\n${JSON.stringify(state, null, 1)}`;
 		});
-		await page.goto(this.link);
+		await page.goto(this.link, o.patience);
 		await until(`${this.name}: the page is ready to join`, () => page.run(() =>
 			({ ok: document.documentElement.dataset.state === 'prejoin',
-				saw: document.documentElement.dataset.state })));
+				saw: document.documentElement.dataset.state })), o.patience);
 	}
 
 	/** Fills in the form and joins; returns when media and events are up. */
