@@ -9,12 +9,12 @@ build=(
 	gcc libc6-dev cmake ninja-build pkg-config
 	libevent-dev libwslay-dev libnice-dev libsrtp2-dev libssl-dev
 	libopus-dev libjansson-dev libhttp-parser-dev zlib1g-dev
-	gzip brotli
+	gzip brotli esbuild openssl
 )
 test=(
 	libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 ccache git
 	nodejs npm chromium firefox-esr
-	iproute2 nftables procps nginx-light openssl
+	iproute2 nftables procps nginx-light
 	simple-whip-client gstreamer1.0-nice gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722

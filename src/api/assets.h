@@ -19,5 +19,7 @@ extern const struct asset assets[];
 extern const size_t asset_count;
 /* Of all files together: part of their addresses, so that they can be kept for ever. */
 extern const char asset_version[];
+/* What is in the page itself, as its policy names it: sources with their hashes. */
+extern const char asset_scripts[], asset_styles[];
 
 #endif

@@ -1,18 +1,34 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Watches the page come up. What a change of network breaks off, browsers do not ask for again, and a module
-// that has failed stays failed as long as the document lives: so the page is loaded anew, which
-// costs only what is missing. Not a module, so that it waits for none.
+// Runs while the page is still coming: asks for the words, in the person's language, and watches it come up. What a
+// change of network breaks off, browsers do not ask for again: so the page is loaded anew, which costs only what is
+// missing.
 {
 	const DELAYS_MS = [500, 2000, 5000];
 	const root = document.documentElement;
 	const pause = (/** @type {number} */ ms) => new Promise((done) => setTimeout(done, ms));
-	const styled = () => !!getComputedStyle(root).getPropertyValue('--accent');
 	let mending = false;
 
+	const chosen = () => {
+		try {
+			return sessionStorage.getItem('palabre-lang') || '';
+		} catch {
+			return '';
+		}
+	};
+	const languages = root.dataset.languages?.split(' ') ?? [];
+	root.lang = [chosen(), ...(navigator.languages || [])].map((tag) => tag.slice(0, 2).toLowerCase())
+		.find((tag) => languages.includes(tag)) ?? 'en';
+	const words = document.createElement('link');
+	words.rel = 'modulepreload';
+	words.href = `${root.dataset.web}i18n/${root.lang}.js`;
+	document.head.append(words);
+
 	const giveUp = () => {
-		const button = /** @type {HTMLElement} */ (document.getElementById('reload'));
+		const button = /** @type {HTMLElement|null} */ (document.getElementById('reload'));
 		history.replaceState(null, ''); // whoever reloads has all tries again
 		root.dataset.stuck = '';
+		if (!button)
+			return; // not even that has come
 		button.hidden = false;
 		button.onclick = () => location.reload();
 		button.parentElement?.focus();
@@ -36,20 +52,8 @@
 		giveUp();
 	};
 
-	/** A style sheet is asked for again when its element is a new one. */
-	const dress = async () => {
-		for (const ms of DELAYS_MS) {
-			if (styled())
-				return;
-			await pause(ms);
-			const link = document.querySelector('link[rel=stylesheet]');
-			link?.replaceWith(link.cloneNode());
-		}
-	};
-
 	// Everything the markup asks for has come by then, or failed.
 	addEventListener('load', () => {
-		dress();
 		if (!('palabre' in globalThis))
 			mend();
 	});

@@ -15,6 +15,9 @@ export function get(id, type) {
 	return e;
 }
 
+/** Address of a file that is not in the page itself. @param {string} name */
+export const fileAt = (name) => `${document.documentElement.dataset.web}${name}`;
+
 /** @param {string} id */
 export const box = (id) => get(id, HTMLElement);
 /** @param {string} id */

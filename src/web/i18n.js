@@ -2,7 +2,8 @@
 // Words. Only the catalogue in use is loaded; all have the same keys (checked by the lint),
 // so there is no fallback to mix languages with. Static words are in the markup as
 // data-t (text), data-t-label (aria-label) and data-t-title.
-import { read, write } from './state.js';
+import { fileAt } from './dom.js';
+import { write } from './state.js';
 
 export const LANGUAGES = { en: 'English', fr: 'Français', es: 'Español' };
 const RTL = /^(ar|fa|he|ur)/;
@@ -14,24 +15,13 @@ let plurals = new Intl.PluralRules('en');
 
 export const language = () => lang;
 
-function chosen() {
-	for (const tag of [read('palabre-lang'), ...(navigator.languages || [])]) {
-		const short = tag.slice(0, 2).toLowerCase();
-		if (short in LANGUAGES)
-			return short;
-	}
-	return 'en';
-}
-
 /** @param {string} name @returns {Promise<{default: Record<string, string>}>} */
-const load = (name) => import(`./i18n/${name}.js`);
-// The markup runs this module before all others are there: a round trip less.
-const first = load(chosen());
+const load = (name) => import(fileAt(`i18n/${name}.js`));
 
 /** @param {string} [to] */
 export async function loadLanguage(to) {
-	const next = to || chosen();
-	words = (await (to ? load(to) : first)).default;
+	const next = to || document.documentElement.lang; // boot.js has chosen it
+	words = (await load(next)).default;
 	lang = next;
 	plurals = new Intl.PluralRules(next);
 	if (to)

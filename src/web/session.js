@@ -14,6 +14,7 @@ import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
 import { onPerson, setPeople, setSpeakers } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
+import { fileAt } from './dom.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
@@ -201,7 +202,7 @@ async function accept(next, answer) {
 async function openGate() {
 	if (gate || state.mode !== 'voice' || !maySend())
 		return;
-	gate = await import('./gate.js').catch(() => null); // then the microphone as it is
+	gate = await import(fileAt('gate.js')).catch(() => null); // then the microphone as it is
 	gate?.onGate(reconcile);
 	reconcile();
 }
