@@ -16,6 +16,7 @@ import { onPerson, setPeople, setSpeakers } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
+import { openValve } from './valve.js';
 import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
@@ -115,7 +116,7 @@ async function join() {
 	let next = null;
 	while (inCall()) {
 		try {
-			next = next || await makePeer(state.mode, tracksOn());
+			next = next || await makePeer(state.mode, tracksOn(), maySend());
 			const answer = await post(state.room, 'join', {
 				...(state.ticket ? { ticket: state.ticket } : { token: state.token }),
 				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn() },
@@ -521,12 +522,19 @@ function wanted() {
 	changed();
 }
 
+/** What a voice alone is sent through has to be there when it begins. */
+export function prepareVoice() {
+	if (maySend())
+		openValve();
+}
+
 /** Voice or video in mid-call: a new connection with other sections, as the same person. @param {'voice'|'video'} mode */
 export function setMode(mode) {
 	if (mode === state.mode)
 		return;
 	state.mode = mode;
 	if (mode === 'voice') {
+		prepareVoice();
 		closeDevice('camera');
 		closeScreen();
 		state.want.camera = false;
