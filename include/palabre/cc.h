@@ -89,7 +89,9 @@ struct voice_ctl {
 	uint64_t lossless_us; /* since when there has been next to none */
 	uint32_t burst_q8;    /* packets lost in a row, mean, in 1/256 */
 	/* silence */
-	uint64_t heard_us, gap_us; /* the other end: last, and how often */
+	bool due; /* something has been sent that the other end has not answered, */
+	uint64_t due_us; /* since then; */
+	uint64_t gap_us; /* usually for so long */
 	bool away;
 	uint64_t back_us;  /* end of the last silence, 0 none */
 	uint8_t away_rung; /* before */
@@ -153,7 +155,7 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 		  int64_t arrival_us);
 /* A report of the receiver: loss of 256. */
 void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost);
-/* Anything at all from the other end. */
+/* Anything at all from the other end. To whom nothing is sent has nothing to say. */
 void voice_heard(struct voice_ctl *c, uint64_t now_us);
 /* Decides; call it every 100 ms or so. True: *out differs from last time. */
 bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out);

@@ -2,7 +2,8 @@
 /*
  * One direction of a voice: decisions, in this order.
  *
- * - The other end is silent: the floor, until it is heard again; then back at once.
+ * - The other end is silent though something has been sent: the floor, until it is heard again;
+ *   then back at once. A page cannot be told meanwhile, and goes on as it was.
  * - What is sent is too much: what was before, if it has just been raised; else a rung that
  *   fits what gets through and lets the queue drain. By one late sample alone at once too,
  *   but with no consequences until others say the same: it may have been a stall.
@@ -64,7 +65,7 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->high = VOICE_TOP;
 	c->now.rung = params->rung;
 	c->gap_us = GAP_US;
-	c->heard_us = c->lossless_us = c->bucket_us = now_us;
+	c->lossless_us = c->bucket_us = now_us;
 	c->since_us = c->tried_us = now_us;
 	c->tries = 2;
 	c->burst_q8 = 256;
@@ -451,7 +452,7 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 	unsigned red = probe_red(c, now_us);
 
 	/* Who pauses shows nothing; and to be asked to send otherwise costs more than silence. */
-	if (red && voice_pauses(c, now_us))
+	if (voice_pauses(c, now_us))
 		return;
 	/* What is on trial is not tried any further; but at first, and after a drop. */
 	if (c->raised.trial && (!red || (c->cap_bps && !had_more(c, now_us))))
@@ -508,7 +509,7 @@ static void set_rest(struct voice_ctl *c, uint64_t now_us)
 
 static bool silent(const struct voice_ctl *c, uint64_t now_us)
 {
-	return now_us >= c->heard_us + AWAY_US + c->rtt_us + 2 * c->gap_us;
+	return c->due && now_us >= c->due_us + AWAY_US + c->rtt_us + 2 * c->gap_us;
 }
 
 static void go_away(struct voice_ctl *c)
@@ -520,7 +521,8 @@ static void go_away(struct voice_ctl *c)
 	c->probe.red = 0;
 	c->raised.trial = false;
 	c->doubt.until_us = 0;
-	c->now.rung = (uint8_t)voice_clamp(c, VOICE_FLOOR);
+	if (!c->params.page)
+		c->now.rung = (uint8_t)voice_clamp(c, VOICE_FLOOR);
 }
 
 /* As it was; if that is too much now the queue will say so. */

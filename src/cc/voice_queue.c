@@ -66,7 +66,7 @@ bool voice_pauses(const struct voice_ctl *c, uint64_t now_us)
 	uint64_t in_us = BUCKET_US + now_us - c->bucket_us;
 
 	/* And one is on its way. */
-	return us + 1000u * voice_rungs[c->now.rung].packet_ms < in_us * 3 / 4;
+	return us + 1000u * voice_rungs[c->now.rung].packet_ms < in_us / 2;
 }
 
 void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned bytes)
@@ -74,6 +74,9 @@ void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned
 	voice_buckets_turn(c, now_us);
 	c->buckets[c->bucket].sent += packets;
 	c->buckets[c->bucket].ms += packets * voice_rungs[c->now.rung].packet_ms;
+	if (!c->due)
+		c->due_us = now_us;
+	c->due = true;
 	if (c->probe.red)
 		c->probe.bytes += bytes;
 }
@@ -96,11 +99,9 @@ void voice_burst(struct voice_ctl *c, unsigned packets)
 
 void voice_heard(struct voice_ctl *c, uint64_t now_us)
 {
-	uint64_t gap_us = now_us - c->heard_us;
-
-	if (gap_us && !c->away)
-		c->gap_us = (c->gap_us * 7 + gap_us) / 8;
-	c->heard_us = now_us;
+	if (c->due && !c->away)
+		c->gap_us = (c->gap_us * 7 + now_us - c->due_us) / 8;
+	c->due = false;
 }
 
 void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost)

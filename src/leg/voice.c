@@ -24,7 +24,8 @@ enum {
 	LANES_WAIT_US = 10000000,
 	LANES_WAIT_MAX_US = 600000000,
 	JITTER_HOLD_US = 20000000,
-	LOSS_TWICE_Q8 = 20 /* 8 %: one repeat in twelve is lost */
+	LOSS_TWICE_Q8 = 20, /* 8 %: one repeat in twelve is lost */
+	REST_BYTES = 2	    /* Opus says that nothing follows */
 };
 _Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
 
@@ -44,7 +45,7 @@ struct control {
 	struct {
 		struct voice_ctl ctl;
 		struct voice_choice choice;
-		bool judged;
+		bool judged, rests;
 		uint64_t expected, received, repaired, bytes; /* when looked at last */
 	} up;						      /* the microphone */
 	struct asked {
@@ -106,6 +107,8 @@ static bool judge_up(struct control *v, uint64_t now_us)
 
 	if (!r || !src->ssrc || !r->highest)
 		return false;
+	if (v->up.rests)
+		voice_heard(&v->up.ctl, now_us);
 	expected = r->highest - r->base + 1;
 	bytes = r->bytes + src->red_bytes;
 	/* What came only because it was asked for was lost. */
@@ -219,6 +222,7 @@ void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 
 	if (!v || src->plan->kind != STREAM_MIC)
 		return;
+	v->up.rests = p->rtp.payload_len <= REST_BYTES;
 	said = p->rtp.ts64 + opus_packet_samples(payload, p->rtp.payload_len);
 	voice_sample(&v->up.ctl, now_us, said / 48 * 1000, (int64_t)p->arrival_us);
 }

@@ -11,7 +11,7 @@ small() { esbuild --log-level=error --charset=utf8 --legal-comments=none --minif
 small boot.js >"$out/page/boot"
 small main.js --bundle --format=esm >"$out/page/main"
 small style.css >"$out/page/style"
-for f in gate.js gate-worklet.js i18n/*.js; do
+for f in gate-worklet.js valve-worker.js i18n/*.js; do
 	small "$f" >"$out/page/$f"
 done
 cp -- *.svg *.webmanifest "$out/page"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // The gate of an open microphone, on the audio thread, which no browser slows down when the page is hidden: exact
-// zeros while nobody speaks, since only those make a browser's Opus send nothing (DTX).
+// zeros while nobody speaks, since only those make a browser's Opus send next to nothing (DTX).
 //
-//	in ─┬─ levels → open? ──┐
+//	in ─┬─ levels → open? ──┬──────────────→ valve (valve-worker.js)
 //	    └─ delay line ──────× → out      what opened the gate passes it later, whole
 //
 // A level is that of a syllable or of a sentence, in one of three bands: vowels, consonants, hiss. The floor of each is
@@ -13,6 +13,7 @@ const DELAY_S = 0.06; // an attack, and the 20 ms in which it is noticed
 const HANG_S = 0.5; // longer than the stops within a sentence
 const RAMP_S = 0.005; // a shorter one clicks
 const FRAME_S = 0.01;
+const QUIET_S = 1, AGAIN_S = 0.5; // closed for so long, it says so, and again
 const BANDS_HZ = [450, 1800, 5500];
 const BAND_Q = 0.7;
 /** A soft voice in loud noise shows in its mean over a tenth of a second; that of noise hardly varies. */
@@ -91,6 +92,7 @@ export class Gate {
 		this.line = new Float32Array(Math.round(DELAY_S * rate));
 		this.at = 0;
 		this.hang = 0;
+		this.closed = 0; // seconds
 		this.gain = 0;
 		this.step = 1 / (RAMP_S * rate);
 	}
@@ -117,7 +119,13 @@ export class Gate {
 			if (band.speaks(this.count, this.hang > 0 ? STAY_DB : 0))
 				speaks = true; // each of them goes on learning
 		this.hang = speaks ? HANG_S + DELAY_S : this.hang - FRAME_S;
+		this.closed = this.hang > 0 ? 0 : this.closed + FRAME_S;
 		this.count = 0;
+	}
+
+	/** Changes when there is something to say to the valve; 0: speech may come. */
+	get word() {
+		return this.closed < QUIET_S ? 0 : 1 + Math.floor((this.closed - QUIET_S) / AGAIN_S);
 	}
 }
 
@@ -126,6 +134,13 @@ if (scope.registerProcessor)
 	scope.registerProcessor('gate', class extends scope.AudioWorkletProcessor {
 		gate = new Gate(scope.sampleRate);
 		heard = 0;
+		word = 0;
+		/** @type {MessagePort|null} */ valve = null;
+
+		constructor() {
+			super();
+			this.port.onmessage = (/** @type {MessageEvent} */ { data }) => { this.valve = data; };
+		}
 
 		/** @param {Float32Array[][]} inputs @param {Float32Array[][]} outputs */
 		process([input], [output]) {
@@ -133,6 +148,10 @@ if (scope.registerProcessor)
 			// The line is full: from now on it can stand for the microphone.
 			if (input[0] && this.heard < this.gate.line.length && (this.heard += input[0].length) >= this.gate.line.length)
 				this.port.postMessage(true);
+			const { word } = this.gate;
+			if (word !== this.word)
+				this.valve?.postMessage({ quiet: word > 0, at: Date.now() });
+			this.word = word;
 			return true;
 		}
 	});

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // An open microphone in a quiet room costs a fifth of speech: between words it is sent through a gate
-// (gate-worklet.js). Loaded in the call only, where the voice alone is sent: it is late by 60 ms, which lips would show.
+// (gate-worklet.js), and where that has been closed for longer nothing at all is sent (valve-worker.js). Loaded in the
+// call only, where the voice alone is sent: it is late by 60 ms, which lips would show.
 //
 // Invariant: whoever asks gets a track that sounds. The gate's own counts only while its clock runs and it has heard
 // the microphone; otherwise (no AudioWorklet, a page not touched yet, a phone call on iOS) it is the microphone itself.
+
+import { fileAt } from './dom.js';
+import { obey } from './valve.js';
 
 /**
  * @typedef {{context: AudioContext, node: AudioWorkletNode, track: MediaStreamTrack, mic: MediaStreamTrack|null,
@@ -49,11 +53,14 @@ async function open() {
 	/** @type {AudioContext|null} */ let context = null;
 	try {
 		context = new AudioContext({ latencyHint: 'interactive' });
-		await context.audioWorklet.addModule(new URL('gate-worklet.js', import.meta.url));
+		await context.audioWorklet.addModule(fileAt('gate-worklet.js'));
 		const node = new AudioWorkletNode(context, 'gate', { numberOfInputs: 1, numberOfOutputs: 1,
 			outputChannelCount: [1], channelCount: 1, channelCountMode: 'explicit' });
 		const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
 		node.connect(out);
+		const { port1, port2 } = new MessageChannel();
+		node.port.postMessage(port1, [port1]);
+		obey(port2);
 		const [track] = out.stream.getAudioTracks();
 		track.contentHint = 'speech';
 		const made = { context, node, track, mic: null, source: null, hears: false, clock: 0, at: 0, stands: false };

@@ -2,6 +2,7 @@
 // One PeerConnection, one offer: sections to send microphone, camera, screen and its sound (with
 // or without a track yet), and slots to receive in. Everything later is replaceTrack().
 import { rtpReached } from './rtp.js';
+import { openValve, putValve } from './valve.js';
 import { setEncoding } from './voice.js';
 
 const AUDIO_SLOTS = 3;
@@ -59,9 +60,13 @@ export function offerNack(sdp) {
 /**
  * @param {'voice'|'video'} mode
  * @param {Partial<Record<Kind, MediaStreamTrack|null>>} tracks to begin with
+ * @param {boolean} talks may do so
  * @returns {Promise<Peer>}
  */
-export async function makePeer(mode, tracks) {
+export async function makePeer(mode, tracks, talks) {
+	const valve = mode === 'voice' && talks;
+	if (valve)
+		await openValve();
 	const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
 	/** @type {Kind[]} */
 	const kinds = mode === 'voice' ? ['mic'] : ['mic', 'camera', 'screen', 'screenaudio'];
@@ -71,6 +76,8 @@ export async function makePeer(mode, tracks) {
 		const media = k === 'mic' || k === 'screenaudio' ? 'audio' : 'video';
 		const transceiver = pc.addTransceiver(tracks[k] || media,
 			{ direction: 'sendonly', sendEncodings: [{ ...ENCODINGS[k] }] });
+		if (valve)
+			putValve(transceiver.sender);
 		cutCodecs(transceiver, media, true);
 		sending.set(k, transceiver);
 	}

@@ -6,7 +6,7 @@ import { t } from './i18n.js';
 import { box, button, get, setIcon, setLabel, setAttr, setNotice, setText } from './dom.js';
 import { initials } from './layout.js';
 import { media, openDevices, measureMic } from './media.js';
-import { enter, setMode, toggleCamera, toggleMic } from './session.js';
+import { enter, prepareVoice, setMode, toggleCamera, toggleMic } from './session.js';
 
 /** @type {(() => void)|null} */
 let stopMeter = null;
@@ -36,6 +36,8 @@ export function openPrejoin() {
 	name.value = before?.name || state.name || read('palabre-name');
 	if (maySend())
 		openDevices({ mic: true, camera: state.want.camera });
+	if (state.mode === 'voice')
+		prepareVoice();
 	changed();
 }
 

@@ -14,9 +14,10 @@ import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
 import { onPerson, setPeople, setSpeakers } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
-import { fileAt } from './dom.js';
+import { onGate, through } from './gate.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
+import { openValve } from './valve.js';
 import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
@@ -57,7 +58,8 @@ const talk = { told: 0, said: 0, own: false };
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
-/** @type {typeof import('./gate.js')|null} */ let gate = null;
+/** Everything else comes before the gate. */
+let gated = false;
 
 /** What the page hears besides state: for the announcer. @type {{said: (what: string, name: string) => void}} */
 export const listeners = { said: () => {} };
@@ -116,7 +118,7 @@ async function join() {
 	let next = null;
 	while (inCall()) {
 		try {
-			next = next || await makePeer(state.mode, tracksOn());
+			next = next || await makePeer(state.mode, tracksOn(), maySend());
 			const answer = await post(state.room, 'join', {
 				...(state.ticket ? { ticket: state.ticket } : { token: state.token }),
 				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn() },
@@ -198,12 +200,12 @@ async function accept(next, answer) {
 	openGate();
 }
 
-/** Who sends a voice alone needs it, but everything else first. */
-async function openGate() {
-	if (gate || state.mode !== 'voice' || !maySend())
+/** Who sends a voice alone needs it. */
+function openGate() {
+	if (gated || state.mode !== 'voice' || !maySend())
 		return;
-	gate = await import(fileAt('gate.js')).catch(() => null); // then the microphone as it is
-	gate?.onGate(reconcile);
+	gated = true;
+	onGate(reconcile);
 	reconcile();
 }
 
@@ -438,7 +440,7 @@ async function reconcileNow() {
 	// Mute before anything that could wait; the server then drops the stream by itself.
 	if (media.mic)
 		media.mic.enabled = on.mic;
-	const voice = gate?.through(state.mode === 'voice' ? media.mic : null, on.mic) || media.mic;
+	const voice = (gated && through(state.mode === 'voice' ? media.mic : null, on.mic)) || media.mic;
 	if (!p || p.pc.signalingState === 'closed')
 		return;
 	tellMedia(on);
@@ -522,12 +524,19 @@ function wanted() {
 	changed();
 }
 
+/** What a voice alone is sent through has to be there when it begins. */
+export function prepareVoice() {
+	if (maySend())
+		openValve();
+}
+
 /** Voice or video in mid-call: a new connection with other sections, as the same person. @param {'voice'|'video'} mode */
 export function setMode(mode) {
 	if (mode === state.mode)
 		return;
 	state.mode = mode;
 	if (mode === 'voice') {
+		prepareVoice();
 		closeDevice('camera');
 		closeScreen();
 		state.want.camera = false;

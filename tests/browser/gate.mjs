@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // An open microphone in voice mode: nothing is sent while nobody speaks, and of what is said nothing is missing, the
-// first syllable included. Beside it the same without an AudioWorklet, where the microphone is sent as it is.
+// first syllable included, though the page is busy. Beside it the same without an AudioWorklet, where the microphone is sent as it is.
 import { equal, figure, log, ok, scenario, sleep, until } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
@@ -13,7 +13,8 @@ const SPEECH = { seconds: 30, pause: [4, 4], noise: -60, tail: 22 };
 const SETTLE_MS = 8000; // the voice climbs its ladder, and the gate learns the noise
 const ESTOI = 0.93, WORSE = 0.02, GAP_MS = 60;
 const UP = 2; // kbit/s
-const CLOSES_S = 1.5; // hang, and what Opus sends until it is sure
+const CLOSES_S = 2.5; // hang, and until nothing at all is sent
+const BUSY_MS = 150, BUSY_EVERY_MS = 1000; // the page's own thread
 const IP_UDP = 28, CHECK = 124, ANSWER = 92; // bytes; Chromium's STUN request and answer with them
 
 /** Bytes sent so far, in all and by ICE, at which time of the page. */
@@ -24,6 +25,7 @@ const sent = (who) => who.run(async () => {
 	const pair = stats.find((s) => s.id === wire.selectedCandidatePairId);
 	return { at: Date.now() / 1000, bytes: wire.bytesSent, packets: wire.packetsSent,
 		checks: pair.requestsSent, answers: pair.responsesSent,
+		steered: __test.events.filter((e) => e.t === 'voice').length,
 		voice: out?.packetsSent ?? 0, voiceBytes: (out?.bytesSent ?? 0) + (out?.headerBytesSent ?? 0) };
 });
 const kbit = (a, b) => (b.bytes - a.bytes + IP_UDP * (b.packets - a.packets)) * 8 / (b.at - a.at) / 1000;
@@ -88,7 +90,8 @@ async function listen({ talker, listener }, speech, name) {
 	const rate = (k) => ((noise[1][k] - noise[0][k]) / (noise[1].at - noise[0].at)).toFixed(2);
 	log(`a second: ${['packets', 'bytes', 'voice', 'voiceBytes', 'checks', 'answers'].map((k) => `${k} ${rate(k)}`).join(', ')}`);
 	figure(`${name}: sent over the whole file`, kbit(readings[0], readings.at(-1)), 'kbit/s');
-	return { ...got, up: kbit(...noise) };
+	return { ...got, up: kbit(...noise) + kbitIce(...noise), voice: noise[1].voice - noise[0].voice,
+		steered: noise[1].steered - noise[0].steered };
 }
 
 await scenario('gate', async () => {
@@ -108,9 +111,18 @@ await scenario('gate', async () => {
 	await gatedIs(talker, true, 'the gate is in use');
 	equal(await gated(without.talker), false, 'without an AudioWorklet the microphone itself is sent');
 	await sleep(SETTLE_MS);
+	await talker.run(([ms, every]) => {
+		globalThis.__busy = setInterval(() => {
+			for (const end = performance.now() + ms; performance.now() < end;)
+				;
+		}, every);
+	}, [BUSY_MS, BUSY_EVERY_MS]);
 	const [got, raw] = await Promise.all([listen(with_, speech, 'gate'), listen(without, speech, 'no gate')]);
+	await talker.run(() => clearInterval(__busy));
+	equal(got.voice, 0, 'packets of sound sent while nobody speaks');
+	equal(got.steered, 0, 'told to send in another way while nobody speaks');
 	ok(got.up <= UP, `at most ${UP} kbit/s: ${got.up}`);
-	ok(raw.up > 3 * UP, `without the gate noise is sent: ${raw.up}`);
+	ok(raw.voice > 0 && raw.up > 2 * got.up, `without the gate noise is sent: ${raw.up}`);
 	ok(got.estoi >= Math.max(ESTOI, raw.estoi - WORSE), `ESTOI ${got.estoi}, without the gate ${raw.estoi}`);
 	ok(got.gapMs <= Math.max(GAP_MS, raw.gapMs), `longest gap ${got.gapMs} ms, without the gate ${raw.gapMs}`);
 	for (const who of [talker, listener])

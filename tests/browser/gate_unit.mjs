@@ -2,6 +2,7 @@
 // The microphone's gate by itself: natural speech in noise of every kind, and noise alone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Valve } from '../../src/web/valve-worker.js';
 import { Gate } from '../../src/web/gate-worklet.js';
 import { chance, resample } from './lib/dsp.mjs';
 import { SPEECH_RATE, soundOf, speechOf } from './lib/speech.mjs';
@@ -124,4 +125,77 @@ test('what passes is late by 60 ms and otherwise as it was; begins and ends with
 	for (let i = 1; i < gains.length; i++)
 		assert.ok(Math.abs(gains[i] - gains[i - 1]) <= QUANTUM / (0.005 * RATE) + 1e-6, `at ${i}`);
 	new Gate(RATE).pass(undefined, new Float32Array(QUANTUM)); // no microphone yet
+});
+
+test('the gate says so when it has been closed for a second, again and again, and when it opens', () => {
+	const x = new Float32Array(16 * RATE);
+	for (let i = 0; i < RATE; i++)
+		x[10 * RATE + i] = 0.3 * Math.sin(2 * Math.PI * 300 * i / RATE);
+	const gate = new Gate(RATE);
+	const words = [];
+	for (let i = 0; i + QUANTUM <= x.length; i += QUANTUM) {
+		gate.pass(x.subarray(i, i + QUANTUM), new Float32Array(QUANTUM));
+		if (gate.word !== (words.at(-1)?.word ?? 0))
+			words.push({ word: gate.word, at: i / RATE, gain: gate.gain });
+	}
+	const opens = words.findIndex((w) => !w.word);
+	assert.ok(Math.abs(words[opens].at - 10) < 0.021, 'before what was said comes out of the delay line');
+	for (const list of [words.slice(0, opens), words.slice(opens + 1)]) {
+		assert.ok(list.length > 2 && list.every((w) => w.gain === 0));
+		for (let i = 1; i < list.length; i++)
+			assert.ok(Math.abs(list[i].at - list[i - 1].at - 0.5) < 0.02, `${i}: ${list[i].at}`);
+	}
+	assert.ok(words[opens + 1].at > 11 + 0.5 + 1 && words[opens + 1].at < 14, String(words[opens + 1].at));
+});
+
+const frame = (bytes, name = '') => ({ data: new ArrayBuffer(bytes), name });
+
+test('valve: nothing is sent while nobody speaks, after a packet that says so', () => {
+	const valve = new Valve();
+	const take = (bytes, now) => valve.take(frame(bytes), now, now).length;
+	assert.equal(take(60, 0), 1);
+	valve.hear(true, 100, 100);
+	assert.equal(take(30, 200), 1, 'not yet');
+	assert.equal(take(1, 260), 1, 'it tells of silence');
+	assert.equal(take(30, 400), 0);
+	for (let now = 600; now < 60000; now += 500) {
+		valve.hear(true, now, now);
+		assert.equal(take(30, now + 100) + take(1, now + 160), 0);
+	}
+	valve.hear(false, 60000, 60000);
+	assert.equal(take(60, 60001), 1);
+	valve.hear(true, 61000, 61000);
+	assert.equal(take(30, 61100), 1, 'each time');
+	// A browser whose Opus knows no silence.
+	for (let now = 61200, n = 1; now < 70000; now += 100, n++) {
+		if (n % 5 === 0)
+			valve.hear(true, now, now);
+		assert.equal(take(30, now), now < 61600 || now === 61600 ? 1 : 0, `at ${now}`);
+	}
+});
+
+test('valve: a gate that says no more holds nobody back', () => {
+	const valve = new Valve();
+	valve.hear(true, 0, 0);
+	valve.take(frame(1), 10, 10);
+	assert.equal(valve.take(frame(30), 990, 990).length, 0);
+	assert.equal(valve.take(frame(30), 1000, 1000).length, 1);
+});
+
+test('valve: a word that comes late, and what was said meanwhile', () => {
+	const valve = new Valve();
+	valve.hear(true, 5000, 0);
+	valve.take(frame(1), 10, 5010);
+	for (let t = 60; t <= 900; t += 60)
+		assert.deepEqual(valve.take(frame(30, `${t}`), t, 5000 + t), []);
+	const names = valve.hear(false, 5000 + 600, 910).map((f) => f.name);
+	assert.deepEqual(names, ['600', '660', '720', '780', '840', '900']);
+	assert.equal(valve.take(frame(30), 960, 5960).length, 1);
+	assert.deepEqual(valve.hear(false, 5000, 970), [], 'once');
+	// No more than half a second is held, however late.
+	valve.hear(true, 6000, 1000);
+	valve.take(frame(1), 1010, 6010);
+	for (let t = 1060; t <= 1900; t += 60)
+		valve.take(frame(30, `${t}`), t, 5000 + t);
+	assert.equal(valve.hear(false, 0, 1910).length, 9);
 });

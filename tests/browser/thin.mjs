@@ -55,6 +55,12 @@ const ROWS = {
 		join: { rttMs: 600, kbit: 64, rtts: 7 } },
 };
 
+/** Nobody says anything: open microphones in rooms that are not silent, and the same people muted. */
+const SILENT = 'everybody silent';
+const SILENT_KBIT = 2;
+const ROOM = { seconds: 12, noise: -60, tail: 150 }; // they have talked before
+const QUIET_MS = 30000; // from the last word on, for all that follows it
+
 /** kbit/s of a direction between two readings. */
 const rate = (a, b, way) => (b[way].out_bytes - a[way].out_bytes) * 8 / (b.seconds - a.seconds) / 1000;
 
@@ -155,6 +161,63 @@ function stepsLate(steps, wanted, name) {
 	});
 }
 
+/** A browser behind a path of its own to the server. */
+async function home(net, here, server, k, i, settings, firefox, speech) {
+	const space = net.space(`${k}c${i}`);
+	const host = `10.77.${i + 1}`;
+	const path = await net.path(here, `${host}.1/24`, space, `${host}.2/24`, settings);
+	const origin = `http://${host}.1:${server.port}`;
+	const link = server.link().replace(server.origin, origin);
+	const browser = firefox ? await launchFirefox({ netns: space, origin }) :
+		await launchChromium({ netns: space, origin,
+			args: speech ? [`--use-file-for-fake-audio-capture=${speech.wav}`] : [] });
+	return { path, link, browser };
+}
+
+/** What two people cost of whom nobody says anything. */
+async function silence() {
+	const k = rows++;
+	const net = new Net();
+	const here = net.space(`${k}s`);
+	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
+	const speech = speechFile(0, ROOM);
+	const homes = [await home(net, here, server, k, 0, 'delay=20', false, speech),
+		await home(net, here, server, k, 1, 'delay=20', false, speech)];
+	const people = await Promise.all(homes.map(({ browser, link }, i) =>
+		Person.join(browser, link, i + 1, { mode: 'voice', device: true, camera: false })));
+	const misses = [];
+	const told = () => Promise.all(people.map((who) => who.run(() => __test.events.length)));
+	const measure = async (name) => {
+		const events = await told();
+		const before = await Promise.all(homes.map(({ path }) => path.counts()));
+		await sleep(LISTEN_S * 1000);
+		const after = await Promise.all(homes.map(({ path }) => path.counts()));
+		const [up, down] = ['ba', 'ab'].map((way) => Math.max(...homes.map((_, i) => rate(before[i], after[i], way))));
+		const packets = homes.map((_, i) => ['ba', 'ab'].map((way) => after[i][way].out_pkts - before[i][way].out_pkts));
+		figure(`${SILENT}, ${name}`, `up ${up.toFixed(2)}, down ${down.toFixed(2)} kbit/s`);
+		log(`packets up and down: ${JSON.stringify(packets)}`);
+		for (const [i, who] of people.entries())
+			log(`${who.name} was told ${JSON.stringify(await who.run((n) => __test.events.slice(n), events[i]))}`);
+		table.push([`${SILENT}, ${name}`, up.toFixed(2), down.toFixed(2), ...Array(6).fill('')]);
+		if (up > SILENT_KBIT || down > SILENT_KBIT)
+			misses.push(`${SILENT}, ${name}: up ${up.toFixed(2)}, down ${down.toFixed(2)} > ${SILENT_KBIT}`);
+	};
+	await sleep(ROOM.seconds * 1000 + QUIET_MS);
+	for (const who of people)
+		ok(await who.run(() => /Destination/.test(__test.pc().getSenders()[0].track?.label ?? '')), `${who.name} uses the gate`);
+	await measure('microphones open');
+	for (const who of people)
+		await who.click('mic');
+	await sleep(SETTLE_MS);
+	await measure('muted');
+	for (const who of people) {
+		log(JSON.stringify(await who.run(() => __test.errors)));
+		await who.close();
+	}
+	await server.stop();
+	return misses;
+}
+
 async function row(name, r) {
 	const k = rows++;
 	const net = new Net();
@@ -164,16 +227,10 @@ async function row(name, r) {
 	const people = [], paths = [], speeches = [];
 	for (let i = 0; i <= (r.talkers ?? 1); i++) {
 		const listens = i === (r.talkers ?? 1);
-		const space = net.space(`${k}c${i}`);
-		const host = `10.77.${i + 1}`;
-		paths.push(await net.path(here, `${host}.1/24`, space, `${host}.2/24`, calm(listens ? r.down : r.up)));
-		const origin = `http://${host}.1:${server.port}`;
-		const link = server.link().replace(server.origin, origin);
 		const firefox = r.firefox === (listens ? 'listens' : 'talks');
 		const speech = listens ? null : speechFile(i);
-		const browser = firefox ? await launchFirefox({ netns: space, origin }) :
-			await launchChromium({ netns: space, origin,
-				args: speech ? [`--use-file-for-fake-audio-capture=${speech.wav}`] : [] });
+		const { path, link, browser } = await home(net, here, server, k, i, calm(listens ? r.down : r.up), firefox, speech);
+		paths.push(path);
 		if (listens) {
 			people.push(await Person.join(browser, link, 9, { mode: 'voice', mic: false, camera: false, capture: true }));
 			continue;
@@ -257,17 +314,17 @@ async function row(name, r) {
 
 const wanted = process.argv.slice(2);
 if (wanted.includes('--list')) {
-	console.log(Object.keys(ROWS).join('\n'));
+	console.log([...Object.keys(ROWS), SILENT].join('\n'));
 } else {
-	const names = wanted.includes('--all') ? Object.keys(ROWS) : wanted.length ? wanted : FEW;
+	const names = wanted.includes('--all') ? [...Object.keys(ROWS), SILENT] : wanted.length ? wanted : FEW;
 	await scenario('thin', async () => {
 		const misses = [];
 		for (const name of names) {
 			log(name);
-			misses.push(...await (ROWS[name].join ? joining : row)(name, ROWS[name]));
+			misses.push(...await (name === SILENT ? silence() : ROWS[name].join ? joining(name, ROWS[name]) : row(name, ROWS[name])));
 		}
 		for (const cells of table)
 			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
-	}, names.reduce((sum, name) => sum + (ROWS[name].join ? 250 : LISTEN_S + 60), 0));
+	}, names.reduce((sum, name) => sum + (ROWS[name]?.join ? 250 : LISTEN_S + 60) + (name === SILENT ? 60 + LISTEN_S : 0), 0));
 }

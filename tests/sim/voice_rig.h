@@ -249,8 +249,8 @@ static void asked(unsigned bytes)
 /* The server sees each packet of theirs. */
 static void arrived(const struct event *e)
 {
-	voice_sent(&W.c, W.now_us, 1, e->bytes);
 	voice_sample(&W.c, W.now_us, e->sent_us, e->arrival_us);
+	voice_sent(&W.c, W.now_us, 1, e->bytes);
 }
 
 /* The encoder is built anew: what it had gathered of a packet is thrown away. */
@@ -291,7 +291,7 @@ static void events(void)
 			arrived(&e);
 		else
 			obey(&e.choice);
-		if (e.kind != CHOICE)
+		if (e.kind == NACK)
 			voice_heard(&W.c, W.now_us);
 	}
 	W.count = kept;

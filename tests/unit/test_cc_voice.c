@@ -124,9 +124,48 @@ static void test_limits(void **state)
 		assert_int_equal(choice.red, 0);
 	}
 	voice_limit(&C, now_us, VOICE_FLOOR, VOICE_TOP);
-	for (unsigned i = 0; i < 100 && choice.rung; i++)
+	for (unsigned i = 0; i < 100 && choice.rung; i++) {
+		voice_sent(&C, now_us, 1, 200);
 		step();
+	}
 	assert_int_equal(choice.rung, VOICE_FLOOR); /* silent */
+}
+
+/* While nobody speaks nothing is sent, and nothing is to be expected: what was stays. */
+static void test_rest(void **state)
+{
+	(void)state;
+	for (unsigned page = 0; page < 2; page++) {
+		unsigned rung;
+
+		begin(10000000, 2, true, 2);
+		C.params.page = page;
+		voice_limit(&C, now_us, VOICE_FLOOR, 4);
+		voice_rtt(&C, 100000);
+		calm(8, 50000);
+		rung = choice.rung;
+		assert_true(rung > 2 && rung <= 4);
+		voice_heard(&C, now_us);	  /* of the last packet */
+		for (unsigned i = 0; i < 50; i++) /* what is measured of it is over */
+			step();
+		changes = 0;
+		for (unsigned i = 0; i < 6000; i++) {
+			if (i % 50 == 49)
+				voice_report(&C, now_us, 0);
+			step();
+		}
+		assert_int_equal(changes, 0);
+		assert_int_equal(choice.rung, rung);
+		/* Whom something is sent, and who says nothing, is away; but a page would hear of it
+		 * when that is over. */
+		for (unsigned i = 0; i < 40; i++) {
+			voice_sent(&C, now_us, 1, 200);
+			step();
+		}
+		assert_int_equal(choice.rung, page ? rung : (unsigned)VOICE_FLOOR);
+		calm(1, 50000);
+		assert_int_equal(choice.rung, rung);
+	}
 }
 
 /* Redundancy and repeats by the round trip, and never more than both manage. */
@@ -290,6 +329,7 @@ static void test_long_pause(void **state)
 		voice_lost(&C, now_us, 1);
 	step();
 	assert_true(voice_loss_q8(&C, now_us) > 0);
+	voice_sent(&C, now_us, 1, 100); /* which nobody answers */
 	now_us += 3600000000u;
 	step();
 	assert_int_equal(choice.rung, VOICE_FLOOR);
@@ -356,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_protection),
 		cmocka_unit_test(test_rtt_near_limit),
 		cmocka_unit_test(test_reports_alone),
