@@ -103,8 +103,8 @@ async function row(name, r) {
 		await who.chooseSound(r.thrift);
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
 	await sleep(SETTLE_MS);
-	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	await startCapture(listener);
+	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	const begin = Date.now();
 	let backMs = 0;
 	for (const [at, settings] of r.at ?? []) {
