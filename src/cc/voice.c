@@ -45,6 +45,7 @@ static const uint64_t MEASURE_US = 4000000;  /* after a queue or a raise */
 static const uint64_t SHOWS_US = 500000;     /* and a round trip: until a raise shows */
 static const uint64_t DRAIN_US = 2000000;    /* a queue is to be gone after that */
 static const uint64_t RTT_QUEUE_US = 400000; /* more than jitter both ways: a queue */
+static const uint64_t REPORT_US = 5000000;   /* what a report is of */
 enum {
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
 	/* 40 %: whatever the reason, more than the poorest is wasted */
@@ -153,11 +154,37 @@ static bool may_send(const struct voice_ctl *c, uint64_t now_us, unsigned rung,
 
 /* ---- protection -------------------------------------------------------------------- */
 
+/* More is lost since copies are sent: are they to blame? Reports are rare and tell of the past, so it
+ * may have begun before. Without them that shows. */
+static void blame(struct voice_ctl *c, uint64_t now_us)
+{
+	c->blamed_q8 = voice_loss_q8(c, now_us);
+	voice_report_anew(c);
+}
+
+/* As much is lost without, or nearly: they were not, and what has been taken for the link's limit is
+ * none. Else, and if it is pinned so that no climbing finds out, they are tried again in time. */
+static void acquit(struct voice_ctl *c, uint64_t now_us)
+{
+	bool again = c->params.copies && c->low == c->high && !c->blamed_q8 &&
+		     now_us >= c->failed.until_us;
+
+	if (c->blamed_q8 && c->reported_us >= c->changed_us + c->rtt_us + REPORT_US) {
+		again = c->loss_q8 >= (3 * c->raised.loss_q8 + c->blamed_q8) / 4 &&
+			c->loss_q8 < LOSS_FULL_Q8;
+		c->blamed_q8 = 0;
+	}
+	if (again)
+		c->cap_bps = c->failed.bps = 0;
+}
+
 static void protect(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t now_bps = voice_cost_now(c), bps = voice_fit_bps(c, now_us, c->cap_bps);
+	uint32_t now_bps = voice_cost_now(c), bps;
 	unsigned red;
 
+	acquit(c, now_us);
+	bps = voice_fit_bps(c, now_us, c->cap_bps);
 	voice_loss_judge(c, now_us);
 	red = voice_wanted(c);
 	if (red < c->protect) {
@@ -170,6 +197,7 @@ static void protect(struct voice_ctl *c, uint64_t now_us)
 		c->now.rung = (uint8_t)voice_richest(c, bps, red, c->now.rung);
 		c->protect = (uint8_t)red;
 	} else if (red > c->protect && !c->queueing &&
+		   !(c->params.copies && c->raised.trial) &&
 		   now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
 		/* It may bear it: one more at a time. */
 		send_more(c, now_us, c->now.rung, c->protect + 1u);
@@ -338,6 +366,8 @@ static bool relieve(struct voice_ctl *c, uint64_t now_us)
 	if (queue == VOICE_QUEUE_NONE) {
 		if (least || !too_much(c, now_us))
 			return false;
+		if (c->params.copies)
+			blame(c, now_us);
 		/* A round trip alone tells little of how much it is. */
 		cap_bps = now_bps / 256 * (256 - voice_loss_q8(c, now_us));
 		step_down(c, now_us, c->known ? cap_bps : cap_bps / 3 * 2);
@@ -379,8 +409,10 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	unsigned red = c->protect + 1u, most = c->params.red_max;
 	uint32_t next_bps = voice_cost(c, voice_next(c), c->protect);
 
-	/* Without a round trip its samples cannot be told from those before. */
-	if (!c->rtt_us || most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
+	/* Without a round trip its samples cannot be told from those before, and of copies there
+	 * are none. */
+	if (c->params.copies || !c->rtt_us || most <= c->protect ||
+	    voice_queue_level_us(c, now_us) < 0 ||
 	    voice_next_fit_bps(voice_cost(c, c->now.rung, most)) < next_bps)
 		return 0;
 	while (red < most && voice_fit_bps(c, now_us, voice_cost(c, c->now.rung, red)) <
@@ -521,10 +553,17 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	c->measure_us = now_us + MEASURE_US;
 	changed(c, now_us);
 	c->sample_count = 0;
-	c->loss_q8 = 0;
+	if (!c->params.copies) /* reports may have been lost: it is the mean of some */
+		c->loss_q8 = 0;
 	c->sent_long = c->lost_long = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
 	c->back_us = now_us;
+}
+
+/* Copies have none. */
+static bool by_samples(const struct voice_ctl *c)
+{
+	return c->known && !(c->params.copies && c->protect);
 }
 
 bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
@@ -534,7 +573,7 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 	voice_buckets_turn(c, now_us);
 	c->queueing = voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2;
 	if (c->raised.trial && now_us >= c->raised.at_us + 4 * c->rtt_us +
-						 (c->known ? PROVEN_US : REPORTS_US))
+						 (by_samples(c) ? PROVEN_US : REPORTS_US))
 		proven(c);
 	if (silent(c, now_us)) {
 		go_away(c);

@@ -39,6 +39,8 @@ unsigned voice_affordable(const struct voice_ctl *c, uint64_t now_us, uint32_t b
 /* Less than half of the packets of speech have been sent in the last 4 s. */
 bool voice_pauses(const struct voice_ctl *c);
 void voice_buckets_turn(struct voice_ctl *c, uint64_t now_us);
+/* What reports of copies have told so far is of another link. */
+void voice_report_anew(struct voice_ctl *c);
 /* Loss of 256 in the last 16 s, fading; in reports, where they are all there is. */
 unsigned voice_loss_long_q8(const struct voice_ctl *c, uint64_t now_us);
 /* Longer than this is a queue and no jitter. */

@@ -151,7 +151,9 @@ async function row(name, r) {
 		return { ...s.getParameters().encodings[0], target: out.targetBitrate, bytes: out.bytesSent, packets: out.packetsSent,
 			repeated: out.retransmittedPacketsSent, errors: __test.errors, fmtp: __test.pc().remoteDescription.sdp.match(/a=fmtp:111.*|a=ptime.*/g) };
 	}))}`);
-	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}`);
+	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}` +
+		`, by ${JSON.stringify(await listener.path())}, ICE restarts at ${JSON.stringify(await listener.run(() =>
+			__test.posts.filter((p) => p.url.endsWith('/ice')).map((p) => Math.round(p.at / 100) / 10)))}`);
 	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();
