@@ -27,7 +27,9 @@ uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead);
 
 struct voice_choice {
 	uint8_t rung;
-	uint8_t red; /* earlier packets carried again in each; copies sent of each, if so */
+	/* Earlier packets carried again in each. If it is copies, 1: one of each, 2: and a second one
+	 * of VOICE_SECOND_Q8 of them. */
+	uint8_t red;
 	/* Times that a lost packet is to be asked for; 0 where that comes too late. */
 	uint8_t nacks;
 	uint16_t measure_ms; /* a packet is to be measured that often; 0: each */
@@ -43,6 +45,7 @@ struct voice_params {
 	bool page;
 	uint8_t rung; /* to begin with */
 };
+enum { VOICE_COPIES = 2, VOICE_SECOND_Q8 = 160 };
 enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
 struct voice_ctl {
 	struct voice_params params;
@@ -82,8 +85,11 @@ struct voice_ctl {
 	uint32_t sent_long, lost_long; /* fading, in 1/256 */
 	uint32_t loss_q8;	       /* of 256, by a receiver's report */
 	uint64_t reported_us;
+	/* what reports were of, fading, in 1/256: packets by their copies, and of them missing */
+	uint32_t copied[VOICE_COPIES + 1], missing;
 	/* protection */
 	bool lossy;	      /* packets are lost, and not for want of rate */
+	bool heavy;	      /* so many that one copy leaves holes */
 	uint8_t tries;	      /* NACKs that come in time at this round trip */
 	uint8_t protect;      /* redundancy because of loss */
 	uint64_t lossless_us; /* since when there has been next to none */
@@ -109,7 +115,7 @@ struct voice_ctl {
 		uint64_t since_us;
 		uint8_t rung, protect; /* before */
 		uint32_t loss_q8;
-	} raised; /* last time that more was sent */
+	} raised;	    /* last time that more was sent */
 	struct {
 		uint32_t bps; /* what could not be sent when it was tried; 0 none */
 		uint64_t until_us, wait_us; /* it is not tried again */
@@ -155,6 +161,10 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 		  int64_t arrival_us);
 /* A report of the receiver: loss of 256. */
 void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost);
+/* Of one that is sent copies: only what is lost with all its copies is missing there. packets: what
+ * has been sent since the last report, by the number of copies of each. */
+void voice_report_copied(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost,
+			 const unsigned packets[VOICE_COPIES + 1]);
 /* Anything at all from the other end. To whom nothing is sent has nothing to say. */
 void voice_heard(struct voice_ctl *c, uint64_t now_us);
 /* Decides; call it every 100 ms or so. True: *out differs from last time. */

@@ -158,11 +158,22 @@ static bool may_send(const struct voice_ctl *c, uint64_t now_us, unsigned rung,
 
 /* ---- protection -------------------------------------------------------------------- */
 
+/* Where nothing climbs, copies that seemed too much are tried again in time: reports are rare and
+ * tell of the past, and the losses may have grown by themselves. */
+static void copies_again(struct voice_ctl *c, uint64_t now_us)
+{
+	if (c->params.copies && c->low == c->high && c->failed.bps &&
+	    now_us >= c->failed.until_us)
+		c->cap_bps = c->failed.bps = 0;
+}
+
 static void protect(struct voice_ctl *c, uint64_t now_us)
 {
-	uint32_t now_bps = voice_cost_now(c), bps = voice_fit_bps(c, now_us, c->cap_bps);
+	uint32_t now_bps = voice_cost_now(c), bps;
 	unsigned red;
 
+	copies_again(c, now_us);
+	bps = voice_fit_bps(c, now_us, c->cap_bps);
 	voice_loss_judge(c, now_us);
 	red = voice_wanted(c);
 	if (red < c->protect) {
@@ -175,6 +186,7 @@ static void protect(struct voice_ctl *c, uint64_t now_us)
 		c->now.rung = (uint8_t)voice_richest(c, bps, red, c->now.rung);
 		c->protect = (uint8_t)red;
 	} else if (red > c->protect && !c->queueing &&
+		   !(c->params.copies && c->raised.trial) &&
 		   now_us >= c->changed_us + c->rtt_us + SHOWS_US) {
 		/* It may bear it: one more at a time. */
 		send_more(c, now_us, c->now.rung, c->protect + 1u);
@@ -384,8 +396,10 @@ static unsigned probe_red(const struct voice_ctl *c, uint64_t now_us)
 	unsigned red = c->protect + 1u, most = c->params.red_max;
 	uint32_t next_bps = voice_cost(c, voice_next(c), c->protect);
 
-	/* Without a round trip its samples cannot be told from those before. */
-	if (!c->rtt_us || most <= c->protect || voice_queue_level_us(c, now_us) < 0 ||
+	/* Without a round trip its samples cannot be told from those before, and of copies there
+	 * are none. */
+	if (c->params.copies || !c->rtt_us || most <= c->protect ||
+	    voice_queue_level_us(c, now_us) < 0 ||
 	    voice_next_fit_bps(voice_cost(c, c->now.rung, most)) < next_bps)
 		return 0;
 	while (red < most && voice_fit_bps(c, now_us, voice_cost(c, c->now.rung, red)) <
@@ -533,10 +547,17 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	c->measure_us = now_us + MEASURE_US;
 	changed(c, now_us);
 	c->sample_count = 0;
-	c->loss_q8 = 0;
+	if (!c->params.copies) /* reports may have been lost: it is the mean of some */
+		c->loss_q8 = 0;
 	c->sent_long = c->lost_long = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
 	c->back_us = now_us;
+}
+
+/* Copies have none. */
+static bool by_samples(const struct voice_ctl *c)
+{
+	return c->known && !(c->params.copies && c->protect);
 }
 
 bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
@@ -546,7 +567,7 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)
 	voice_buckets_turn(c, now_us);
 	c->queueing = voice_queue_level_us(c, now_us) > voice_queue_limit_us(c) / 2;
 	if (c->raised.trial && now_us >= c->raised.at_us + 4 * c->rtt_us +
-						 (c->known ? PROVEN_US : REPORTS_US))
+						 (by_samples(c) ? PROVEN_US : REPORTS_US))
 		proven(c);
 	if (silent(c, now_us)) {
 		go_away(c);

@@ -20,6 +20,9 @@ enum {
 	LOSS_LITTLE_Q8 = 4,  /* 1.5 % */
 	/* 8 kbit/s bare is better than 6 protected up to there (ESTOI .84 and .87 at 10 %) */
 	LOSS_HEAVY_Q8 = 26,
+	/* One copy leaves 2.2 % of 15 %. */
+	LOSS_SECOND_Q8 = 38,
+	LOSS_ONE_Q8 = 18,
 	KNEE = 1 /* 8 kbit/s: below, words are lost */
 };
 
@@ -39,9 +42,13 @@ uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead)
 
 uint32_t voice_cost(const struct voice_ctl *c, unsigned rung, unsigned red)
 {
-	if (c->params.copies)
-		return voice_cost_bps(rung, 0, c->params.overhead) * (red + 1);
-	return voice_cost_bps(rung, red, c->params.overhead);
+	uint32_t bps;
+
+	if (!c->params.copies)
+		return voice_cost_bps(rung, red, c->params.overhead);
+	bps = voice_cost_bps(rung, 0, c->params.overhead);
+	return red < VOICE_COPIES ? bps * (red + 1)
+				  : bps * VOICE_COPIES + bps / 256 * VOICE_SECOND_Q8;
 }
 
 uint32_t voice_cost_now(const struct voice_ctl *c)
@@ -100,16 +107,16 @@ void voice_loss_judge(struct voice_ctl *c, uint64_t now_us)
 	else if (loss >= LOSS_PROTECT_Q8 &&
 		 (!c->queued_us || now_us >= c->queued_us + LOSS_WINDOW_US))
 		c->lossy = true;
+	c->heavy = c->lossy && loss >= (c->heavy ? LOSS_ONE_Q8 : LOSS_SECOND_Q8);
 }
 
 /* Redundancy that the losses want at this round trip. */
 unsigned voice_wanted(const struct voice_ctl *c)
 {
-	unsigned want = !c->lossy ? 0
-			: c->params.copies
-				? 1 /* a second one would cost what speech does */
-			: !c->params.nack ? 2
-					  : 2u - c->tries;
+	unsigned want = !c->lossy	   ? 0
+			: c->params.copies ? 1u + c->heavy
+			: !c->params.nack  ? 2
+					   : 2u - c->tries;
 
 	return want < c->params.red_max ? want : c->params.red_max;
 }

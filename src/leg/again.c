@@ -2,20 +2,32 @@
 /*
  * The same bytes once more, a while later, since losses come in bursts.
  *
- * Whoever can neither ask for a packet again nor take RED is sent each twice, or three times, unasked:
- * two packets in a row are never sent at once, the copy goes out in the middle between those that
- * follow. And where much is lost, so are repeats: those that are asked for go twice.
+ * Whoever can neither ask for a packet again nor take RED is sent each twice, and some three times,
+ * unasked: two packets in a row are never sent at once, the copy goes out in the middle between those
+ * that follow. And where much is lost, so are repeats: those that are asked for go twice.
  */
 #include "leg_private.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { AGAIN_MAX = 64, TWICE_US = 30000 };
+enum {
+	AGAIN_MAX = 64,
+	TWICE_US = 30000,
+	SILENCE_BYTES = 2,  /* DTX: nothing is said in it */
+	COPIED_MAX = 10000, /* who does not report for minutes */
+	MEAN_PART = 16,
+	SECOND = 256,	   /* a second copy, in what it is paid with */
+	SPARE = 2 * SECOND /* what is saved up for one of a small packet */
+};
 struct again {
 	struct leg *leg;
 	struct timer timer;
 	uint8_t copies;
+	unsigned mean;	/* bytes of a packet, in 1/MEAN_PART */
+	unsigned saved; /* for second copies */
 	unsigned first, count;
+	unsigned copied[NEGO_SLOTS_MAX][VOICE_COPIES + 1]; /* packets by their copies */
 	struct copy {
 		uint64_t due_us;
 		uint32_t packet_us;
@@ -101,6 +113,30 @@ unsigned leg_again_get(const struct leg *leg)
 	return leg->again ? leg->again->copies : 0;
 }
 
+void leg_again_take(struct leg *leg, unsigned slot, unsigned copied[VOICE_COPIES + 1])
+{
+	memcpy(copied, leg->again->copied[slot], sizeof leg->again->copied[slot]);
+	memset(leg->again->copied[slot], 0, sizeof leg->again->copied[slot]);
+}
+
+/* A second one of VOICE_SECOND_Q8 of them, of larger packets first: more is said there. */
+static unsigned copies_of(struct again *a, unsigned bytes)
+{
+	bool large;
+
+	if (!a->copies || bytes <= SILENCE_BYTES)
+		return 0;
+	if (a->copies == 1)
+		return 1;
+	large = bytes * MEAN_PART >= a->mean;
+	a->mean = a->mean ? a->mean + bytes - a->mean / MEAN_PART : bytes * MEAN_PART;
+	a->saved += VOICE_SECOND_Q8;
+	if (a->saved < (large ? SECOND : SPARE))
+		return 1;
+	a->saved -= SECOND;
+	return 2;
+}
+
 void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
 {
 	add(leg->again, (struct copy) { .due_us = now_us + TWICE_US,
@@ -110,18 +146,24 @@ void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_
 }
 
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
-		   unsigned samples, uint64_t now_us)
+		   const struct pkt *p, uint64_t now_us)
 {
 	struct again *a = leg->again;
-	uint32_t packet_us = samples * 1000 / 48;
+	uint32_t packet_us = p->rtp.frame.samples * 1000u / 48;
+	unsigned copies;
 
-	if (!a->copies || !samples)
+	if (!packet_us)
+		return;
+	copies = copies_of(a, p->rtp.payload_len);
+	if (a->copied[slot][copies] < COPIED_MAX)
+		a->copied[slot][copies]++;
+	if (!copies)
 		return;
 	add(a, (struct copy) { .due_us = now_us + packet_us / 2,
 			       .packet_us = packet_us,
 			       .seq = (uint16_t)out->seq64,
 			       .slot = (uint8_t)slot,
-			       .left = a->copies });
+			       .left = (uint8_t)copies });
 }
 
 void leg_again_fini(struct leg *leg)

@@ -3,6 +3,7 @@
 #ifndef LEG_PRIVATE_H
 #define LEG_PRIVATE_H
 
+#include <palabre/cc.h>
 #include <palabre/leg.h>
 
 enum {
@@ -196,16 +197,18 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
-/* again.c. init: -1 out of memory. copies: of each audio packet, sent unasked, from now on. */
+/* again.c. init: -1 out of memory. copies: of each audio packet, sent unasked, from now on; as
+ * voice_choice.red says. take: packets that went out in the slot since the last time. */
 int leg_again_init(struct leg *leg) MUST_CHECK;
 void leg_again_fini(struct leg *leg);
 void leg_again_copies(struct leg *leg, unsigned copies);
 unsigned leg_again_get(const struct leg *leg);
+void leg_again_take(struct leg *leg, unsigned slot, unsigned copied[VOICE_COPIES + 1]);
 /* Hot, where leg->again: this goes out once more soon. */
 void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
-/* Hot, where leg->again: a packet of so many samples goes out the first time. */
+/* Hot, where leg->again: a packet goes out the first time. */
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
-		   unsigned samples, uint64_t now_us);
+		   const struct pkt *p, uint64_t now_us);
 /* voice.c: evidence for the controller, if there is one. */
 void leg_control_heard(struct leg *leg, uint64_t now_us);
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,

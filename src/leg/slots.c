@@ -148,7 +148,7 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 	if (slot->twcc_id && !l->making)
 		leg_measure_out(leg, index, out, l->batch_us);
 	if (leg->again && slot->plan->sec.audio)
-		leg_again_out(leg, index, out, p->rtp.frame.samples, l->batch_us);
+		leg_again_out(leg, index, out, p, l->batch_us);
 	item = place(l);
 	item->leg = leg;
 	item->slot = (uint8_t)index;

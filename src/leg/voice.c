@@ -305,7 +305,7 @@ static unsigned lost_before_q8(const struct leg *leg, unsigned slot, uint64_t no
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us)
 {
 	struct control *v = leg->control;
-	unsigned before_q8;
+	unsigned before_q8, lost_q8, copied[VOICE_COPIES + 1];
 
 	for (unsigned i = 0; v && i < leg->plan.slot_count; i++) {
 		struct leg_slot *slot = &leg->slots[i];
@@ -313,9 +313,13 @@ void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t no
 		if (slot->plan->ssrc != b->ssrc || !slot->plan->sec.audio)
 			continue;
 		before_q8 = lost_before_q8(leg, i, now_us);
-		voice_report(&v->ctl, now_us,
-			     b->fraction_lost > before_q8 ? b->fraction_lost - before_q8
-							  : 0);
+		lost_q8 = b->fraction_lost > before_q8 ? b->fraction_lost - before_q8 : 0;
+		if (v->ctl.params.copies) {
+			leg_again_take(leg, i, copied);
+			voice_report_copied(&v->ctl, now_us, lost_q8, copied);
+		} else {
+			voice_report(&v->ctl, now_us, lost_q8);
+		}
 		/* RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. */
 		if (b->lsr && b->lsr == slot->sr_mid_ntp) {
 			uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;

@@ -27,6 +27,7 @@ const JOIN_LIMIT_MS = 20000; // an EDGE link may need ten
 const ICE_LIMIT_MS = 8000;
 const CONNECT_LIMIT_MS = 12000;
 const DISCONNECTED_GRACE_MS = 700; // Chromium reports blips that pass by themselves
+const DOUBT_MS = 2000; // in a pause of speech something comes in as often, losses included
 const RESTART_GAP_MS = 2000;
 const RESTART_HOLDS_MS = 4000; // a restart that works takes 20 ms to 3 s
 const RESTARTS_MAX = 3;
@@ -237,10 +238,29 @@ function watchPeer(p) {
 		else if (ice === 'failed')
 			restartIce();
 		else if (ice === 'disconnected')
-			arm(DISCONNECTED_GRACE_MS, restartIce);
+			doubt(p, DISCONNECTED_GRACE_MS);
 		weigh();
 	};
 	pc.onconnectionstatechange = pc.oniceconnectionstatechange = look;
+}
+
+/**
+ * Firefox calls a path disconnected as soon as an answer to one of its checks is lost; a restart would tear a hole into what
+ * still comes in on it. @param {Peer} p @param {number} ms
+ */
+async function doubt(p, ms) {
+	const seen = await arrivals(p.pc).catch(() => null);
+	if (peer !== p)
+		return;
+	arm(ms, async () => {
+		const now = await arrivals(p.pc).catch(() => null);
+		if (peer !== p || p.pc.iceConnectionState !== 'disconnected')
+			return;
+		if (now === seen)
+			restartIce();
+		else
+			doubt(p, DOUBT_MS);
+	});
 }
 
 /** One timer for media: the latest reason counts. @param {number} ms @param {() => unknown} then */

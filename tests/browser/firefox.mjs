@@ -20,8 +20,7 @@ await scenario('firefox', async () => {
 	figure('Firefox: join to first sound', await felix.run(() => __test.first.audio), 'ms');
 	figure('Firefox: join to first picture', await felix.run(() => __test.first.video), 'ms');
 
-	// What lip sync goes by is there. How much it is tells nothing here: without a sound card
-	// Firefox's clock of sound runs too slow, and its buffers fill.
+	// What lip sync goes by is there.
 	const skew = await until('Firefox tells sound and picture apart', async () => {
 		const saw = await felix.skew(1);
 		return { ok: Number.isFinite(saw), saw };

@@ -97,12 +97,18 @@ async function listen({ talker, listener }, speech, name) {
 await scenario('gate', async () => {
 	const speech = speechFile(0, SPEECH);
 	const with_ = await pair(speech, () => {
-		globalThis.__contexts = [];
+		const contexts = [];
+		globalThis.__context = () => contexts.find((c) => c.audioWorklet === globalThis.__worklet);
+		const { addModule } = AudioWorklet.prototype;
+		AudioWorklet.prototype.addModule = function(...args) {
+			globalThis.__worklet = this;
+			return addModule.apply(this, args);
+		};
 		const Native = globalThis.AudioContext;
 		globalThis.AudioContext = class AudioContext extends Native {
 			constructor(...args) {
 				super(...args);
-				__contexts.push(this);
+				contexts.push(this);
 			}
 		};
 	});
@@ -148,10 +154,10 @@ await scenario('gate', async () => {
 	await sleep(500);
 	equal(await gated(talker), true, 'the gate with another microphone');
 	await heardAgain(listener, 'the other microphone is heard', 25000);
-	await talker.run(() => __contexts.at(-1).suspend());
+	await talker.run(() => __context().suspend());
 	await gatedIs(talker, false, 'the microphone itself, the context being suspended');
 	await heardAgain(listener, 'heard without the context', 25000);
-	await talker.run(() => __contexts.at(-1).resume());
+	await talker.run(() => __context().resume());
 	await gatedIs(talker, true, 'the gate, the context running again');
 	for (const who of [talker, listener, without.talker, without.listener])
 		equal(await who.run(() => __test.errors), [], `errors of ${who.name}`);

@@ -254,8 +254,8 @@ async function row(name, r) {
 		await who.chooseSound(r.thrift);
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
 	await sleep(SETTLE_MS);
-	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	await startCapture(listener);
+	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	const begin = Date.now();
 	let backMs = 0;
 	for (const [at, settings] of r.at ?? []) {
@@ -304,7 +304,9 @@ async function row(name, r) {
 		return { ...s.getParameters().encodings[0], target: out.targetBitrate, bytes: out.bytesSent, packets: out.packetsSent,
 			repeated: out.retransmittedPacketsSent, errors: __test.errors, fmtp: __test.pc().remoteDescription.sdp.match(/a=fmtp:111.*|a=ptime.*/g) };
 	}))}`);
-	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}`);
+	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}` +
+		`, by ${JSON.stringify(await listener.path())}, ICE restarts at ${JSON.stringify(await listener.run(() =>
+			__test.posts.filter((p) => p.url.endsWith('/ice')).map((p) => Math.round(p.at / 100) / 10)))}`);
 	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();

@@ -551,6 +551,83 @@ static void test_reports_only(void **state)
 	}
 }
 
+static void begin_copies(double loss)
+{
+	begin((struct link) { .delay_ms = 125, .jitter_ms = 10, .loss = loss },
+	      VOICE_COPIES, false, 1);
+	W.reports_only = W.copies = W.c.params.copies = true;
+	voice_limit(&W.c, W.now_us, 1, 1);
+}
+
+/* A receiver with neither repeats nor redundancy, and a pinned rung: copies come soon, as many as
+ * the link's loss wants, though the reports tell only of what was lost with all of its copies, and
+ * go when the link is clean again. */
+static void test_copies(void **state)
+{
+	static const struct {
+		double loss;
+		unsigned least, most; /* hundredths of what is sent without copies */
+	} cases[] = { { 0, 100, 100 },
+		      { 0.03, 100, 200 },
+		      { 0.07, 150, 215 },
+		      { 0.1, 185, 240 },
+		      { 0.2, 245, 263 } };
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t bytes = 0, packets = 0;
+
+		for (unsigned s = 1; s <= 20; s++) {
+			seed = s * 67867967;
+			begin_copies(cases[i].loss);
+			run(20);
+			if (cases[i].loss > 0.15)
+				assert_true(W.choice.red > 0);
+			forget();
+			run(300);
+			bytes += W.bytes;
+			packets += 2500;
+			W.link.loss = 0;
+			run(150);
+			assert_int_equal(W.choice.red, 0);
+		}
+		if (getenv("SHOW"))
+			printf("copies at %.0f %%: %llu %% sent\n", cases[i].loss * 100,
+			       (unsigned long long)(bytes * 100 / packets / 170));
+		assert_in_range(bytes * 100 / packets / 170, cases[i].least,
+				cases[i].most);
+	}
+}
+
+/* Losses that grow just as copies begin are not taken for their doing, or not for long. */
+static void test_copies_blamed(void **state)
+{
+	(void)state;
+	for (unsigned s = 1; s <= 100; s++) {
+		seed = s * 67867967;
+		begin_copies(0);
+		run(9 + s % 10 * 0.1);
+		W.link.loss = 0.2;
+		run(60);
+		forget();
+		run(60);
+		assert_true(W.bytes * 100 / 500 / 170 >= 200);
+	}
+}
+
+/* What goes out twice measures nothing, so copies are no probe: more is tried for real, and found. */
+static void test_copies_climb(void **state)
+{
+	(void)state;
+	for (unsigned s = 1; s <= 10; s++) {
+		seed = s * 67867967;
+		begin_copies(0);
+		W.reports_only = false;
+		voice_limit(&W.c, W.now_us, 0, VOICE_TOP);
+		assert_true(until(VOICE_TOP, true, 90) <= 90);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -568,6 +645,9 @@ int main(void)
 		cmocka_unit_test(test_drift),
 		cmocka_unit_test(test_pauses),
 		cmocka_unit_test(test_reports_only),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_copies_blamed),
+		cmocka_unit_test(test_copies_climb),
 		cmocka_unit_test(test_many_links),
 	};
 

@@ -78,6 +78,9 @@ static struct world {
 	bool bare; /* its first packet since it carries redundancy has nothing to repeat */
 	unsigned hole; /* packets lost since the last arrival */
 	unsigned report_sent, report_lost;
+	bool copies;	/* redundancy is whole packets, unasked */
+	unsigned saved; /* for second ones */
+	unsigned copied[VOICE_COPIES + 1];
 	unsigned count;
 	uint64_t earliest_us;
 	struct event events[EVENTS];
@@ -173,7 +176,7 @@ static unsigned packet_bytes(void)
 
 	if (W.pause)
 		payload = 2;
-	if (W.bare || !W.choice.red)
+	if (W.bare || !W.choice.red || W.copies)
 		return OVERHEAD + payload;
 	return OVERHEAD + payload * (W.choice.red + 1u) + 1 + 4u * W.choice.red;
 }
@@ -196,10 +199,31 @@ static void missing(uint64_t at_us, unsigned bytes)
 		later(at_us, NACK, 0, 0, W.hole > recent ? 0 : bytes);
 }
 
+/* The first that arrives counts, the others are thrown away before the receiver counts. */
+static uint64_t with_copies(unsigned bytes)
+{
+	uint64_t arrival_us = through(bytes), again_us;
+	unsigned copies = W.copies ? W.choice.red : 0;
+
+	if (copies == VOICE_COPIES) {
+		W.saved += VOICE_SECOND_Q8;
+		copies = W.saved >= 256 ? 2 : 1;
+		W.saved %= 256;
+	}
+	W.copied[copies]++;
+	for (unsigned i = 0; i < copies; i++) {
+		W.bytes += bytes;
+		again_us = through(bytes);
+		if (again_us < arrival_us)
+			arrival_us = again_us;
+	}
+	return arrival_us;
+}
+
 static void packet(void)
 {
 	unsigned bytes = packet_bytes();
-	uint64_t arrival_us = through(bytes);
+	uint64_t arrival_us = with_copies(bytes);
 	bool marked = W.now_us >= W.marked_us + W.choice.measure_ms * 1000ULL;
 
 	W.bare = false;
@@ -222,10 +246,11 @@ static void packet(void)
 		missing(arrival_us, bytes);
 	}
 	/* feedback is lost too */
-	if (!W.up && marked && !W.reports_only && dice() >= W.link.loss)
+	if (!W.up && marked && !W.reports_only && !(W.copies && W.choice.red) &&
+	    dice() >= W.link.loss)
 		later(feedback_at(arrival_us), SAMPLE, W.now_us,
 		      (int64_t)((double)arrival_us * (1 + W.drift)) + 777777777, 0);
-	if (W.reports_only)
+	if (W.reports_only || W.copies)
 		W.hole = 0;
 	missing(arrival_us + W.link.delay_ms * 1000ULL, bytes);
 	if (W.heard_us && arrival_us > W.heard_us &&
@@ -327,8 +352,15 @@ static void report(void)
 {
 	if (W.now_us < W.next_report_us)
 		return;
-	if (!W.link.down && W.report_sent) {
-		voice_report(&W.c, W.now_us, W.report_lost * 255 / W.report_sent);
+	/* lost, as packets are */
+	if (!W.link.down && W.report_sent && (!W.copies || dice() >= W.link.loss)) {
+		if (W.copies)
+			voice_report_copied(&W.c, W.now_us,
+					    W.report_lost * 255 / W.report_sent,
+					    W.copied);
+		else
+			voice_report(&W.c, W.now_us, W.report_lost * 255 / W.report_sent);
+		memset(W.copied, 0, sizeof W.copied);
 		voice_rtt(&W.c, W.link.delay_ms * 2000ULL + queue_us() +
 					(uint64_t)(dice() * W.link.jitter_ms * 2000));
 	}

@@ -54,7 +54,8 @@ struct scene {
 	uint16_t audio_seq, video_seq;
 	uint32_t mic_ssrc;
 	uint8_t audio_pt;
-	unsigned changes; /* of `to` */
+	unsigned audio_bytes; /* of a packet, 0: 8 */
+	unsigned changes;     /* of `to` */
 	unsigned speaking;
 	bool reports;
 	int64_t audio_ahead_us; /* the sender's sound card is faster than its clock */
@@ -207,13 +208,13 @@ static inline uint32_t video_ts(uint64_t ms)
 
 static inline void send_audio(struct scene *s, uint64_t captured_ms)
 {
-	static const uint8_t voice[] = { 0x78, 1, 2, 3, 4, 5, 6, 7 };
+	static const uint8_t voice[100] = { 0x78, 1, 2, 3, 4, 5, 6, 7 };
 	struct rtp_header h = { .pt = s->audio_pt,
 				.seq = s->audio_seq++,
 				.ts = audio_ts(s, captured_ms),
 				.ssrc = s->mic_ssrc };
 
-	deliver(s, &h, voice, sizeof voice);
+	deliver(s, &h, voice, s->audio_bytes ? s->audio_bytes : 8);
 }
 
 static inline void send_video(struct scene *s, uint64_t captured_ms, bool key)

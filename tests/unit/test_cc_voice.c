@@ -391,6 +391,67 @@ static void test_late(void **state)
 	assert_int_equal(choice.rung, 4);
 }
 
+/* What is lost with all its copies tells what the link loses. */
+/* At a pinned rung, losses that grow as copies begin are taken for their doing, but not for ever. */
+static void test_copies_again(void **state)
+{
+	(void)state;
+	begin(10000000, VOICE_COPIES, false, 1);
+	C.params.copies = true;
+	voice_rtt(&C, 250000);
+	voice_limit(&C, now_us, 1, 1);
+	reports(20, 26, 250000);
+	assert_int_equal(choice.red, 1);
+	begin(10000000, VOICE_COPIES, false, 1);
+	C.params.copies = true;
+	voice_rtt(&C, 250000);
+	voice_limit(&C, now_us, 1, 1);
+	reports(6, 26, 250000);
+	assert_int_equal(choice.red, 1);
+	reports(6, 110, 250000);
+	assert_int_equal(choice.red, 0);
+	reports(200, 38, 250000);
+	assert_true(choice.red >= 1);
+}
+
+static void test_copied(void **state)
+{
+	static const struct {
+		unsigned packets[VOICE_COPIES + 1], missing_q8, least_q8, most_q8;
+	} cases[] = {
+		{ { 40, 0, 0 }, 0, 0, 0 },
+		{ { 40, 0, 0 }, 51, 51, 51 },
+		{ { 0, 40, 0 }, 10, 50, 52 },
+		{ { 0, 0, 40 }, 2, 50, 52 },
+		{ { 0, 15, 25 }, 5, 49, 53 },
+		{ { 20, 20, 0 }, 31, 50, 54 },
+		{ { 0, 0, 40 }, 255, 254, 255 },
+		{ { 0, 0, 0 }, 255, 0, 0 },
+		{ { 10000, 10000, 10000 }, 255, 254, 255 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+		unsigned none[VOICE_COPIES + 1] = { 0 };
+
+		begin(1000000, VOICE_COPIES, false, 1);
+		C.params.copies = true;
+		for (unsigned n = 0; n < 20; n++) {
+			now_us += 5000000;
+			voice_report_copied(&C, now_us, cases[i].missing_q8,
+					    cases[i].packets);
+		}
+		/* Where nothing was sent a report says nothing. */
+		voice_report_copied(&C, now_us, 255, none);
+		assert_in_range(voice_loss_q8(&C, now_us), cases[i].least_q8,
+				cases[i].most_q8);
+		/* Two reports are lost on their way: it holds. */
+		now_us += 15000000;
+		assert_in_range(voice_loss_q8(&C, now_us), cases[i].least_q8,
+				cases[i].most_q8);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +467,8 @@ int main(void)
 		cmocka_unit_test(test_long_pause),
 		cmocka_unit_test(test_longer_way),
 		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_copies_again),
+		cmocka_unit_test(test_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,10 +209,14 @@ static void each_thing_is_counted_once(void **state)
 	assert_int_equal(STAT(rtp_old), 1);
 }
 
-/* Who can neither ask nor take RED is sent each packet again, half a packet later, and once more a
- * packet after that, if so. */
+/* Who can neither ask nor take RED is sent each packet again, half a packet later, and some once more
+ * a packet after that, if so. */
 static void copies_go_out_unasked(void **state)
 {
+	static const unsigned a_second[] = {
+		0, 1000 / AUDIO_MS,
+		1000 / AUDIO_MS + 1000 / AUDIO_MS * VOICE_SECOND_Q8 / 256
+	};
 	struct scene *s = *state;
 	uint64_t before, copies;
 
@@ -226,7 +230,7 @@ static void copies_go_out_unasked(void **state)
 		before = STAT(copy_tx) + STAT(copy_miss);
 		speak(s, 1000);
 		copies = STAT(copy_tx) + STAT(copy_miss) - before;
-		assert_in_range(copies, n * 1000 / AUDIO_MS - 1, n * 1000 / AUDIO_MS + 1);
+		assert_in_range(copies, a_second[n] - 1, a_second[n] + 1);
 	}
 	leg_again_copies(s->to, 0);
 	speak(s, 100); /* those on their way */
@@ -271,6 +275,43 @@ static void long_packets_are_not_late(void **state)
 	leg_follow_end(s->from, now_us(s));
 }
 
+/* Packets of so many bytes, by the number of their copies. */
+static void say(struct scene *s, unsigned bytes, unsigned copied[VOICE_COPIES + 1])
+{
+	unsigned now[VOICE_COPIES + 1];
+
+	s->audio_bytes = bytes;
+	speak(s, AUDIO_MS);
+	leg_again_take(s->to, AUDIO, now);
+	assert_int_equal(now[0] + now[1] + now[2], 1);
+	for (unsigned i = 0; i <= VOICE_COPIES; i++)
+		copied[i] += now[i];
+}
+
+/* What there is of second copies goes to where most is said, and silence has none. */
+static void more_said_more_copies(void **state)
+{
+	unsigned large[VOICE_COPIES + 1] = { 0 }, small[VOICE_COPIES + 1] = { 0 };
+	unsigned silent[VOICE_COPIES + 1] = { 0 };
+	struct scene *s = *state;
+
+	assert_int_equal(leg_again_init(s->to), 0);
+	leg_again_copies(s->to, 2);
+	speak(s, 500);
+	leg_again_take(s->to, AUDIO, large);
+	memset(large, 0, sizeof large);
+	for (unsigned i = 0; i < 400; i++) {
+		say(s, 90, large);
+		say(s, 30, small);
+		say(s, 2, silent);
+	}
+	assert_int_equal(silent[0], 400);
+	assert_int_equal(large[0] + small[0], 0);
+	assert_true(large[2] > 390);
+	assert_in_range(large[2] + small[2], 800 * VOICE_SECOND_Q8 / 256 - 3,
+			800 * VOICE_SECOND_Q8 / 256 + 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +327,7 @@ int main(void)
 		TEST(each_thing_is_counted_once),
 		TEST(copies_go_out_unasked),
 		TEST(long_packets_are_not_late),
+		TEST(more_said_more_copies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
