@@ -246,6 +246,7 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 		if (!s)
 			break;
 		s->voice = ev->voice;
+		s->voice_known = true;
 		cs->ops->voice(cs->arg, s);
 		break;
 	case WORKER_SPEAKERS:

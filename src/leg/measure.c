@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Some of the sound that a leg gets carries a transport-wide number, so that its browser tells
- * when it arrived: about two packets a second, which costs 1.2 kbit/s coming back, and each one
- * while the link is in trouble. Which packet had which number is remembered, for feedback and
+ * when it arrived: about two packets a second, which costs 1.2 kbit/s coming back, more while it is doubted
+ * that pictures fit, and each one while the voice is in trouble. Which packet had which number is remembered, for feedback and
  * because a resend must be the same bytes.
  */
 #include "leg_private.h"
 
 #include <stdlib.h>
 
-enum { SPARSE_US = 400000 };
+enum { SPARSE_US = 400000, OFTEN_US = 50000 };
 
 int leg_measure_init(struct leg *leg)
 {
@@ -42,14 +42,21 @@ void leg_measure_all(struct leg *leg, bool all)
 		leg->measure->all = all;
 }
 
+void leg_measure_often(struct leg *leg, bool often)
+{
+	if (leg->measure)
+		leg->measure->often = often;
+}
+
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64_t now_us)
 {
 	struct measure *m = leg->measure;
 	struct measured *sent;
 
-	if (!leg->slots[slot].twcc_id || (!m->all && now_us < m->next_us))
+	if (!leg->slots[slot].twcc_id ||
+	    (!m->all && now_us < m->last_us + (m->often ? OFTEN_US : SPARSE_US)))
 		return;
-	m->next_us = now_us + SPARSE_US;
+	m->last_us = now_us;
 	out->twcc_id = leg->slots[slot].twcc_id;
 	out->twcc = m->next++;
 	sent = &m->sent[out->twcc % MEASURED];
@@ -58,6 +65,7 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64
 	sent->seq = (uint16_t)out->seq64;
 	sent->slot = (uint8_t)slot;
 	sent->again = false;
+	leg_video_sent(leg, now_us);
 }
 
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out)

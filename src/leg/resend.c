@@ -26,8 +26,11 @@ int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_
 	size_t header_len;
 	struct pkt *p;
 	uint8_t *buf;
-	int len = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
+	int len;
 
+	if (!slot->plan->sec.audio && leg_video_withheld(leg))
+		return -ENOENT;
+	len = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
 	if (len)
 		return len;
 	p = stored(leg, seg, in_seq64);
