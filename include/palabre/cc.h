@@ -169,6 +169,7 @@ struct video_ctl {
 	bool on;      /* they go down; so it begins */
 	bool measure; /* sound is to be measured some twenty times a second, else twice */
 	bool trial;   /* on, and not for long enough yet */
+	bool failed;  /* off since a trial */
 	bool blind;   /* the receiver only reports */
 	/* way of sound, by samples */
 	bool known;
@@ -192,8 +193,14 @@ struct video_ctl {
 	uint64_t bad_us;
 	uint64_t changed_us; /* on or off since */
 	uint64_t wait_us;    /* patience */
-	uint64_t
-		calm_us; /* off, and the voice has been as it should since; 0 it is not */
+	uint64_t calm_us;    /* the voice has been as it should since; 0 it is not */
+	int64_t way_us;	     /* of the last sample */
+	struct {
+		uint64_t at_us; /* it went out; 0 there is none under way */
+		bool fits;
+		int64_t way_us;		    /* before */
+		uint64_t wait_us, until_us; /* patience with it */
+	} probe;
 };
 void video_init(struct video_ctl *c, bool blind, uint64_t now_us);
 void video_rtt(struct video_ctl *c, uint64_t rtt_us);
@@ -210,6 +217,11 @@ void video_heard(struct video_ctl *c, uint64_t now_us);
  * through as richly as may be. True: c->on has changed. */
 enum { VIDEO_RUN_US = 250000 };
 bool video_run(struct video_ctl *c, uint64_t now_us, bool calm);
+/* True: pictures might fit, and VIDEO_PROBE_BYTES at once would show if the link bears much more than the
+ * voice. They are to be sent, then video_probe, and the next packet of sound is to be measured. */
+enum { VIDEO_PROBE_BYTES = 2000 };
+bool video_asks(const struct video_ctl *c, uint64_t now_us);
+void video_probe(struct video_ctl *c, uint64_t now_us);
 /* There is nothing to decide until something is sent. */
 bool video_rests(const struct video_ctl *c);
 

@@ -2,7 +2,8 @@
 /*
  * Pictures, all or none. Coarse, until there is an estimate of the link: pictures go when the voices beside
  * them come late or not at all for more than a second, and come back when the voice has got through
- * for a while; later each time that they were too much.
+ * for a while; later each time that they were too much. Before that a probe of two packets' size shows if
+ * they are out of the question: where queues are long, a second of them is silence for many.
  *
  * Each quarter of a second is good (a packet of sound has arrived in time), bad (one was late, or none
  * arrives though the other end is there), or says nothing. Bad ones in a row count, so that a machine
@@ -26,6 +27,11 @@ static const uint64_t TRIAL_US = 10000000;
 static const uint64_t WAIT_MIN_US = 8000000, WAIT_MAX_US = 600000000;
 static const uint64_t FORGET_US = 120000000; /* stood for so long: patience begins anew */
 static const uint64_t CALM_US = 3000000;
+/* By so much is what follows a probe late on 200 kbit/s. */
+static const int64_t PROBE_LATE_US = 80000;
+static const uint64_t PROBE_PATIENCE_US =
+	1500000; /* and a round trip: until it must show */
+static const uint64_t PROBE_WAIT_MIN_US = 8000000, PROBE_WAIT_MAX_US = 60000000;
 static const uint64_t BUCKET_US = 500000;
 /* The least of one to two such windows is the way without a queue: clocks drift. */
 static const uint64_t BASE_WINDOW_US = 120000000;
@@ -110,6 +116,23 @@ static void base_update(struct video_ctl *c, uint64_t now_us, int64_t way_us)
 		c->base_us = way_us;
 }
 
+/* It fits, and pictures are on trial from the next run on; or it does not, and is tried again another time. */
+static void probe_judge(struct video_ctl *c, uint64_t now_us, bool fits)
+{
+	c->probe.at_us = 0;
+	c->probe.fits = fits;
+	if (fits) {
+		c->probe.wait_us = 0;
+		return;
+	}
+	c->probe.wait_us *= 2;
+	if (c->probe.wait_us < PROBE_WAIT_MIN_US)
+		c->probe.wait_us = PROBE_WAIT_MIN_US;
+	if (c->probe.wait_us > PROBE_WAIT_MAX_US)
+		c->probe.wait_us = PROBE_WAIT_MAX_US;
+	c->probe.until_us = now_us + c->probe.wait_us;
+}
+
 void video_sample(struct video_ctl *c, uint64_t now_us, uint64_t sent_us,
 		  int64_t arrival_us)
 {
@@ -118,6 +141,9 @@ void video_sample(struct video_ctl *c, uint64_t now_us, uint64_t sent_us,
 	buckets_turn(c, now_us);
 	base_update(c, now_us, way_us);
 	c->buckets[c->bucket].told++;
+	if (c->probe.at_us && sent_us >= c->probe.at_us)
+		probe_judge(c, now_us, way_us <= c->probe.way_us + PROBE_LATE_US);
+	c->way_us = way_us;
 	if (way_us > c->base_us + (c->trial ? LATE_TRIAL_US : LATE_US)) {
 		c->late = true;
 		return;
@@ -177,6 +203,8 @@ static void change(struct video_ctl *c, uint64_t now_us, bool on)
 	c->changed_us = now_us;
 	c->calm_us = 0;
 	c->bad = 0;
+	c->probe.at_us = 0;
+	c->probe.fits = false;
 	/* What was sent before says nothing of now. */
 	c->waiting = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
@@ -184,6 +212,7 @@ static void change(struct video_ctl *c, uint64_t now_us, bool on)
 
 static void stop(struct video_ctl *c, uint64_t now_us)
 {
+	c->failed = c->trial;
 	if (c->trial && c->wait_us < WAIT_MAX_US / 2)
 		c->wait_us *= 2;
 	else if (c->trial)
@@ -192,14 +221,34 @@ static void stop(struct video_ctl *c, uint64_t now_us)
 }
 
 /* The voice has to get through for a while, and not by chance. */
-static bool may_begin(struct video_ctl *c, uint64_t now_us, bool calm)
+static bool may_begin(const struct video_ctl *c, uint64_t now_us)
+{
+	return !c->on && c->calm_us && now_us >= c->calm_us + CALM_US &&
+	       now_us >= c->changed_us + c->wait_us;
+}
+
+bool video_asks(const struct video_ctl *c, uint64_t now_us)
+{
+	return may_begin(c, now_us) && !c->blind && !c->probe.at_us && !c->probe.fits &&
+	       now_us >= c->probe.until_us;
+}
+
+void video_probe(struct video_ctl *c, uint64_t now_us)
+{
+	c->probe.at_us = now_us;
+	c->probe.way_us = c->way_us;
+}
+
+/* While they are withheld. True: now they may go. */
+static bool begins(struct video_ctl *c, uint64_t now_us, bool calm)
 {
 	if (!calm || c->bad)
 		c->calm_us = 0;
 	else if (!c->calm_us)
 		c->calm_us = now_us;
-	return c->calm_us && now_us >= c->calm_us + CALM_US &&
-	       now_us >= c->changed_us + c->wait_us;
+	if (c->probe.at_us && now_us >= c->probe.at_us + c->rtt_us + PROBE_PATIENCE_US)
+		probe_judge(c, now_us, false);
+	return may_begin(c, now_us) && (c->blind || c->probe.fits);
 }
 
 bool video_run(struct video_ctl *c, uint64_t now_us, bool calm)
@@ -210,18 +259,19 @@ bool video_run(struct video_ctl *c, uint64_t now_us, bool calm)
 	count(c, now_us);
 	if (c->on && too_much(c, now_us))
 		stop(c, now_us);
-	else if (!c->on && may_begin(c, now_us, calm))
+	else if (!c->on && begins(c, now_us, calm))
 		change(c, now_us, true);
 	if (c->on && c->trial && now_us >= c->changed_us + TRIAL_US)
 		c->trial = false;
 	if (c->on && now_us >= c->changed_us + FORGET_US)
 		c->wait_us = WAIT_MIN_US;
-	c->measure = c->on && (c->trial || c->bad || overdue(c, now_us) ||
-			       loss_q8(c, LOSS_DOUBT_MIN) >= LOSS_DOUBT_Q8);
+	c->measure = c->on ? c->trial || c->bad || overdue(c, now_us) ||
+				     loss_q8(c, LOSS_DOUBT_MIN) >= LOSS_DOUBT_Q8
+			   : c->calm_us != 0;
 	return c->on != was;
 }
 
 bool video_rests(const struct video_ctl *c)
 {
-	return c->on && !c->trial && !c->waiting && !c->bad && !c->measure;
+	return c->on && !c->trial && !c->waiting && !c->late && !c->bad && !c->measure;
 }

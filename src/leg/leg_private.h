@@ -245,6 +245,9 @@ void leg_made_forget(struct leg *leg);
 void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
+/* Sound that went out last goes once more, as much of it as makes `bytes` on the wire; nobody hears it. False:
+ * there was not so much. */
+bool leg_resend_probe(struct leg *leg, unsigned bytes, uint64_t now_us);
 void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
 		uint64_t now_us);
 /* The same because it is asked for. */

@@ -14,14 +14,17 @@
 
 #include <stdlib.h>
 
-/* To begin with, where pictures were too much: 8 kbit/s in long packets. */
-enum { THIN_RUNG = 1 };
+/* To begin with, where pictures were too much: 8 kbit/s in long packets; and 12 where the link has borne more
+ * before they were tried. */
+enum { THIN_RUNG = 1, TRIED_RUNG = 3 };
+enum { SPEECH_BYTES = 250 }; /* at least, between two runs: of 8 kbit/s */
 
 struct video {
 	struct leg *leg;
 	struct video_ctl ctl;
 	struct timer timer;
-	bool chosen; /* how the voices come */
+	bool chosen;	/* how the voices come */
+	uint64_t bytes; /* of leg->sent, when looked at last */
 };
 
 static void turn(struct video *v, uint64_t now_us)
@@ -30,10 +33,23 @@ static void turn(struct video *v, uint64_t now_us)
 
 	if (!v->ctl.on)
 		STAT_INC(video_off);
+	log_debug("leg.video", "port=%u on=%d", leg->port_id, v->ctl.on);
 	relay_port_pictures(leg->port, v->ctl.on, now_us);
 	if (!v->chosen && leg_lanes(leg, now_us))
 		STAT_INC(mix_fail);
 	leg->all->ops->changed(leg->all->arg, leg);
+}
+
+/* While somebody speaks: what a pause sends is too little to fill a probe. */
+static void probe(struct video *v, uint64_t now_us)
+{
+	struct leg *leg = v->leg;
+	bool speech = leg->sent.bytes - v->bytes >= SPEECH_BYTES;
+
+	v->bytes = leg->sent.bytes;
+	if (speech && video_asks(&v->ctl, now_us) &&
+	    leg_resend_probe(leg, VIDEO_PROBE_BYTES, now_us))
+		video_probe(&v->ctl, now_us);
 }
 
 static void on_timer(struct timer *t, uint64_t now_us)
@@ -48,6 +64,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 	if (video_run(&v->ctl, now_us, leg_control_calm(leg)))
 		turn(v, now_us);
 	leg_measure_often(leg, v->ctl.measure);
+	probe(v, now_us);
 }
 
 int leg_video_init(struct leg *leg, uint64_t now_us)
@@ -86,7 +103,9 @@ int leg_lanes(struct leg *leg, uint64_t now_us)
 	if (leg->video)
 		leg->video->chosen = false;
 	if (leg_video_withheld(leg))
-		return leg_control_follow(leg, THIN_RUNG, VOICE_FLOOR, VOICE_TOP, now_us);
+		return leg_control_follow(leg,
+					  leg->video->ctl.failed ? TRIED_RUNG : THIN_RUNG,
+					  VOICE_FLOOR, VOICE_TOP, now_us);
 	leg_follow_end(leg, now_us);
 	return leg_voice(leg, LEG_LANES, 0, now_us);
 }

@@ -445,7 +445,7 @@ int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us)
 
 bool leg_control_calm(const struct leg *leg)
 {
-	return leg->control && (leg->control->pinned || leg->control->lanes);
+	return leg->control && (leg->control->pinned || leg->control->top_us);
 }
 
 struct leg_voice_state leg_voice_get(const struct leg *leg)
