@@ -194,7 +194,7 @@ async function cameras(name, r) {
 		if (!WATCHERS.includes(i - 1))
 			await others.at(-1).run(() => {
 				__test.show([]);
-				document.body.style.display = 'none';
+				document.body.style.visibility = 'hidden';
 			});
 	}
 	const farBrowser = await launchChromium({ netns: far, origin: farOrigin });
@@ -211,6 +211,7 @@ async function cameras(name, r) {
 	const before = await watched(watchers, 5000);
 	const wide2 = await path.counts();
 	await startCapture(listener);
+	await sleep(2000);
 	path.set(r.down);
 	await sleep(GOES_MS);
 	const [from, sound, seenBefore] = [await path.counts(), await listener.sums('audio'), await listener.sums('video')];
@@ -218,7 +219,7 @@ async function cameras(name, r) {
 	const [after, soundAfter, seenAfter] = [await path.counts(), await listener.sums('audio'), await listener.sums('video')];
 	const page = await listener.run(() => ({ status: document.getElementById('status').textContent,
 		pictures: document.querySelectorAll('#stage .tile[data-video=true]').length, faces: [...document.querySelectorAll('#stage .tile .face')].map((e) => e.textContent).join(' ') }));
-	const heard = (await stopCapture(listener)).slice(GOES_MS * 48), thin = await told();
+	const heard = (await stopCapture(listener)).slice(-LISTEN_S * 48000), thin = await told();
 	path.set('rate=0');
 	const backMs = await timed('video comes back', async () => {
 		const now = await listener.sums('video');
