@@ -163,7 +163,8 @@ async function row(name, r) {
 }
 
 const SMALL = { width: 160, height: 120, fps: 5, tone: false, viewport: { width: 480, height: 360 } };
-const WATCHERS = [1, 2]; // of the others; the rest ask for no pictures and draw nothing: two cores are not enough for all
+// Of the others; the rest are muted, ask for no pictures and draw nothing: two cores are not enough for all.
+const WATCHERS = [1, 2];
 const GOES_MS = 5000; // until the voice is there again
 
 /** Frames a second that each has decoded in that time, the fewest, and packets of sound. */
@@ -190,12 +191,15 @@ async function cameras(name, r) {
 	const browser = await launchChromium({ netns: hall, origin, args: [`--use-file-for-fake-audio-capture=${speech.wav}`] });
 	const others = [];
 	for (let i = 1; i <= r.cameras; i++) {
-		others.push(await Person.join(browser, link, i, { ...SMALL, device: i === 1 }));
-		if (!WATCHERS.includes(i - 1))
-			await others.at(-1).run(() => {
-				__test.show([]);
-				document.body.style.visibility = 'hidden';
-			});
+		others.push(await Person.join(browser, link, i, { ...SMALL, device: i === 1, mic: i === 1 || WATCHERS.includes(i - 1) }));
+		if (WATCHERS.includes(i - 1))
+			continue;
+		await others.at(-1).run((talks) => {
+			__test.show([]);
+			document.body.style.visibility = 'hidden';
+			if (!talks)
+				__test.audio?.context.suspend();
+		}, i === 1);
 	}
 	const farBrowser = await launchChromium({ netns: far, origin: farOrigin });
 	const listener = await Person.join(farBrowser, farLink, 20, { ...SMALL, mic: false, camera: false, capture: true });
@@ -219,7 +223,7 @@ async function cameras(name, r) {
 	const [after, soundAfter, seenAfter] = [await path.counts(), await listener.sums('audio'), await listener.sums('video')];
 	const page = await listener.run(() => ({ status: document.getElementById('status').textContent,
 		pictures: document.querySelectorAll('#stage .tile[data-video=true]').length, faces: [...document.querySelectorAll('#stage .tile .face')].map((e) => e.textContent).join(' ') }));
-	const heard = (await stopCapture(listener)).slice(-LISTEN_S * 48000), thin = await told();
+	const heard = (await stopCapture(listener, 0.03)).slice(-LISTEN_S * 48000), thin = await told();
 	path.set('rate=0');
 	const backMs = await timed('video comes back', async () => {
 		const now = await listener.sums('video');
