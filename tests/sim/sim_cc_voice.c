@@ -551,6 +551,34 @@ static void test_reports_only(void **state)
 	}
 }
 
+/* A minute on 30 kbit/s, and then no limit: as where pictures wait for the voice to be at the top. */
+static void test_thin_then_wide(void **state)
+{
+	double longest_s = 0;
+
+	(void)state;
+	for (unsigned s = 1; s <= 20; s++) {
+		double up_s;
+
+		seed = s * 86028121;
+		begin((struct link) { .rate_bps = 30000,
+				      .queue_ms = 1000,
+				      .delay_ms = 100,
+				      .jitter_ms = s % 4 * 10 },
+		      2, true, 1);
+		run(60);
+		assert_in_range(W.choice.rung, 2, 4);
+		W.link.rate_bps = 0;
+		up_s = until(VOICE_TOP, true, 60);
+		if (up_s > longest_s)
+			longest_s = up_s;
+	}
+	printf("figure: 30 kbit/s for a minute, then no limit: at the top after %.1f s "
+	       "at most\n",
+	       longest_s);
+	assert_true(longest_s <= 25);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,6 +593,7 @@ int main(void)
 		cmocka_unit_test(test_bare_receiver),
 		cmocka_unit_test(test_short_queue),
 		cmocka_unit_test(test_changing_rate),
+		cmocka_unit_test(test_thin_then_wide),
 		cmocka_unit_test(test_drift),
 		cmocka_unit_test(test_pauses),
 		cmocka_unit_test(test_reports_only),
