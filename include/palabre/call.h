@@ -38,7 +38,8 @@ struct seat {
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;
 	unsigned view_count;
-	struct leg_voice_state voice; /* how the voices come to them now */
+	struct leg_voice_state voice; /* how the voices come to them now, */
+	bool voice_known;	      /* if the worker has said so of this leg */
 	int voice_rung;		/* asked for, kept for the next leg; as leg_voice() */
 	struct nego_plan *plan; /* for ICE restarts */
 };
@@ -107,7 +108,8 @@ void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 /* What they hear of the voices, and what their page is asked to send: LEG_LANES, a rung that they
  * have pinned (enum audio_rung, from poor to rich), or LEG_FOLLOWS: what their link bears. */
 void call_voice(struct seat *s, int rung);
-/* The sound that they hear names itself who talks (a voice at a rung): they need no events for that. */
+/* The sound that they hear names itself who talks (a voice at a rung, without pictures): they need no
+ * events for that. */
 bool call_names_talkers(const struct seat *s);
 void call_rename(struct seat *s, const char *name);
 

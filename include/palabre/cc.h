@@ -8,6 +8,9 @@
  * jitter buffer. It judges by queueing delay (one-way, so the other direction does not
  * disturb it) and by loss, and tells the two apart: a queue that grows means less, loss
  * without one means protection.
+ *
+ * video_ctl: do others' pictures go down beside the voices, all of them or none? A voice that is
+ * seconds late, or lost, says no; how much a link bears is not asked here.
  */
 #ifndef PALABRE_CC_H
 #define PALABRE_CC_H
@@ -172,5 +175,66 @@ bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out);
 /* For display: loss of 256, queueing delay. */
 unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us);
 uint64_t voice_queue_us(const struct voice_ctl *c, uint64_t now_us);
+
+enum { VIDEO_BUCKETS = 8 };
+struct video_ctl {
+	bool on;      /* they go down; so it begins */
+	bool measure; /* sound is to be measured some twenty times a second, else twice */
+	bool trial;   /* on, and not for long enough yet */
+	bool failed;  /* off since a trial */
+	bool blind;   /* the receiver only reports */
+	/* way of sound, by samples */
+	bool known;
+	int64_t base_us, base_next_us; /* the least, of this window and the next */
+	uint64_t base_window_us;
+	uint64_t rtt_us;
+	/* measured packets sent since the last that is known to have arrived in time, and the first of them */
+	unsigned waiting;
+	uint64_t waiting_us;
+	/* of them, by what receivers say, in buckets of 500 ms */
+	uint64_t bucket_us;
+	unsigned bucket;
+	struct {
+		uint16_t told, lost;
+	} buckets[VIDEO_BUCKETS];
+	/* since the last run: something arrived in time, or late; anything was heard */
+	bool good, late, heard;
+	uint8_t lost_now;
+	uint64_t heard_us;
+	unsigned bad; /* runs in a row, more or less, that were; the last of them */
+	uint64_t bad_us;
+	uint64_t changed_us; /* on or off since */
+	uint64_t wait_us;    /* patience */
+	uint64_t calm_us;    /* the voice has been as it should since; 0 it is not */
+	int64_t way_us;	     /* of the last sample */
+	struct {
+		uint64_t at_us; /* it went out; 0 there is none under way */
+		bool fits;
+		int64_t way_us;		    /* before */
+		uint64_t wait_us, until_us; /* patience with it */
+	} probe;
+};
+void video_init(struct video_ctl *c, bool blind, uint64_t now_us);
+void video_rtt(struct video_ctl *c, uint64_t rtt_us);
+/* A measured packet goes out; */
+void video_sent(struct video_ctl *c, uint64_t now_us);
+/* it arrived, on clocks of their own; it did not. */
+void video_sample(struct video_ctl *c, uint64_t now_us, uint64_t sent_us,
+		  int64_t arrival_us);
+void video_lost(struct video_ctl *c, uint64_t now_us);
+/* A receiver's report of pictures, or, if blind, of anything: loss of 256. */
+void video_report(struct video_ctl *c, unsigned fraction_lost);
+void video_heard(struct video_ctl *c, uint64_t now_us);
+/* Decides; call it every VIDEO_RUN_US while there is something to decide. calm: the voice gets
+ * through as richly as may be. True: c->on has changed. */
+enum { VIDEO_RUN_US = 250000 };
+bool video_run(struct video_ctl *c, uint64_t now_us, bool calm);
+/* True: pictures might fit, and VIDEO_PROBE_BYTES at once would show if the link bears much more than the
+ * voice. They are to be sent, then video_probe, and the next packet of sound is to be measured. */
+enum { VIDEO_PROBE_BYTES = 2000 };
+bool video_asks(const struct video_ctl *c, uint64_t now_us);
+void video_probe(struct video_ctl *c, uint64_t now_us);
+/* There is nothing to decide until something is sent. */
+bool video_rests(const struct video_ctl *c);
 
 #endif

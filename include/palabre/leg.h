@@ -76,6 +76,9 @@ void leg_view(struct leg *leg, bool automatic, const struct relay_view *view,
  * within 240 ms. -ENOMEM, -EINVAL (RED was not agreed on): as it was. */
 enum { LEG_LANES = -1, LEG_FOLLOWS = -2 };
 int leg_voice(struct leg *leg, int rung, unsigned red, uint64_t now_us) MUST_CHECK;
+/* The lanes, as long as the link bears them: a leg with places for pictures is without them, and follows
+ * its link, while they are too much for it. -ENOMEM, -1. */
+int leg_lanes(struct leg *leg, uint64_t now_us) MUST_CHECK;
 /* From now on rung and redundancy follow what the link bears, within rungs low..high; both the same:
  * pinned, only protection follows. Lanes are above all rungs: where nothing is pinned. 0, -1 out of
  * memory. */
@@ -97,7 +100,8 @@ bool legs_drain_made(struct legs *l, uint64_t now_us);
 /* How the voices travel to it. */
 struct leg_voice_state {
 	bool following;
-	int8_t rung; /* or LEG_LANES */
+	bool no_pictures; /* others' are withheld: they are too much for its link */
+	int8_t rung;	  /* or LEG_LANES */
 	uint8_t red;
 	uint8_t up_rung; /* how its microphone is to be sent */
 	bool up_red;

@@ -113,6 +113,9 @@ struct relay_view {
 void relay_port_view(struct relay_port *p, bool automatic, const struct relay_view *view,
 		     unsigned count, uint64_t now_us);
 
+/* Its video slots stay empty, whatever its view, or are filled again; they are to begin with. */
+void relay_port_pictures(struct relay_port *p, bool on, uint64_t now_us);
+
 /* A source of a port: `id` unique in the room, never 0; at most RELAY_STREAMS_MAX a port,
  * NULL otherwise. `screen` with `audio`: a screen's sound. `codec` may change with
  * relay_stream_codec (then slots are checked again). */

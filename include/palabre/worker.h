@@ -74,7 +74,7 @@ int worker_leg_media(struct worker *w, uint64_t leg, enum stream_kind kind,
 		     bool on) MUST_CHECK;
 int worker_leg_view(struct worker *w, uint64_t leg, bool automatic,
 		    const struct relay_view *view, unsigned count) MUST_CHECK;
-/* As leg_voice(), and it stays so. */
+/* As leg_voice(), and it stays so; LEG_LANES as leg_lanes(). */
 int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red) MUST_CHECK;
 /* As leg_follow(). -EINVAL: no such rungs. */
 int worker_leg_follow(struct worker *w, uint64_t leg, unsigned low,

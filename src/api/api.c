@@ -58,7 +58,7 @@ static void on_voice(void *arg, struct seat *s)
 	if (!s->user)
 		return;
 	session_event(s->user, encode_voice(s));
-	if (s->voice.rung != LEG_LANES)
+	if (call_names_talkers(s))
 		return;
 	/* Who talks, and where, is told by events from now on. */
 	for (unsigned i = 0; i < s->slot_count; i++)

@@ -78,6 +78,8 @@ json_t *encode_voice(const struct seat *s)
 		json_object_set_new(j, "up", json_integer(v->up_rung));
 		json_object_set_new(j, "upred", json_boolean(v->up_red));
 	}
+	if (v->no_pictures)
+		json_object_set_new(j, "video", json_false());
 	json_object_set_new(j, "down",
 			    v->rung == LEG_LANES ? json_string("all")
 						 : json_integer(v->rung));

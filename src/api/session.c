@@ -130,6 +130,9 @@ static void welcome(struct session *s, bool leg)
 				   encode_you(seat->person), "ticket", ticket, "people",
 				   encode_people(seat->call), "slots", encode_slots(seat),
 				   "speakers", encode_speakers(seat->call), "leg", leg));
+	/* It may have been said while nobody listened. */
+	if (leg && seat->voice_known)
+		session_event(s, encode_voice(seat));
 }
 
 static void on_hello(struct session *s, const json_t *m)

@@ -246,6 +246,7 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 		if (!s)
 			break;
 		s->voice = ev->voice;
+		s->voice_known = true;
 		log_debug("call.voice",
 			  "leg=%llu rung=%d red=%u up=%u up_red=%d jitter_ms=%u",
 			  (unsigned long long)s->leg, s->voice.rung, s->voice.red,

@@ -67,6 +67,7 @@ int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
 	s->leg = leg;
 	s->link = LEG_CONNECTING;
 	s->voice = (struct leg_voice_state) { .rung = LEG_LANES };
+	s->voice_known = false;
 	s->slot_count = plan->slot_count;
 	for (unsigned i = 0; i < plan->slot_count; i++) {
 		memcpy(s->slots[i].mid, plan->slots[i].sec.mid, sizeof s->slots[i].mid);
@@ -158,7 +159,7 @@ void call_voice(struct seat *s, int rung)
 bool call_names_talkers(const struct seat *s)
 {
 	return s->leg && s->voice.rung != LEG_LANES && s->slot_count &&
-	       s->slots[s->slot_count - 1].audio;
+	       (s->voice.no_pictures || s->slots[s->slot_count - 1].audio);
 }
 
 void call_rename(struct seat *s, const char *name)

@@ -90,6 +90,7 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 
 			rtcp_block_get(&r, i, &b);
 			leg_control_report(leg, &b, now_us);
+			leg_video_report(leg, &b, now_us);
 		}
 		switch (r.type) {
 		case RTCP_SR:

@@ -83,8 +83,9 @@ struct leg_slot {
 enum { MEASURED = 128, RED_DEPTH = 2 };
 struct measure {
 	uint16_t next;
-	uint32_t every_us; /* 0: each */
-	uint64_t next_us;
+	bool often;	   /* some twenty a second, */
+	uint32_t every_us; /* or so; 0: each */
+	uint64_t last_us;
 	struct measured {
 		uint64_t sent_us; /* 0: none yet */
 		uint16_t twcc, seq;
@@ -130,6 +131,7 @@ struct leg {
 	struct timer report, feedback, silence, repeat;
 	uint64_t nacked_us;	 /* when it last asked for a packet */
 	struct control *control; /* voice.c: NULL unless what it hears follows its link */
+	struct video *video;	 /* video.c: NULL without places for pictures */
 	struct {
 		uint64_t packets, bytes; /* of sound, on the wire */
 	} sent;
@@ -191,6 +193,7 @@ int leg_measure_init(struct leg *leg) MUST_CHECK;
 void leg_measure_fini(struct leg *leg);
 enum { MEASURE_IDLE_MS = 400 }; /* until somebody wants it otherwise */
 void leg_measure_every(struct leg *leg, unsigned ms); /* 0: each */
+void leg_measure_often(struct leg *leg, bool often);
 /* Hot: gives a packet going out the first time its number, if it is to have one; */
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 		     uint64_t now_us);
@@ -209,7 +212,24 @@ void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_
 /* Hot, where leg->again: a packet goes out the first time. */
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 		   const struct pkt *p, uint64_t now_us);
-/* voice.c: evidence for the controller, if there is one. */
+/* video.c: may pictures go to it? init: -1 out of memory. stop: before it is closed. */
+int leg_video_init(struct leg *leg, uint64_t now_us) MUST_CHECK;
+void leg_video_stop(struct leg *leg);
+void leg_video_fini(struct leg *leg);
+bool leg_video_withheld(const struct leg *leg);
+/* The person has said how the voices come: that stays. */
+void leg_video_chosen(struct leg *leg);
+/* Evidence. sent: hot, a measured packet goes out. */
+void leg_video_sent(struct leg *leg, uint64_t now_us);
+void leg_video_heard(struct leg *leg, uint64_t now_us);
+void leg_video_measured(struct leg *leg, const struct twcc_status *status,
+			uint64_t sent_us, uint64_t now_us);
+void leg_video_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
+/* voice.c: as leg_follow, from `rung` on if it is new; the voice comes as richly as it may. */
+int leg_control_follow(struct leg *leg, unsigned rung, unsigned low, unsigned high,
+		       uint64_t now_us) MUST_CHECK;
+bool leg_control_calm(const struct leg *leg);
+/* Evidence for the controller, if there is one. */
 void leg_control_heard(struct leg *leg, uint64_t now_us);
 void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			 uint64_t now_us);
@@ -230,6 +250,9 @@ void leg_made_forget(struct leg *leg);
 void leg_voice_end(struct leg *leg, uint64_t now_us);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
+/* Sound that went out last goes once more, as much of it as makes `bytes` on the wire; nobody hears it. False:
+ * there was not so much. */
+bool leg_resend_probe(struct leg *leg, unsigned bytes, uint64_t now_us);
 void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
 		uint64_t now_us);
 /* The same because it is asked for. */

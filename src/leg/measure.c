@@ -2,12 +2,14 @@
 /*
  * Some of the sound that a leg gets carries a transport-wide number, so that its browser tells
  * when it arrived: two or three packets a second, which costs 1.2 kbit/s coming back, more where it
- * is rich, and each one while it is in trouble. Which packet had which number is remembered, for feedback and
+ * is rich or it is doubted that pictures fit, and each one while the voice is in trouble. Which packet had which number is remembered, for feedback and
  * because a resend must be the same bytes.
  */
 #include "leg_private.h"
 
 #include <stdlib.h>
+
+enum { OFTEN_US = 50000 };
 
 int leg_measure_init(struct leg *leg)
 {
@@ -41,14 +43,22 @@ void leg_measure_every(struct leg *leg, unsigned ms)
 		leg->measure->every_us = 1000u * ms;
 }
 
+void leg_measure_often(struct leg *leg, bool often)
+{
+	if (leg->measure)
+		leg->measure->often = often;
+}
+
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64_t now_us)
 {
 	struct measure *m = leg->measure;
 	struct measured *sent;
 
-	if (!leg->slots[slot].twcc_id || now_us < m->next_us)
+	if (!leg->slots[slot].twcc_id ||
+	    now_us < m->last_us + (m->often && m->every_us > OFTEN_US ? OFTEN_US
+								      : m->every_us))
 		return;
-	m->next_us = now_us + m->every_us;
+	m->last_us = now_us;
 	out->twcc_id = leg->slots[slot].twcc_id;
 	out->twcc = m->next++;
 	sent = &m->sent[out->twcc % MEASURED];
@@ -57,6 +67,7 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out, uint64
 	sent->seq = (uint16_t)out->seq64;
 	sent->slot = (uint8_t)slot;
 	sent->again = false;
+	leg_video_sent(leg, now_us);
 }
 
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out)

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+enum { PROBE_PKTS = 32 };
+
 static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 			  uint64_t in_seq64)
 {
@@ -17,7 +19,9 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }
 
-int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us)
+/* *bytes grows by what it is on the wire. */
+static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us,
+		  unsigned *bytes)
 {
 	const struct rtp_segment *seg;
 	struct seal_stream *seal = &slot->seal;
@@ -26,8 +30,11 @@ int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_
 	size_t header_len;
 	struct pkt *p;
 	uint8_t *buf;
-	int len = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
+	int len;
 
+	if (!slot->plan->sec.audio && leg_video_withheld(leg))
+		return -ENOENT;
+	len = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
 	if (len)
 		return len;
 	p = stored(leg, seg, in_seq64);
@@ -49,7 +56,33 @@ int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_
 		tx_commit(leg->all->tx, NULL, 0);
 		return len;
 	}
+	*bytes += (unsigned)len + WIRE_BYTES;
 	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
+}
+
+int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us)
+{
+	unsigned bytes = 0;
+
+	return resend(leg, slot, seq, now_us, &bytes);
+}
+
+bool leg_resend_probe(struct leg *leg, unsigned bytes, uint64_t now_us)
+{
+	unsigned sent = 0;
+
+	for (unsigned i = 0; i < leg->plan.slot_count && sent < bytes; i++) {
+		struct leg_slot *slot = &leg->slots[i];
+		uint16_t newest = (uint16_t)slot->rtp.highest;
+
+		for (unsigned back = 0;
+		     slot->plan->sec.audio && relay_port_slot(leg->port, i) &&
+		     back < PROBE_PKTS && sent < bytes;
+		     back++)
+			if (!resend(leg, slot, (uint16_t)(newest - back), now_us, &sent))
+				STAT_INC(copy_tx);
+	}
+	return sent >= bytes;
 }
 
 static int count_resend(int result)

@@ -3,7 +3,7 @@
  * What a leg hears of the voices follows what its link bears: evidence from its reports, NACKs and
  * measured packets goes to cc's controller, whose rung and redundancy go to the mixer. Only for
  * legs that asked for it (a voice without video, or a rung that the person has pinned: then only
- * protection follows).
+ * protection follows), and those that pictures were too much for (video.c).
  *
  * The microphone is judged likewise, from what arrives; its page is told what to send.
  *
@@ -206,6 +206,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 
 void leg_control_heard(struct leg *leg, uint64_t now_us)
 {
+	leg_video_heard(leg, now_us);
 	if (!leg->control)
 		return;
 	voice_heard(&leg->control->ctl, now_us);
@@ -341,15 +342,19 @@ void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t no
 	struct twcc_iter it;
 	uint64_t sent_us;
 
-	if (!v)
+	if (!leg->measure)
 		return;
 	if (twcc_iter_init(&it, r)) {
 		STAT_INC(rtcp_bad);
 		return;
 	}
-	while (twcc_next(&it, &status))
-		if (status.received && leg_measure_sent(leg, status.seq, &sent_us))
+	while (twcc_next(&it, &status)) {
+		if (!leg_measure_sent(leg, status.seq, &sent_us))
+			continue;
+		leg_video_measured(leg, &status, sent_us, now_us);
+		if (v && status.received)
 			voice_sample(&v->ctl, now_us, sent_us, status.arrival_us);
+	}
 }
 
 /* ---- life -------------------------------------------------------------------------- */
@@ -390,10 +395,11 @@ void leg_follow_end(struct leg *leg, uint64_t now_us)
 	leg_again_copies(leg, 0);
 }
 
-static struct control *control_get(struct leg *leg, uint64_t now_us)
+static struct control *control_get(struct leg *leg, unsigned rung, uint64_t now_us)
 {
 	struct control *v = leg->control;
-	struct voice_params params = { .overhead = WIRE_VOICE_BYTES, .rung = BEGIN_RUNG };
+	struct voice_params params = { .overhead = WIRE_VOICE_BYTES,
+				       .rung = (uint8_t)rung };
 	bool red;
 
 	if (v)
@@ -410,19 +416,22 @@ static struct control *control_get(struct leg *leg, uint64_t now_us)
 	v->packets = leg->sent.packets;
 	v->bytes = leg->sent.bytes;
 	voice_init(&v->ctl, &params, now_us);
+	v->choice.rung = params.rung;
 	params.copies = false;
 	params.page = true;
 	params.red_max = up_red(leg);
+	params.rung = BEGIN_RUNG;
 	voice_init(&v->up.ctl, &params, now_us);
-	v->choice.rung = v->up.choice.rung = BEGIN_RUNG;
+	v->up.choice.rung = params.rung;
 	leg->control = v;
 	wheel_arm(leg->all->wheel, &v->timer, now_us + RUN_US);
 	return v;
 }
 
-int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us)
+int leg_control_follow(struct leg *leg, unsigned rung, unsigned low, unsigned high,
+		       uint64_t now_us)
 {
-	struct control *v = control_get(leg, now_us);
+	struct control *v = control_get(leg, rung, now_us);
 
 	if (!v)
 		return -1;
@@ -436,10 +445,22 @@ int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us)
 	return 0;
 }
 
+int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us)
+{
+	leg_video_chosen(leg);
+	return leg_control_follow(leg, BEGIN_RUNG, low, high, now_us);
+}
+
+bool leg_control_calm(const struct leg *leg)
+{
+	return leg->control && (leg->control->pinned || leg->control->top_us);
+}
+
 struct leg_voice_state leg_voice_get(const struct leg *leg)
 {
 	const struct control *v = leg->control;
-	struct leg_voice_state s = { .rung = LEG_LANES };
+	struct leg_voice_state s = { .rung = LEG_LANES,
+				     .no_pictures = leg_video_withheld(leg) };
 
 	if (leg->mixer)
 		s.rung = (int8_t)leg->mix_to.rung;

@@ -247,14 +247,14 @@ void port_update_video(struct relay_port *p, uint64_t now_us)
 
 	if (p->dying || !p->video)
 		return;
-	for (unsigned i = 0; i < p->view_count && wanted < p->video; i++) {
+	for (unsigned i = 0; !p->blind && i < p->view_count && wanted < p->video; i++) {
 		struct relay_stream *st = relay_stream_find(room, p->view[i].stream);
 
 		if (st && !st->audio)
 			want_add(p, st, slots, p->video, want, &wanted);
 	}
-	for (unsigned i = 0; p->automatic && i < room->video_count && wanted < p->video;
-	     i++)
+	for (unsigned i = 0;
+	     !p->blind && p->automatic && i < room->video_count && wanted < p->video; i++)
 		want_add(p, room->videos[i], slots, p->video, want, &wanted);
 	place(slots, p->video, want, wanted, now_us);
 }
@@ -380,6 +380,15 @@ void relay_port_view(struct relay_port *p, bool automatic, const struct relay_vi
 		memcpy(p->view, view, count * sizeof view[0]);
 	p->view_count = count;
 	p->automatic = automatic;
+	port_update_video(p, now_us);
+}
+
+void relay_port_pictures(struct relay_port *p, bool on, uint64_t now_us)
+{
+	assert(!p->room->relay->forwarding);
+	if (p->blind == !on)
+		return;
+	p->blind = !on;
 	port_update_video(p, now_us);
 }
 

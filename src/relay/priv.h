@@ -91,6 +91,7 @@ struct relay_port {
 	uint32_t alone; /* stream heard instead of the lanes, 0 none */
 	unsigned audio, video;
 	bool suspended, automatic, dying;
+	bool blind; /* no pictures for it */
 	unsigned view_count;
 	struct relay_view view[RELAY_VIEW_MAX];
 	uint64_t recent; /* greater: spoke later; 0 never */

@@ -187,6 +187,8 @@ function status() {
 		return [hints(), 'warn'];
 	if (net.backUntil > Date.now())
 		return [t('status.back'), 'good'];
+	if (!state.voice.video)
+		return [t('status.unseen'), 'warn'];
 	if (net.weak)
 		return [t('status.weak'), 'warn'];
 	return [hints(), maySend() ? 'warn' : ''];

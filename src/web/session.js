@@ -185,6 +185,7 @@ async function accept(next, answer) {
 	talkers = new Talkers();
 	next.answer = answer.answer;
 	state.way = { ...WAY_FIRST };
+	state.voice = { down: 'all', red: 0, loss: 0, video: true };
 	await answered(next);
 	old?.pc.close();
 	adoptSlots(answer.slots || [], next.pc);
@@ -279,14 +280,17 @@ const lost = () => !state.net.media || silence.dead;
 /** Whoever sends or is sent something gets the server's reports. A weak link loses too many of them to judge by. */
 function expectant() {
 	// Of voices nothing comes while all are silent, and reports are rare.
-	if (state.mode === 'voice')
+	if (soundOnly())
 		return !state.net.weak && state.speakers.some((id) => id !== state.me.id);
 	const sends = Object.entries(switchedOn()).some(([k, on]) => on && !paused.has(/** @type {Kind} */ (k)));
 	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
 }
 
+/** Chosen, or as far as the link goes. */
+const soundOnly = () => state.mode === 'voice' || !state.voice.video;
+
 /** All voices come in one stream, which names itself who talks; the server tells it nowhere else. */
-const atRung = () => state.mode === 'voice' && state.voice.down !== 'all';
+const atRung = () => soundOnly() && state.voice.down !== 'all';
 
 function hearTalkers() {
 	if (!atRung())
@@ -685,7 +689,9 @@ function on(e) {
 		onSlot(e);
 		break;
 	case 'voice':
-		state.voice = { down: e.down, red: e.red, loss: e.loss };
+		state.voice = { down: e.down, red: e.red, loss: e.loss, video: e.video !== false };
+		if (!state.voice.video)
+			sync = new LipSync(); // the sound's buffers are the server's business now
 		holdSound(e.jitter || 0);
 		steer(e.up === undefined ? WAY_FIRST : { rung: e.up, red: !!e.upred });
 		break;
@@ -749,7 +755,7 @@ async function readings() {
 	}
 	talk.own = r.said - talk.said > TALK_ENERGY;
 	talk.said = r.said;
-	if (state.mode === 'video')
+	if (!soundOnly())
 		sync.tick(r.samples, [...state.slots.values()]);
 	const weak = state.net.media && weakness.tick(r);
 	if (weak !== state.net.weak) {

@@ -284,7 +284,8 @@ function placeVideos() {
 		const key = `${slot.p}/${slot.k}`;
 		const p = slot.p ? state.people.get(slot.p) : null;
 		const tile = tiles.get(key);
-		const home = tile && p && slot.k && p[slot.k] && !used.has(key) ? tile.el : box('parking');
+		const shows = state.voice.video && p && slot.k && p[slot.k];
+		const home = tile && shows && !used.has(key) ? tile.el : box('parking');
 		if (tile && home === tile.el)
 			used.add(key);
 		if (slot.el.parentElement !== home) {

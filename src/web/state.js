@@ -54,8 +54,11 @@ export const state = {
 	mode: 'video',
 	/** @type {import('./voice.js').Thrift} */
 	thrift: 'all',
-	/** How the voices come to us, as the server says: a rung or 'all', earlier packets in each, loss in per cent. @type {{down: number|'all', red: number, loss: number}} */
-	voice: { down: 'all', red: 0, loss: 0 },
+	/**
+	 * How the voices come to us, as the server says: a rung or 'all', earlier packets in each, loss in per cent; video: pictures may come, too.
+	 * @type {{down: number|'all', red: number, loss: number, video: boolean}}
+	 */
+	voice: { down: 'all', red: 0, loss: 0, video: true },
 	/** How the server wants our voice. @type {import('./voice.js').Way} */
 	way: { ...WAY_FIRST },
 	/** @type {{id: string, name: string, role: string}} */

@@ -123,6 +123,14 @@ static void tcp(struct worker *w, const struct command_tcp *t)
 		log_debug("worker.tcp", "error=%s", strerror((int)-id));
 }
 
+static int voice(struct leg *leg, const struct command *c, uint64_t now_us)
+{
+	if (c->rung == LEG_LANES)
+		return leg_lanes(leg, now_us);
+	leg_follow_end(leg, now_us);
+	return leg_voice(leg, c->rung, c->red, now_us);
+}
+
 static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t now_us)
 {
 	const struct command_restart *r = c->data;
@@ -136,8 +144,7 @@ static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t 
 		leg_view(wl->leg, c->on, v ? v->view : NULL, v ? v->count : 0, now_us);
 		break;
 	case COMMAND_VOICE:
-		leg_follow_end(wl->leg, now_us);
-		if (leg_voice(wl->leg, c->rung, c->red, now_us))
+		if (voice(wl->leg, c, now_us))
 			STAT_INC(mix_fail);
 		break;
 	case COMMAND_FOLLOW:

@@ -115,6 +115,7 @@ static bool tell_voice(struct worker *w, struct worker_leg *wl)
 				   .voice = leg_voice_get(wl->leg) };
 
 	if (ev.voice.following == wl->voice.following &&
+	    ev.voice.no_pictures == wl->voice.no_pictures &&
 	    ev.voice.rung == wl->voice.rung && ev.voice.red == wl->voice.red &&
 	    ev.voice.up_rung == wl->voice.up_rung &&
 	    ev.voice.up_red == wl->voice.up_red &&

@@ -5,7 +5,7 @@
 //
 //   node tests/browser/thin.mjs [name …]     these rows, or those of every run
 //   --all                                    all of them; --list: their names
-import { figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
+import { figure, log, median, ok, scenario, sleep, timed, until } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
 import { launchFirefox } from './lib/firefox.mjs';
@@ -22,10 +22,11 @@ const SETTLE_MS = 15000; // the way to the rung and to the protection that the l
 const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 30));
 
 /**
- * talkers: how many at once; others: people besides, who only listen; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the
+ * talkers: how many at once; others: people besides, who only listen; cameras: so many people with video on good links, one of whom talks, and
+ * the listener with video, too; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the
  * listener's path; thrift: what is chosen by all; at: changes of the listener's path, [seconds, settings]; join: it is about joining; and what is to be
  * reached. step: [s, how long after, what]: by then the rung is at most that one, or, without one, what it was at first.
- * @type {Record<string, {talkers?: number, others?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string,
+ * @type {Record<string, {talkers?: number, others?: number, cameras?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string,
  *	at?: [number, string][], join?: {rttMs: number, kbit: number, rtts: number}, kbitUp?: number, kbitDown?: number, estoi?: number,
  *	gapMs?: number, backMs?: number, step?: [number, number, number?][]}>}
  */
@@ -50,6 +51,8 @@ const ROWS = {
 	'bursts, 15 % in threes, RTT 300': { up: 'delay=20', down: 'delay=150 ge=5.9,33', thrift: 'least', kbitDown: 30, estoi: 0.87 },
 	'40, 14, 40 kbit/s, RTT 600': { up: 'delay=20', down: 'delay=300 rate=40 queue=3000', thrift: 'all',
 		at: [[20, 'rate=14'], [40, 'rate=40']], gapMs: 1200, step: [[20, 2, 1], [40, 5]] },
+	'30 kbit/s, nine others with video': { cameras: 9, up: '', down: 'delay=100 rate=30 queue=1000', thrift: 'all',
+		kbitDown: 30, estoi: 0.87, gapMs: 1200, backMs: 30000 },
 	'dead for 5 s': { up: 'delay=20', down: 'delay=150', thrift: 'all', at: [[20, 'down=1'], [25, 'down=0']], backMs: 2000 },
 	'join, RTT 600, 1 % lost, 64 kbit/s': { up: 'delay=20', down: 'delay=300 loss=1 rate=64 queue=3000', thrift: 'all',
 		join: { rttMs: 600, kbit: 64, rtts: 7 } },
@@ -314,6 +317,107 @@ async function row(name, r) {
 	return misses.map((m) => `${name}: ${m}`);
 }
 
+const SMALL = { width: 160, height: 120, fps: 5, tone: false, viewport: { width: 480, height: 360 } };
+// Of the others; the rest are muted, ask for no pictures and draw nothing: two cores are not enough for all.
+const WATCHERS = [1, 2];
+const GOES_MS = 5000; // until the voice is there again
+
+/** Frames a second that each has decoded in that time, the fewest, and packets of sound. */
+async function watched(people, ms) {
+	const read = () => Promise.all(people.map(async (who) => [(await who.sums('video')).framesDecoded, (await who.sums('audio')).packetsReceived]));
+	const [a, begin] = [await read(), Date.now()];
+	await sleep(ms);
+	const [b, seconds] = [await read(), (Date.now() - begin) / 1000];
+	return { fps: Math.min(...a.map(([frames], i) => (b[i][0] - frames) / seconds)),
+		voice: Math.min(...a.map(([, packets], i) => (b[i][1] - packets) / seconds)) };
+}
+
+/** A room full of cameras; the link of one who watches becomes thin, and good again. */
+async function cameras(name, r) {
+	const k = rows++;
+	const net = new Net();
+	const here = net.space(`${k}s`), hall = net.space(`${k}h`), far = net.space(`${k}f`);
+	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
+	net.link(here, '10.77.1.1/24', hall, '10.77.1.2/24');
+	const path = await net.path(here, '10.77.2.1/24', far, '10.77.2.2/24', calm(r.down));
+	const door = (n) => [`http://10.77.${n}.1:${server.port}`, server.link().replace(server.origin, `http://10.77.${n}.1:${server.port}`)];
+	const [origin, link] = door(1), [farOrigin, farLink] = door(2);
+	const speech = speechFile(0);
+	const browser = await launchChromium({ netns: hall, origin, args: [`--use-file-for-fake-audio-capture=${speech.wav}`] });
+	const others = [];
+	for (let i = 1; i <= r.cameras; i++) {
+		others.push(await Person.join(browser, link, i, { ...SMALL, device: i === 1, mic: i === 1 || WATCHERS.includes(i - 1) }));
+		if (WATCHERS.includes(i - 1))
+			continue;
+		await others.at(-1).run((talks) => {
+			__test.show([]);
+			document.body.style.visibility = 'hidden';
+			if (!talks)
+				__test.audio?.context.suspend();
+		}, i === 1);
+	}
+	const farBrowser = await launchChromium({ netns: far, origin: farOrigin });
+	const listener = await Person.join(farBrowser, farLink, 20, { ...SMALL, mic: false, camera: false, capture: true });
+	await until('pictures at the listener', async () => {
+		const saw = await listener.seen();
+		return { ok: saw.length >= 4, saw };
+	}, 20000);
+	await sleep(SETTLE_MS);
+	const told = () => listener.run(() => __test.events.filter((e) => e.t === 'voice').map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.video ?? true]));
+	const early = await told();
+	const wide = await path.counts();
+	const watchers = WATCHERS.map((i) => others[i]);
+	const before = await watched(watchers, 5000);
+	const wide2 = await path.counts();
+	await startCapture(listener);
+	await sleep(2000);
+	path.set(r.down);
+	await sleep(GOES_MS);
+	const [from, sound, seenBefore] = [await path.counts(), await listener.sums('audio'), await listener.sums('video')];
+	const during = await watched(watchers, LISTEN_S * 1000);
+	const [after, soundAfter, seenAfter] = [await path.counts(), await listener.sums('audio'), await listener.sums('video')];
+	const page = await listener.run(() => ({ status: document.getElementById('status').textContent,
+		pictures: document.querySelectorAll('#stage .tile[data-video=true]').length, faces: [...document.querySelectorAll('#stage .tile .face')].map((e) => e.textContent).join(' ') }));
+	const heard = (await stopCapture(listener, 0.03)).slice(-LISTEN_S * 48000), thin = await told();
+	path.set('rate=0');
+	const backMs = await timed('video comes back', async () => {
+		const now = await listener.sums('video');
+		return now.framesDecoded > seenAfter.framesDecoded + 10 &&
+			await listener.run(() => document.querySelectorAll('#stage .tile[data-video=true]').length > 0 && palabre.call.voice.video);
+	}, 90000);
+	const got = score({ ...speech, period: speech.seconds }, heard);
+	const down = rate(from, after, 'ab'), back = rate(from, after, 'ba');
+	const steps = await told(), thinAt = await listener.run(() => performance.now()) - backMs - LISTEN_S * 1000 - GOES_MS;
+	const waits = 1000 * (soundAfter.jitterBufferDelay - sound.jitterBufferDelay) /
+		(soundAfter.jitterBufferEmittedCount - sound.jitterBufferEmittedCount);
+	const last = thin.at(-1)?.slice(1, 3).join(' + ') ?? '-';
+	const packets = seenAfter.packetsReceived - seenBefore.packetsReceived;
+	table.push([name, '-', down.toFixed(1), back.toFixed(1), got.estoi.toFixed(3), String(got.gapMs), '-', waits.toFixed(0), last]);
+	figure(name, `listener down ${down.toFixed(1)} (of ${rate(wide, wide2, 'ab').toFixed(0)} with video) and up ${back.toFixed(1)} kbit/s, ESTOI ${got.estoi.toFixed(3)} ` +
+		`of ${got.seconds.toFixed(0)} s, longest gap ${got.gapMs} ms, ${packets} video packets, rung ${last}`);
+	figure(`${name}: at the others frames a second before and during, packets of sound`, JSON.stringify([before, during]));
+	figure(`${name}: video is back after`, backMs, 'ms');
+	log(`early: ${JSON.stringify(early)}; thin at about ${(thinAt / 1000).toFixed(1)}; steps: ${JSON.stringify(steps)}; page: ${JSON.stringify(page)}`);
+	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
+	log(`counts: ${JSON.stringify([from, after])}`);
+	log(JSON.stringify(await server.counters()));
+	const misses = [
+		early.some(([, , , video]) => !video) ? 'video was off before the link was thin' : '',
+		packets ? `${packets} video packets` : '',
+		page.pictures ? `${page.pictures} pictures are shown still` : '',
+		/video/.test(page.status) ? '' : `the page says: ${page.status}`,
+		during.fps < before.fps / 2 || during.voice < before.voice / 2 ? 'the others get less' : '',
+		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
+		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
+		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
+		r.backMs && backMs > r.backMs ? `video back after ${backMs} ms > ${r.backMs}` : '',
+	].filter(Boolean);
+	for (const who of [...others, listener])
+		await who.close();
+	await server.stop();
+	return misses.map((m) => `${name}: ${m}`);
+}
+
 const wanted = process.argv.slice(2);
 if (wanted.includes('--list')) {
 	console.log([...Object.keys(ROWS), SILENT].join('\n'));
@@ -323,10 +427,11 @@ if (wanted.includes('--list')) {
 		const misses = [];
 		for (const name of names) {
 			log(name);
-			misses.push(...await (name === SILENT ? silence() : ROWS[name].join ? joining(name, ROWS[name]) : row(name, ROWS[name])));
+			const kind = name === SILENT ? silence : ROWS[name].join ? joining : ROWS[name].cameras ? cameras : row;
+			misses.push(...await kind(name, ROWS[name]));
 		}
 		for (const cells of table)
 			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
-	}, names.reduce((sum, name) => sum + (ROWS[name]?.join ? 250 : LISTEN_S + 60) + (name === SILENT ? 60 + LISTEN_S : 0), 0));
+	}, names.reduce((sum, name) => sum + LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras ? 240 : 60), 0));
 }

@@ -81,6 +81,8 @@ await scenario('twelve', async () => {
 		ok(samples > 100, 'there was something to look at');
 		equal(lies.filter((l) => l.ms >= LIE_MS && l.turns >= LIE_TURNS), [], 'pictures under a wrong name');
 	}
+	// Late for want of a turn is not late for want of a link.
+	equal((await server.counters()).video_off ?? 0, 0, 'pictures withheld');
 	for (const person of all) {
 		await person.oneNegotiation();
 		equal(await person.run(() => __test.errors), [], `errors of ${person.name}`);

@@ -599,22 +599,6 @@ static void test_copies(void **state)
 	}
 }
 
-/* Losses that grow just as copies begin are not taken for their doing, or not for long. */
-static void test_copies_blamed(void **state)
-{
-	(void)state;
-	for (unsigned s = 1; s <= 100; s++) {
-		seed = s * 67867967;
-		begin_copies(0);
-		run(9 + s % 10 * 0.1);
-		W.link.loss = 0.2;
-		run(60);
-		forget();
-		run(60);
-		assert_true(W.bytes * 100 / 500 / 170 >= 200);
-	}
-}
-
 /* What goes out twice measures nothing, so copies are no probe: more is tried for real, and found. */
 static void test_copies_climb(void **state)
 {
@@ -626,6 +610,34 @@ static void test_copies_climb(void **state)
 		voice_limit(&W.c, W.now_us, 0, VOICE_TOP);
 		assert_true(until(VOICE_TOP, true, 90) <= 90);
 	}
+}
+
+/* A minute on 30 kbit/s, and then no limit: as where pictures wait for the voice to be at the top. */
+static void test_thin_then_wide(void **state)
+{
+	double longest_s = 0;
+
+	(void)state;
+	for (unsigned s = 1; s <= 20; s++) {
+		double up_s;
+
+		seed = s * 86028121;
+		begin((struct link) { .rate_bps = 30000,
+				      .queue_ms = 1000,
+				      .delay_ms = 100,
+				      .jitter_ms = s % 4 * 10 },
+		      2, true, 1);
+		run(60);
+		assert_in_range(W.choice.rung, 2, 4);
+		W.link.rate_bps = 0;
+		up_s = until(VOICE_TOP, true, 60);
+		if (up_s > longest_s)
+			longest_s = up_s;
+	}
+	printf("figure: 30 kbit/s for a minute, then no limit: at the top after %.1f s "
+	       "at most\n",
+	       longest_s);
+	assert_true(longest_s <= 25);
 }
 
 int main(void)
@@ -642,11 +654,11 @@ int main(void)
 		cmocka_unit_test(test_bare_receiver),
 		cmocka_unit_test(test_short_queue),
 		cmocka_unit_test(test_changing_rate),
+		cmocka_unit_test(test_thin_then_wide),
 		cmocka_unit_test(test_drift),
 		cmocka_unit_test(test_pauses),
 		cmocka_unit_test(test_reports_only),
 		cmocka_unit_test(test_copies),
-		cmocka_unit_test(test_copies_blamed),
 		cmocka_unit_test(test_copies_climb),
 		cmocka_unit_test(test_many_links),
 	};

@@ -654,9 +654,50 @@ static void test_ticks(void **state)
 	assert_true(relay_next_us(R, now) == UINT64_MAX);
 }
 
+/* No pictures for one port: the voices stay, the others see on, and when they are back all is as its
+ * view says. */
+static void test_without_pictures(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		join(i, 3, 2, true, i > 0);
+	key(who[1].cam);
+	key(who[2].cam);
+	talk(who[1].mic, 400);
+	assert_true(hears(0, 21) && hears(0, 22) && hears(3, 21) && hears(3, 22));
+	relay_port_pictures(who[0].port, false, now);
+	assert_false(hears(0, 21) || hears(0, 22));
+	assert_true(hears(0, 11));
+	relay_port_pictures(who[0].port, false, now);
+	/* nothing brings them back but that */
+	relay_port_view(who[0].port, false, (struct relay_view[]) { { 23, 1, 1 } }, 1,
+			now);
+	relay_port_suspend(who[0].port, true, now);
+	relay_port_suspend(who[0].port, false, now);
+	memset(who[0].hears, 0, sizeof who[0].hears);
+	relay_stream_active(who[2].cam, false, now);
+	relay_stream_active(who[2].cam, true, now);
+	for (unsigned i = 1; i < 4; i++)
+		key(who[i].cam);
+	talk(who[1].mic, 3000);
+	for (unsigned i = 1; i < 4; i++) {
+		delta(who[i].cam);
+		assert_false(hears(0, 20 + i));
+	}
+	assert_true(hears(0, 11) && hears(3, 21) && hears(3, 22));
+	assert_int_equal(src[21].unwants, 0);
+	/* its own view */
+	relay_port_pictures(who[0].port, true, now);
+	for (unsigned i = 1; i < 4; i++)
+		key(who[i].cam);
+	assert_true(hears(0, 23));
+	assert_false(hears(0, 21) || hears(0, 22));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_without_pictures, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_small_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sound_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fewer_slots, setup, teardown),

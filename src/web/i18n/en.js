@@ -104,6 +104,7 @@ export default {
 	'status.reconnecting': 'Reconnecting…',
 	'status.offline': 'No internet. We keep trying…',
 	'status.weak': 'Your connection is weak',
+	'status.unseen': 'Your connection is too weak for video now. You still hear everybody.',
 	'status.back': 'You are back in the call',
 	'status.capped': 'Video has stopped: {mb} MB are used. The voice goes on.',
 	'status.listener': 'You are here to listen',

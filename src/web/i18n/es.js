@@ -104,6 +104,7 @@ export default {
 	'status.reconnecting': 'Volviendo a conectar…',
 	'status.offline': 'Sin internet. Seguimos intentándolo…',
 	'status.weak': 'Su conexión es débil',
+	'status.unseen': 'Su conexión es demasiado débil para el vídeo en este momento. Sigue oyendo a todos.',
 	'status.back': 'Está de vuelta en la reunión',
 	'status.capped': 'El vídeo se ha parado: se han usado {mb} MB. La voz sigue.',
 	'status.listener': 'Está aquí para escuchar',

@@ -104,6 +104,7 @@ export default {
 	'status.reconnecting': 'Reconnexion…',
 	'status.offline': 'Pas d’internet. Nous continuons d’essayer…',
 	'status.weak': 'Votre connexion est faible',
+	'status.unseen': 'Votre connexion est trop faible pour la vidéo en ce moment. Vous entendez toujours tout le monde.',
 	'status.back': 'Vous êtes de retour dans la réunion',
 	'status.capped': 'La vidéo s’est arrêtée : {mb} Mo sont utilisés. La voix continue.',
 	'status.listener': 'Vous êtes ici pour écouter',

@@ -27,21 +27,27 @@ const RECORDER = `registerProcessor('recorder', class extends AudioWorkletProces
 async function begin({ script, rate }) {
 	const context = new AudioContext({ sampleRate: rate, latencyHint: 'playback' });
 	const blocks = [];
+	// What it takes to start is no loss.
+	const take = (block) => {
+		__test.capture.began ??= performance.now() - block.length / rate * 1000;
+		blocks.push(block);
+	};
 	const worklet = async () => {
 		const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }));
 		await context.audioWorklet.addModule(url);
 		URL.revokeObjectURL(url);
 		const node = new AudioWorkletNode(context, 'recorder',
 			{ channelCount: 1, channelCountMode: 'explicit', numberOfOutputs: 1 });
-		node.port.onmessage = (e) => blocks.push(e.data);
+		node.port.onmessage = (e) => take(e.data);
 		return node;
 	};
 	const processor = () => {
 		const node = context.createScriptProcessor(4096, 1, 1);
-		node.onaudioprocess = (e) => blocks.push(e.inputBuffer.getChannelData(0).slice());
+		node.onaudioprocess = (e) => take(e.inputBuffer.getChannelData(0).slice());
 		return node;
 	};
 	const firefox = navigator.userAgent.includes('Firefox');
+	__test.capture = { context, blocks };
 	const recorder = firefox ? processor() : await worklet();
 	recorder.connect(context.destination); // puts out silence; unconnected it would not run
 	const sources = __test.pc().getReceivers().filter((r) => r.track.kind === 'audio').map((r) => {
@@ -49,13 +55,14 @@ async function begin({ script, rate }) {
 		source.connect(recorder);
 		return source;
 	});
+	__test.capture.sources = sources;
 	await context.resume();
 	if (firefox) {
 		// All its sound stops for a moment as this context begins, and what has come meanwhile is played faster.
 		await new Promise((done) => setTimeout(done, 3000));
 		blocks.length = 0;
+		__test.capture.began = undefined;
 	}
-	__test.capture = { context, blocks, sources, began: performance.now() };
 	return sources.length;
 }
 
@@ -84,12 +91,15 @@ export async function startCapture(person) {
 		throw new Error(`${person.name} receives no sound at all`);
 }
 
-/** Everything since startCapture(). @returns {Promise<Float32Array>} */
-export async function stopCapture(person) {
+/**
+ * Everything since startCapture(). @param {number} [share] that may be missing: on a machine full of browsers, where it is the score that suffers
+ * @returns {Promise<Float32Array>}
+ */
+export async function stopCapture(person, share = 0) {
 	const { blocks, samples: count, seconds } = await person.run(end);
 	const recorded = count / CAPTURE_RATE;
 	// An audio thread that gets no CPU loses sound which had arrived: that is no figure.
-	if (recorded < seconds - 0.5)
+	if (recorded < seconds * (1 - share) - 0.5)
 		throw new Error(`recorded ${recorded} s in ${seconds.toFixed(1)} s: the machine is too busy`);
 	const samples = new Float32Array(count);
 	for (let from = 0, at = 0; from < blocks; from += PIECE) {
