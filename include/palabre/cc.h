@@ -118,7 +118,7 @@ struct voice_ctl {
 		uint64_t since_us;
 		uint8_t rung, protect; /* before */
 		uint32_t loss_q8;
-	} raised;	    /* last time that more was sent */
+	} raised; /* last time that more was sent */
 	struct {
 		uint32_t bps; /* what could not be sent when it was tried; 0 none */
 		uint64_t until_us, wait_us; /* it is not tried again */

@@ -27,6 +27,8 @@ static const uint64_t GAP_US = 2500000; /* to begin with: a report every 5 s may
  * ends soon; later less often, since each delays the voice a little. */
 static const uint64_t WAIT_MIN_US = 1000000, WAIT_MAX_US = 60000000;
 static const uint64_t SHORT_US = 20000000;
+static const uint64_t WAIT_GOOD_US =
+	15000000; /* up to there, twice as long at a good rung */
 /* What is tried for real is heard if it fails. */
 static const uint64_t REAL_MIN_US = 4000000;
 /* And four round trips, a raise is on trial: 10 % too much makes a queue of 800 ms by then. */
@@ -50,7 +52,7 @@ enum {
 	/* What comes back costs 1.2 kbit/s, and double that where more is at stake. */
 	MEASURE_MS = 400,
 	MEASURE_GOOD_MS = 200,
-	GOOD = 4,	     /* 16 kbit/s: what is more can wait twice as long */
+	GOOD = 4,	     /* 16 kbit/s: what is more is no hurry */
 	LOSS_RAISED_Q8 = 31, /* and double what it was: by the raise, 12 % */
 	/* 40 %: whatever the reason, more than the poorest is wasted */
 	LOSS_FULL_Q8 = 102,
@@ -418,11 +420,15 @@ static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
 {
 	uint64_t so_us = now_us - c->since_us;
 	uint64_t long_us = so_us > SHORT_US ? so_us - SHORT_US : 0;
+	uint64_t us;
 
-	if (probe)
-		return within((so_us / 8 + long_us / 4) * (c->now.rung >= GOOD ? 2 : 1),
-			      WAIT_MIN_US, WAIT_MAX_US);
-	return within(so_us / 4, c->known ? REAL_MIN_US : REPORTS_US, WAIT_MAX_US);
+	if (!probe)
+		return within(so_us / 4, c->known ? REAL_MIN_US : REPORTS_US,
+			      WAIT_MAX_US);
+	us = so_us / 8 + long_us / 4;
+	if (c->now.rung >= GOOD && us < WAIT_GOOD_US)
+		us = us < WAIT_GOOD_US / 2 ? 2 * us : WAIT_GOOD_US;
+	return within(us, WAIT_MIN_US, WAIT_MAX_US);
 }
 
 static void probe_judge(struct voice_ctl *c, uint64_t now_us)
