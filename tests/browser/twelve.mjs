@@ -84,7 +84,7 @@ await scenario('twelve', async () => {
 	// Late for want of a turn is not late for want of a link.
 	equal((await server.counters()).video_off ?? 0, 0, 'pictures withheld');
 	for (const person of all) {
-		await person.oneNegotiation();
+		await person.oneNegotiation(true);
 		equal(await person.run(() => __test.errors), [], `errors of ${person.name}`);
 	}
-}, 280);
+}, 380);
