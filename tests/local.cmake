@@ -97,7 +97,7 @@ if(TARGET palabred)
 	palabre_browser(whip "browser" 180)
 	palabre_browser(lipsync "browser" 180)
 	palabre_browser(speech "browser" 120)
-	palabre_browser(gate "browser" 260)
+	palabre_browser(gate "nightly" 260) # two minutes; unit.gate is in every run
 	palabre_browser(cap "browser" 180)
 	palabre_browser(switches "browser;net" 300)
 	palabre_browser(netchange "browser;net" 240)

@@ -147,7 +147,7 @@ async function joining(name, r) {
 /** When who joined last was sent which rung (-1: the voices as they are), by the server's log: the page hears of it later. @returns {[number, number][]} */
 function stepsOf(server, begin) {
 	const lines = server.lines.map((l) => l.match(/^(\S+) DEBUG call\.voice leg=(\d+) rung=(-?\d+)/)).filter(Boolean);
-	const last = String(Math.max(...lines.map(([, , leg]) => Number(leg))));
+	const last = [...new Set(lines.map(([, , leg]) => leg))].at(-1);
 	return lines.filter(([, , leg]) => leg === last).map(([, at, , rung]) => [(Date.parse(at) - begin) / 1000, Number(rung)]);
 }
 
