@@ -49,6 +49,12 @@ struct voice_params {
 	uint8_t rung; /* to begin with */
 };
 enum { VOICE_COPIES = 2, VOICE_SECOND_Q8 = 160 };
+/* What a packet's way takes at least, by two clocks: of this window of time and the next. */
+struct cc_way {
+	bool known;
+	int64_t base_us, next_us;
+	uint64_t window_us;
+};
 enum { VOICE_SAMPLES = 32, VOICE_BUCKETS = 8 };
 struct voice_ctl {
 	struct voice_params params;
@@ -58,9 +64,7 @@ struct voice_ctl {
 	uint64_t rtt_least_us; /* of late: what is more is a queue somewhere */
 	uint64_t rtt_last_us;  /* told; 0: it has had its effect */
 	/* queue, by samples */
-	bool known;
-	int64_t base_us, base_next_us; /* least way, of this window and the next */
-	uint64_t base_window_us;
+	struct cc_way way;
 	int64_t noise_us; /* how far a sample lies from between its neighbours, mean */
 	struct {
 		unsigned count; /* since a probe */
@@ -184,9 +188,7 @@ struct video_ctl {
 	bool failed;  /* off since a trial */
 	bool blind;   /* the receiver only reports */
 	/* way of sound, by samples */
-	bool known;
-	int64_t base_us, base_next_us; /* the least, of this window and the next */
-	uint64_t base_window_us;
+	struct cc_way way;
 	uint64_t rtt_us;
 	/* measured packets sent since the last that is known to have arrived in time, and the first of them */
 	unsigned waiting;

@@ -93,6 +93,8 @@ unsigned opus_packet_samples(const uint8_t *payload, size_t len);
 bool opus_packet_whole(const uint8_t *payload, size_t len);
 /* 20 ms of digital silence, mono. */
 extern const uint8_t opus_silence[3];
+/* So long or shorter is DTX: nothing is said in it, and nothing follows for a while. */
+enum { OPUS_REST_BYTES = 2 };
 
 /* ---- RED (RFC 2198): a packet that carries earlier ones again ---------------------- */
 

@@ -9,7 +9,7 @@
  * arrives though the other end is there), or says nothing. Bad ones in a row count, so that a machine
  * that stalls is no thin link: what it gets late it gets all at once.
  */
-#include <palabre/cc.h>
+#include "way.h"
 
 #include <string.h>
 
@@ -33,8 +33,6 @@ static const uint64_t PROBE_PATIENCE_US =
 	1500000; /* and a round trip: until it must show */
 static const uint64_t PROBE_WAIT_MIN_US = 8000000, PROBE_WAIT_MAX_US = 60000000;
 static const uint64_t BUCKET_US = 500000;
-/* The least of one to two such windows is the way without a queue: clocks drift. */
-static const uint64_t BASE_WINDOW_US = 120000000;
 enum {
 	LOSS_DOUBT_Q8 = 51, /* 20 %, of few: measured more often then */
 	LOSS_DOUBT_MIN = 5,
@@ -98,24 +96,6 @@ void video_heard(struct video_ctl *c, uint64_t now_us)
 	c->heard_us = now_us;
 }
 
-static void base_update(struct video_ctl *c, uint64_t now_us, int64_t way_us)
-{
-	if (!c->known) {
-		c->known = true;
-		c->base_us = c->base_next_us = way_us;
-		c->base_window_us = now_us;
-	}
-	if (now_us >= c->base_window_us + BASE_WINDOW_US) {
-		c->base_us = c->base_next_us;
-		c->base_next_us = way_us;
-		c->base_window_us = now_us;
-	}
-	if (way_us < c->base_next_us)
-		c->base_next_us = way_us;
-	if (way_us < c->base_us)
-		c->base_us = way_us;
-}
-
 /* It fits, and pictures are on trial from the next run on; or it does not, and is tried again another time. */
 static void probe_judge(struct video_ctl *c, uint64_t now_us, bool fits)
 {
@@ -139,12 +119,12 @@ void video_sample(struct video_ctl *c, uint64_t now_us, uint64_t sent_us,
 	int64_t way_us = arrival_us - (int64_t)sent_us;
 
 	buckets_turn(c, now_us);
-	base_update(c, now_us, way_us);
+	(void)way_update(&c->way, now_us, way_us);
 	c->buckets[c->bucket].told++;
 	if (c->probe.at_us && sent_us >= c->probe.at_us)
 		probe_judge(c, now_us, way_us <= c->probe.way_us + PROBE_LATE_US);
 	c->way_us = way_us;
-	if (way_us > c->base_us + (c->trial ? LATE_TRIAL_US : LATE_US)) {
+	if (way_us > c->way.base_us + (c->trial ? LATE_TRIAL_US : LATE_US)) {
 		c->late = true;
 		return;
 	}

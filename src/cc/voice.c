@@ -208,7 +208,7 @@ static bool too_much(const struct voice_ctl *c, uint64_t now_us)
 		return false;
 	return lately >= LOSS_FULL_Q8 ||
 	       (c->raised.trial && loss > 2 * c->raised.loss_q8 + LOSS_RAISED_Q8) ||
-	       (!c->known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
+	       (!c->way.known && c->rtt_last_us > c->rtt_least_us + RTT_QUEUE_US);
 }
 
 static void remember(struct voice_ctl *c, uint64_t now_us)
@@ -359,7 +359,7 @@ static bool relieve(struct voice_ctl *c, uint64_t now_us)
 			return false;
 		/* A round trip alone tells little of how much it is. */
 		cap_bps = now_bps / 256 * (256 - voice_loss_q8(c, now_us));
-		step_down(c, now_us, c->known ? cap_bps : cap_bps / 3 * 2);
+		step_down(c, now_us, c->way.known ? cap_bps : cap_bps / 3 * 2);
 		return true;
 	}
 	cap_bps = voice_queue_rate_bps(c, now_us, now_bps);
@@ -423,7 +423,7 @@ static uint64_t wait_us(const struct voice_ctl *c, uint64_t now_us, bool probe)
 	uint64_t us;
 
 	if (!probe)
-		return within(so_us / 4, c->known ? REAL_MIN_US : REPORTS_US,
+		return within(so_us / 4, c->way.known ? REAL_MIN_US : REPORTS_US,
 			      WAIT_MAX_US);
 	us = so_us / 8 + long_us / 4;
 	if (c->now.rung >= GOOD && us < WAIT_GOOD_US)
@@ -563,7 +563,7 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 /* Copies have none. */
 static bool by_samples(const struct voice_ctl *c)
 {
-	return c->known && !(c->params.copies && c->protect);
+	return c->way.known && !(c->params.copies && c->protect);
 }
 
 bool voice_run(struct voice_ctl *c, uint64_t now_us, struct voice_choice *out)

@@ -6,12 +6,10 @@
  * A queue tells the link's rate: sent `bps`, it grows by bps / rate - 1 seconds a second.
  */
 #include "voice_in.h"
+#include "way.h"
 
 #include <string.h>
 
-/* The least of one to two such windows is the way without a queue: clocks drift by 100 ppm, 24 ms;
- * a queue that never empties has been noticed before it is taken for the way. */
-static const uint64_t BASE_WINDOW_US = 120000000;
 static const uint64_t BUCKET_US = 500000;
 static const uint64_t FRESH_US = 3000000;  /* six samples, of two a second */
 static const uint64_t REPORT_US = 6000000; /* they come every 5 s */
@@ -155,25 +153,6 @@ void voice_report_copied(struct voice_ctl *c, uint64_t now_us, unsigned fraction
 	voice_report(c, now_us, link_loss_q8(c));
 }
 
-static void base_update(struct voice_ctl *c, uint64_t now_us, int64_t way_us)
-{
-	if (!c->known) {
-		c->known = true;
-		c->base_us = c->base_next_us = way_us;
-		c->base_window_us = now_us;
-	}
-	if (now_us >= c->base_window_us + BASE_WINDOW_US) {
-		c->base_us = c->base_next_us;
-		c->base_next_us = way_us;
-		c->base_window_us = now_us;
-		c->stall_us = c->stall_us * 3 / 4;
-	}
-	if (way_us < c->base_next_us)
-		c->base_next_us = way_us;
-	if (way_us < c->base_us)
-		c->base_us = way_us;
-}
-
 /* The decision by which a packet heard now was sent: a round trip and its queue ago, whichever
  * direction this is, and whatever clock sent_us is by. */
 uint64_t voice_decided_us(const struct voice_ctl *c, uint64_t heard_us, int64_t queue_us)
@@ -213,8 +192,9 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 	int64_t queue_us;
 
 	voice_heard(c, now_us);
-	base_update(c, now_us, way_us);
-	queue_us = way_us - c->base_us;
+	if (way_update(&c->way, now_us, way_us))
+		c->stall_us = c->stall_us * 3 / 4;
+	queue_us = way_us - c->way.base_us;
 	if (c->probe.red)
 		c->noise.count = 0;
 	else
@@ -256,7 +236,7 @@ unsigned voice_loss_q8(const struct voice_ctl *c, uint64_t now_us)
 
 unsigned voice_loss_long_q8(const struct voice_ctl *c, uint64_t now_us)
 {
-	if ((!c->known || c->params.copies) && c->reported_us)
+	if ((!c->way.known || c->params.copies) && c->reported_us)
 		return voice_loss_q8(c, now_us);
 	return c->sent_long < 16 << 8 ? 0
 				      : (unsigned)(c->lost_long * 256ull / c->sent_long);
@@ -448,8 +428,8 @@ uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 void voice_queue_none(struct voice_ctl *c)
 {
 	if (c->least_us < VOICE_QUEUE_ANY_US)
-		c->base_us += c->least_us;
-	c->base_next_us = c->base_us;
+		c->way.base_us += c->least_us;
+	c->way.next_us = c->way.base_us;
 	c->sample_count = 0;
 }
 

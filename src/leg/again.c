@@ -14,7 +14,6 @@
 enum {
 	AGAIN_MAX = 64,
 	TWICE_US = 30000,
-	SILENCE_BYTES = 2,  /* DTX: nothing is said in it */
 	COPIED_MAX = 10000, /* who does not report for minutes */
 	MEAN_PART = 16,
 	SECOND = 256,	   /* a second copy, in what it is paid with */
@@ -124,7 +123,7 @@ static unsigned copies_of(struct again *a, unsigned bytes)
 {
 	bool large;
 
-	if (!a->copies || bytes <= SILENCE_BYTES)
+	if (!a->copies || bytes <= OPUS_REST_BYTES)
 		return 0;
 	if (a->copies == 1)
 		return 1;

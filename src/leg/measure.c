@@ -2,8 +2,8 @@
 /*
  * Some of the sound that a leg gets carries a transport-wide number, so that its browser tells
  * when it arrived: two or three packets a second, which costs 1.2 kbit/s coming back, more where it
- * is rich or it is doubted that pictures fit, and each one while the voice is in trouble. Which packet had which number is remembered, for feedback and
- * because a resend must be the same bytes.
+ * is rich or it is doubted that pictures fit, and each one while the voice is in trouble. Which
+ * packet had which number is remembered, for feedback and because a resend must be the same bytes.
  */
 #include "leg_private.h"
 

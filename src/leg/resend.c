@@ -30,7 +30,7 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 	size_t header_len;
 	struct pkt *p;
 	uint8_t *buf;
-	int len;
+	int len, err;
 
 	if (!slot->plan->sec.audio && leg_video_withheld(leg))
 		return -ENOENT;
@@ -56,8 +56,10 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 		tx_commit(leg->all->tx, NULL, 0);
 		return len;
 	}
-	*bytes += (unsigned)len + WIRE_BYTES;
-	return conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
+	err = conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
+	if (err != -EEXIST) /* too old for its seal to say that it is the same */
+		*bytes += (unsigned)len + WIRE_BYTES;
+	return err;
 }
 
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us)

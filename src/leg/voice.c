@@ -24,8 +24,7 @@ enum {
 	LANES_WAIT_US = 10000000,
 	LANES_WAIT_MAX_US = 600000000,
 	JITTER_HOLD_US = 20000000,
-	LOSS_TWICE_Q8 = 20, /* 8 %: one repeat in twelve is lost */
-	REST_BYTES = 2	    /* Opus says that nothing follows */
+	LOSS_TWICE_Q8 = 20 /* 8 %: one repeat in twelve is lost */
 };
 _Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
 
@@ -218,13 +217,12 @@ void leg_control_arrived(const struct leg_source *src, const struct pkt *p,
 			 uint64_t now_us)
 {
 	struct control *v = src->leg->control;
-	const uint8_t *payload = p->data + p->rtp.payload_off;
 	uint64_t said;
 
 	if (!v || src->plan->kind != STREAM_MIC)
 		return;
-	v->up.rests = p->rtp.payload_len <= REST_BYTES;
-	said = p->rtp.ts64 + opus_packet_samples(payload, p->rtp.payload_len);
+	v->up.rests = p->rtp.payload_len <= OPUS_REST_BYTES;
+	said = p->rtp.ts64 + p->rtp.frame.samples;
 	voice_sample(&v->up.ctl, now_us, said / 48 * 1000, (int64_t)p->arrival_us);
 }
 

@@ -83,8 +83,10 @@ await scenario('twelve', async () => {
 	}
 	// Late for want of a turn is not late for want of a link.
 	equal((await server.counters()).video_off ?? 0, 0, 'pictures withheld');
+	let restarts = 0;
 	for (const person of all) {
-		await person.oneNegotiation(true);
+		restarts += await person.oneNegotiation(true);
 		equal(await person.run(() => __test.errors), [], `errors of ${person.name}`);
 	}
+	figure('ICE restarts of all twelve', restarts);
 }, 380);

@@ -79,6 +79,18 @@ function check(words) {
 	return problems;
 }
 
+/** Who may be offered which: boot.js goes by the markup, the settings by i18n.js. */
+const offered = {
+	'index.html': html.match(/data-languages="([^"]*)"/)[1].split(' '),
+	'i18n.js': [...js.find(({ file }) => file === 'i18n.js').text.match(/LANGUAGES = \{(.*?)\}/)[1].matchAll(/(\w+):/g)].map((m) => m[1]),
+};
+
+function checkOffers(words) {
+	const have = Object.keys(words).sort().join();
+	return Object.entries(offered).filter(([, list]) => [...list].sort().join() !== have)
+		.map(([file, list]) => `${file} offers ${list.join()}, and the catalogues are ${have}`);
+}
+
 function checkMarkup() {
 	const body = html.slice(html.indexOf('<body')).replace(/<!--[\s\S]*?-->/g, '')
 		.replace(/<noscript>[\s\S]*?<\/noscript>/, '').replace(/<main id="stuck"[\s\S]*?<\/main>/, '');
@@ -86,7 +98,7 @@ function checkMarkup() {
 		.filter((text) => text !== 'Palabre').map((text) => `index.html: words outside the catalogues: ${text}`);
 }
 
-const problems = [...check(catalogues), ...checkMarkup()];
+const problems = [...check(catalogues), ...checkOffers(catalogues), ...checkMarkup()];
 let passed = 0, failed = 0;
 const report = (name, list) => {
 	if (list.length)
@@ -103,7 +115,7 @@ if (args.includes('--self-test')) {
 	const broken = (change) => {
 		const copy = structuredClone(catalogues);
 		change(copy);
-		return check(copy);
+		return [...check(copy), ...checkOffers(copy)];
 	};
 	const expect = (name, change, pattern) => {
 		const found = broken(change);
@@ -111,6 +123,7 @@ if (args.includes('--self-test')) {
 	};
 	expect('a key missing in one language', (c) => { delete c.fr.close; }, /^fr: 'close' is missing/);
 	expect('a key missing in all', (c) => { for (const l of Object.values(c)) delete l['prejoin.join']; }, /index.html: 'prejoin.join' is in no catalogue/);
+	expect('a language that is offered and not there', (c) => { delete c.fr; }, /^index.html offers en,fr,es/);
 	expect('an unused key', (c) => { for (const l of Object.values(c)) l['nobody.uses.this'] = 'x'; }, /'nobody.uses.this' is not used/);
 	expect('other placeholders', (c) => { c.es['said.joined'] = 'Alguien ha entrado'; }, /^es: 'said.joined' has other/);
 	expect('an empty text', (c) => { c.es.close = ' '; }, /^es: 'close' is empty/);

@@ -400,12 +400,6 @@ static void test_copies_again(void **state)
 	C.params.copies = true;
 	voice_rtt(&C, 250000);
 	voice_limit(&C, now_us, 1, 1);
-	reports(20, 26, 250000);
-	assert_int_equal(choice.red, 1);
-	begin(10000000, VOICE_COPIES, false, 1);
-	C.params.copies = true;
-	voice_rtt(&C, 250000);
-	voice_limit(&C, now_us, 1, 1);
 	reports(6, 26, 250000);
 	assert_int_equal(choice.red, 1);
 	reports(6, 110, 250000);

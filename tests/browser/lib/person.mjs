@@ -197,9 +197,10 @@ export class Person {
 	 */
 	async oneNegotiation(mends = false) {
 		const calls = await this.run(() => ({ ...__test.calls, pcs: __test.pcs.length,
-			restarts: __test.posts.filter((x) => x.url.endsWith('/ice')).length }));
+			restarts: __test.posts.filter((x) => x.url.endsWith('/ice') && x.status === 200).length }));
 		if (calls.negotiationneeded || calls.setRemote !== calls.pcs + (mends ? calls.restarts : 0) || calls.pcs !== 1)
 			throw new Error(`${this.name} negotiated again: ${JSON.stringify(calls)}`);
+		return calls.restarts;
 	}
 
 	/** Speech of lib/speech.mjs from now on, as the microphone of who joined with `tone: false`. */
