@@ -48,6 +48,7 @@ struct nego_codec {
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
 	bool twcc; /* of a slot: transport-wide feedback comes back */
+	bool rrtr; /* of a slot: it asks how long the way is (RFC 3611 §4.4) */
 };
 struct nego_section {
 	char mid[NEGO_MID_MAX + 1];

@@ -169,6 +169,7 @@ enum {
 	RTCP_XR = 207
 };
 enum { RTPFB_NACK = 1, RTPFB_TWCC = 15 };
+enum { XR_RRTR = 4, XR_DLRR = 5 };
 enum { PSFB_PLI = 1, PSFB_FIR = 4, PSFB_AFB = 15 };
 enum { RTCP_BLOCKS_MAX = 31, RTCP_PACKETS_MAX = 32 };
 
@@ -216,6 +217,8 @@ bool rtcp_fir_get(const struct rtcp_pkt *p, unsigned i, uint32_t *ssrc, uint8_t 
 /* REMB (draft-alvestrand-rmcat-remb-03 §2.2): bits per second, false if it isn't one or
  * says more than 64 bits hold. */
 bool rtcp_remb_get(const struct rtcp_pkt *p, uint64_t *bps);
+/* Receiver reference time (RFC 3611 §4.4): the middle 32 bits of its NTP time; false if the XR has none. */
+bool rtcp_rrtr_get(const struct rtcp_pkt *p, uint32_t *mid_ntp);
 
 /* Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1). Statuses in
  * order of the transport's numbers; arrival_us on the receiver's clock, of which only differences
@@ -250,6 +253,9 @@ void rtcp_put_bye(struct wr *w, uint32_t ssrc);
 void rtcp_put_nack(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, const uint16_t *seqs,
 		   unsigned count);
 void rtcp_put_pli(struct wr *w, uint32_t ssrc, uint32_t media_ssrc);
+/* The answer to `reporter`'s reference time (RFC 3611 §4.5): `delay` in 1/65536 s since it came. */
+void rtcp_put_dlrr(struct wr *w, uint32_t ssrc, uint32_t reporter, uint32_t mid_ntp,
+		   uint32_t delay);
 /* media_ssrc goes into the entry; the header's is 0 (RFC 5104 §4.3.1.2). */
 void rtcp_put_fir(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, uint8_t seq);
 
@@ -281,7 +287,7 @@ struct sdp_codec {
 	unsigned channels;
 	const char *fmtp; /* "" if none */
 	int apt;	  /* of rtx (and red's first), -1 */
-	bool fb_nack, fb_pli, fb_fir, fb_twcc, fb_remb;
+	bool fb_nack, fb_pli, fb_fir, fb_twcc, fb_remb, fb_rrtr;
 };
 struct sdp_ext {
 	uint16_t id;	  /* 1..255 */

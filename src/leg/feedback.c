@@ -73,6 +73,21 @@ static void on_psfb(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
 			on_key_request(leg, ssrc, now_us);
 }
 
+/* A browser that sends no video learns the round trip, after which it asks again for what is
+ * missing, from this alone. All its receivers ask, and share what one of them learns. */
+static void on_xr(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
+{
+	uint32_t mid_ntp;
+
+	if (!rtcp_rrtr_get(r, &mid_ntp) || now_us - leg->rrtr.came_us < REPORT_US / 2)
+		return;
+	leg->rrtr.ssrc = r->ssrc;
+	leg->rrtr.mid_ntp = mid_ntp;
+	leg->rrtr.came_us = now_us;
+	leg->rrtr.due = true;
+	leg_feedback_at(leg, now_us);
+}
+
 void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 {
 	struct rtcp_iter it;
@@ -104,6 +119,9 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 			break;
 		case RTCP_PSFB:
 			on_psfb(leg, &r, now_us);
+			break;
+		case RTCP_XR:
+			on_xr(leg, &r, now_us);
 			break;
 		default: /* SDES, BYE: the page tells us */
 			break;
@@ -272,6 +290,16 @@ static uint64_t source_feedback(struct leg *leg, struct leg_source *src, struct 
 	return next_us < key_us ? next_us : key_us;
 }
 
+static void dlrr_put(struct leg *leg, struct wr *w, uint64_t now_us)
+{
+	if (!leg->rrtr.due)
+		return;
+	leg->rrtr.due = false;
+	STAT_INC(dlrr_tx);
+	rtcp_put_dlrr(w, leg->ssrc, leg->rrtr.ssrc, leg->rrtr.mid_ntp,
+		      (uint32_t)(((now_us - leg->rrtr.came_us) << 16) / 1000000));
+}
+
 static void on_feedback(struct timer *t, uint64_t now_us)
 {
 	struct leg *leg = CONTAINER_OF(t, struct leg, feedback);
@@ -284,6 +312,7 @@ static void on_feedback(struct timer *t, uint64_t now_us)
 	for (unsigned i = 0; i < leg->plan.slot_count; i++)
 		if (leg->slots[i].report_now)
 			sr_put(leg, i, &w, now_us);
+	dlrr_put(leg, &w, now_us);
 	for (unsigned i = 0; i < leg->plan.source_count; i++) {
 		uint64_t due_us = leg->sources[i] ? source_feedback(leg, leg->sources[i],
 								    &w, now_us)

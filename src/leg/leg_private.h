@@ -129,7 +129,12 @@ struct leg {
 	struct leg_slot *slots; /* plan.slot_count */
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
-	uint64_t nacked_us;	 /* when it last asked for a packet */
+	uint64_t nacked_us; /* when it last asked for a packet */
+	struct {
+		uint32_t ssrc, mid_ntp;
+		uint64_t came_us; /* the last one that is answered */
+		bool due;
+	} rrtr;			 /* it asks how long the way is */
 	struct control *control; /* voice.c: NULL unless what it hears follows its link */
 	struct video *video;	 /* video.c: NULL without places for pictures */
 	struct {

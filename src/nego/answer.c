@@ -67,6 +67,8 @@ static void put_feedback(struct text *t, const struct nego_codec *c)
 		text_add(t, "a=rtcp-fb:%u nack pli\r\n", c->pt);
 	if (c->fir)
 		text_add(t, "a=rtcp-fb:%u ccm fir\r\n", c->pt);
+	if (c->rrtr)
+		text_add(t, "a=rtcp-fb:%u rrtr\r\n", c->pt);
 }
 
 /* "key=value" as offered, if it is there. `n` counts what stands already. */

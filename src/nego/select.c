@@ -163,6 +163,7 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			out.rtx_pt = rtx_of(m, c->pt);
 			out.pli = c->fb_pli;
 			out.fir = c->fb_fir;
+			out.rrtr = use == USE_SLOT && c->fb_rrtr;
 		}
 		out.nack = c->fb_nack;
 		out.twcc = use == USE_SLOT && m->kind == SDP_AUDIO && c->fb_twcc;

@@ -11,7 +11,7 @@
 import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
-import { arrivals, makePeer, offerNack, readStats, setActive, Silence, Weakness } from './peer.js';
+import { arrivals, makePeer, offer, readStats, setActive, Silence, Weakness } from './peer.js';
 import { onPerson, setPeople, setSpeakers } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
 import { onGate, through } from './gate.js';
@@ -342,10 +342,8 @@ async function restartIce() {
 	restartedAt = Date.now();
 	try {
 		await travelling; // its offer and answer belong together
-		await p.pc.setLocalDescription(await p.pc.createOffer({ iceRestart: true }));
-		const offer = offerNack(p.pc.localDescription?.sdp || '');
-		const { answer } = await post(state.room, 'ice', { ticket: state.ticket, leg: state.leg, offer },
-			ICE_LIMIT_MS);
+		const { answer } = await post(state.room, 'ice',
+			{ ticket: state.ticket, leg: state.leg, offer: await offer(p.pc, { iceRestart: true }) }, ICE_LIMIT_MS);
 		if (peer === p)
 			p.answer = answer;
 		if (peer === p && p.pc.signalingState === 'have-local-offer')
@@ -428,7 +426,7 @@ async function travelNow() {
 	const p = peer;
 	if (!p || !p.answer || p.pc.signalingState !== 'stable' || restarting)
 		return; // the answer that is under way is going to be steered, too
-	await p.pc.setLocalDescription(await p.pc.createOffer());
+	await offer(p.pc);
 	await answered(p);
 }
 

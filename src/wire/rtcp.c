@@ -209,3 +209,29 @@ bool rtcp_remb_get(const struct rtcp_pkt *p, uint64_t *bps)
 	*bps = mantissa << shift;
 	return true;
 }
+
+bool rtcp_rrtr_get(const struct rtcp_pkt *p, uint32_t *mid_ntp)
+{
+	struct rd r;
+
+	if (p->type != RTCP_XR)
+		return false;
+	rd_init(&r, p->body, p->body_len);
+	while (rd_left(&r)) {
+		uint8_t block = rd_u8(&r);
+
+		rd_u8(&r);
+		size_t len = 4u * rd_be16(&r);
+		const uint8_t *data = rd_bytes(&r, len);
+
+		if (!data)
+			return false;
+		if (block != XR_RRTR)
+			continue;
+		if (len != 8)
+			return false;
+		*mid_ntp = get_be32(data + 2);
+		return true;
+	}
+	return false;
+}

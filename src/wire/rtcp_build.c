@@ -151,3 +151,15 @@ void rtcp_put_fir(struct wr *w, uint32_t ssrc, uint32_t media_ssrc, uint8_t seq)
 	wr_u8(w, seq);
 	wr_be24(w, 0);
 }
+
+void rtcp_put_dlrr(struct wr *w, uint32_t ssrc, uint32_t reporter, uint32_t mid_ntp,
+		   uint32_t delay)
+{
+	put_head(w, RTCP_XR, 0, 24, ssrc);
+	wr_u8(w, XR_DLRR);
+	wr_u8(w, 0);
+	wr_be16(w, 3);
+	wr_be32(w, reporter);
+	wr_be32(w, mid_ntp);
+	wr_be32(w, delay);
+}

@@ -300,6 +300,8 @@ static void set_feedback(struct sdp_codec *c, struct str fb)
 		c->fb_twcc = true;
 	else if (str_is(fb, "goog-remb"))
 		c->fb_remb = true;
+	else if (str_is(fb, "rrtr"))
+		c->fb_rrtr = true;
 }
 
 /* <pt or *> <what> */

@@ -10,7 +10,7 @@ const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, r
 const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
 const { FREE, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
-const { offerNack, Silence, Weakness } = await import(at('peer.js'));
+const { offerFeedback, Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
 const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
@@ -348,18 +348,23 @@ test('Silence: pauses of a thin link are learned', () => {
 	assert.deepEqual(told(new Silence(), voice, 190000).filter((t) => t > 180000), [181500]);
 });
 
-test('offerNack: for Opus, of a browser that obeys', async () => {
+test('offerFeedback: for Opus and video, of a browser that obeys', async () => {
 	const offer = (name) => readFile(new URL(`../unit/data/offers/${name}.sdp`, import.meta.url), 'utf8');
 	const chromium = await offer('chromium-full');
-	const changed = offerNack(chromium);
-	const audio = (sdp) => sdp.split(/^(?=m=)/m).filter((m) => m.startsWith('m=audio'));
-	assert.ok(audio(changed).length > 3);
-	for (const section of audio(changed))
+	const changed = offerFeedback(chromium);
+	const sections = (sdp, kind) => sdp.split(/^(?=m=)/m).filter((m) => m.startsWith(`m=${kind}`));
+	assert.ok(sections(changed, 'audio').length > 3 && sections(changed, 'video').length > 3);
+	for (const section of sections(changed, 'audio'))
 		assert.equal(section.match(/^a=rtpmap:111 opus.48000.2\r\na=rtcp-fb:111 nack\r\n/gm)?.length, 1);
-	assert.equal(changed.replaceAll('a=rtcp-fb:111 nack\r\n', ''), chromium);
-	assert.equal(offerNack(changed), changed);
+	for (const section of sections(changed, 'video')) {
+		const pts = [...section.matchAll(/^a=rtpmap:(\d+) (?!rtx|red|ulpfec|flexfec)/gm)].map((m) => m[1]);
+		assert.ok(pts.length);
+		assert.deepEqual([...section.matchAll(/^a=rtcp-fb:(\d+) rrtr\r$/gm)].map((m) => m[1]), pts);
+	}
+	assert.equal(changed.replaceAll(/a=rtcp-fb:(111 nack|\d+ rrtr)\r\n/g, ''), chromium);
+	assert.equal(offerFeedback(changed), changed);
 	const firefox = await offer('firefox-full');
-	assert.equal(offerNack(firefox), firefox);
+	assert.equal(offerFeedback(firefox), firefox);
 });
 
 const ANSWER = ['v=0', 'o=- 1 1 IN IP4 0.0.0.0', 's=-', 't=0 0',

@@ -51,6 +51,8 @@ await scenario('switches', async () => {
 	figure('freezes', picture.freezeCount - pictureBefore.freezeCount);
 	figure('frozen', (picture.totalFreezesDuration - pictureBefore.totalFreezesDuration) * 1000, 'ms');
 	figure('picture packets lost', picture.packetsLost - pictureBefore.packetsLost);
+	figure('round trip as the viewer knows it', await viewer.run(async () => 1000 * Math.max(-0.001, ...[...(await palabre.pc().getStats()).values()]
+		.filter((x) => x.type === 'remote-outbound-rtp' && x.kind === 'video').map((x) => x.roundTripTime ?? -0.001))), 'ms');
 	figure('PLI of the viewer', picture.pliCount - pictureBefore.pliCount);
 
 	log('voices');

@@ -102,6 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				check(8 * (i + 1) <= p.body_len);
 			if (rtcp_remb_get(&p, &bps))
 				sink += (uint32_t)bps;
+			if (rtcp_rrtr_get(&p, &ssrc))
+				check(p.type == RTCP_XR && p.body_len >= 12);
 			end = it.rd.p;
 		}
 		check(packets > 0 && packets <= RTCP_PACKETS_MAX);

@@ -92,6 +92,28 @@ static void asking_goes_by_the_codec(void **state)
 	scene_close(&s);
 }
 
+/* All receivers of a browser ask at about the same time: the answer to one is for all. */
+static void the_way_is_measured_once(void **state)
+{
+	static const uint8_t xr[] = { 0x80, 207, 0, 4, 0, 0, 0, 1, 4, 0,
+				      0,    2,	 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct scene *s = *state;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct pkt *p = pkt_take(s->pool);
+
+		assert_non_null(p);
+		memcpy(p->data, xr, sizeof xr);
+		p->len = sizeof xr;
+		leg_on_rtcp(s->to, p, now_us(s));
+		pkt_unref(p);
+		speak(s, 10);
+	}
+	assert_int_equal(STAT(dlrr_tx), 1);
+	speak(s, 1000);
+	assert_int_equal(STAT(dlrr_tx), 1);
+}
+
 /* ---- lip sync ---------------------------------------------------------------------- */
 
 static void before_reports_arrival_counts(void **state)
@@ -317,6 +339,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(losses_are_asked_for_where_agreed),
 		cmocka_unit_test(asking_goes_by_the_codec),
+		TEST(the_way_is_measured_once),
 		TEST(before_reports_arrival_counts),
 		TEST(slots_are_told_on_one_clock),
 		TEST(a_clock_that_drifts_is_told_again),

@@ -149,6 +149,26 @@ static void test_chromium_full(void **state)
 	unload(&f);
 }
 
+/* As the page changes what Chromium offers: where pictures go out, and nowhere else. */
+static void test_round_trip_asked(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	load_changed(&f, "chromium-full", "a=rtcp-fb:96 nack\r\n",
+		     "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 rrtr\r\n");
+	answer_ok(&f);
+	for (unsigned i = 0; i < f.sdp->media_count; i++) {
+		const struct sdp_media *m = &f.sdp->media[i];
+
+		for (unsigned k = 0; k < m->codec_count; k++)
+			assert_int_equal(m->codecs[k].fb_rrtr,
+					 m->codecs[k].pt == 96 && m->kind == SDP_VIDEO &&
+						 m->dir == SDP_SENDONLY);
+	}
+	unload(&f);
+}
+
 /* Several layers were offered, with an SSRC each: which one comes is learnt from the MID.
  */
 static void test_simulcast(void **state)
@@ -558,6 +578,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_offer),
 		cmocka_unit_test(test_chromium_full),
+		cmocka_unit_test(test_round_trip_asked),
 		cmocka_unit_test(test_simulcast),
 		cmocka_unit_test(test_dependency_descriptor),
 		cmocka_unit_test(test_candidates),

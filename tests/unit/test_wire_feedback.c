@@ -206,6 +206,60 @@ static void test_remb(void **state)
 	assert_true(bps == 42);
 }
 
+/* RFC 3611 §4.4: after another block; lengths that lie are no time. */
+static void test_reference_time(void **state)
+{
+	uint8_t data[] = {
+		0x80, 207, 0, 6, 0, 0, 0, 1, 7,	   0,	 0,    1,    9,	   9,
+		9,    9,   4, 0, 0, 2, 1, 2, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80
+	};
+	uint32_t ntp = 42;
+
+	(void)state;
+	struct rtcp_pkt p = only(data, sizeof data);
+
+	assert_true(rtcp_rrtr_get(&p, &ntp));
+	assert_int_equal(p.ssrc, 1);
+	assert_int_equal(ntp, 0x30405060);
+	ntp = 42;
+	data[19] = 1;
+	assert_false(rtcp_rrtr_get(&p, &ntp));
+	data[19] = 3;
+	assert_false(rtcp_rrtr_get(&p, &ntp));
+	data[19] = 2;
+	data[11] = 4;
+	assert_false(rtcp_rrtr_get(&p, &ntp));
+	data[11] = 1;
+	data[16] = XR_DLRR;
+	assert_false(rtcp_rrtr_get(&p, &ntp));
+	p.type = RTCP_RR;
+	data[16] = XR_RRTR;
+	assert_false(rtcp_rrtr_get(&p, &ntp));
+	assert_int_equal(ntp, 42);
+}
+
+/* RFC 3611 §4.5 */
+static void test_delay_since(void **state)
+{
+	static const uint8_t want[] = {
+		0x80, 207, 0, 5, 0, 0,	  0,	1,    5, 0, 0, 3,
+		0,    0,   0, 2, 0, 0x30, 0x40, 0x50, 0, 1, 0, 0
+	};
+	uint8_t buf[sizeof want];
+	struct wr w;
+
+	(void)state;
+	wr_init(&w, buf, sizeof buf);
+	rtcp_put_dlrr(&w, 1, 2, 0x304050, 0x10000);
+	assert_false(w.bad);
+	assert_int_equal(wr_len(&w), sizeof want);
+	assert_memory_equal(buf, want, sizeof want);
+	assert_int_equal(only(buf, sizeof buf).type, RTCP_XR);
+	wr_init(&w, buf, sizeof buf - 1);
+	rtcp_put_dlrr(&w, 1, 2, 3, 4);
+	assert_true(w.bad);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +269,8 @@ int main(void)
 		cmocka_unit_test(test_pli),
 		cmocka_unit_test(test_fir),
 		cmocka_unit_test(test_remb),
+		cmocka_unit_test(test_reference_time),
+		cmocka_unit_test(test_delay_since),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
