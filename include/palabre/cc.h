@@ -124,7 +124,8 @@ struct voice_ctl {
 		uint32_t loss_q8;
 	} raised; /* last time that more was sent */
 	struct {
-		uint32_t bps; /* what could not be sent when it was tried; 0 none */
+		uint32_t bps;	  /* what could not be sent when it was tried; 0 none */
+		uint32_t cap_bps; /* what got through then */
 		uint64_t until_us, wait_us; /* it is not tried again */
 	} failed;
 	struct {

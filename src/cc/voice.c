@@ -219,7 +219,7 @@ static void remember(struct voice_ctl *c, uint64_t now_us)
 }
 
 /* It cannot be sent: patience with it, the longer the more often it has been so. */
-static void failed(struct voice_ctl *c, uint64_t now_us)
+static void failed(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 {
 	c->failed.wait_us *= 2;
 	if (c->failed.wait_us < FAILED_MIN_US ||
@@ -228,6 +228,7 @@ static void failed(struct voice_ctl *c, uint64_t now_us)
 	if (c->failed.wait_us > FAILED_MAX_US)
 		c->failed.wait_us = FAILED_MAX_US;
 	c->failed.bps = voice_cost_now(c);
+	c->failed.cap_bps = cap_bps;
 	c->failed.until_us = now_us + c->failed.wait_us;
 }
 
@@ -266,17 +267,22 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	changed(c, now_us);
 }
 
-/* Was it too much from the start, or has the link become less? */
-static void account(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
+/* Was it too much from the start, or has the link become less? Of what was borne before the
+ * last raise, not even a part gets through then. */
+static void account(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps, bool trial)
 {
-	if (now_us < c->raised.at_us + STOOD_US) {
-		failed(c, now_us);
+	uint32_t borne_bps = voice_cost(c, c->raised.rung, c->raised.protect);
+
+	if (now_us < c->raised.at_us + STOOD_US &&
+	    cap_bps >= borne_bps / 4 * (trial ? 2 : 3)) {
+		failed(c, now_us, cap_bps);
 		return;
 	}
 	c->failed.bps = 0;
 	if (cap_bps > voice_cost_now(c) / 6 * 5) {
 		/* It has been near the limit, and stumbled: once in a while is enough. */
 		c->failed.bps = voice_cost_now(c);
+		c->failed.cap_bps = cap_bps;
 		c->failed.until_us = c->raised.at_us + STUMBLE_US;
 	} else {
 		c->failed.wait_us = 0;
@@ -299,7 +305,7 @@ static void step_down(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 
 	c->rtt_last_us = 0;
 	c->raised.trial = false;
-	account(c, now_us, cap_bps);
+	account(c, now_us, cap_bps, trial);
 	if (trial) {
 		take_back(c);
 		changed(c, now_us);
@@ -455,7 +461,8 @@ static void probe_judge(struct voice_ctl *c, uint64_t now_us)
 	if (all && had_more(c, now_us) && to < c->before)
 		to = voice_richest(c, bps / 4 * 5, red, c->before);
 	/* It has become better than when that failed. */
-	if (c->failed.bps && voice_fit_bps(c, now_us, bps) > c->failed.bps / 4 * 5)
+	if (voice_fit_bps(c, now_us, bps) > c->failed.bps / 4 * 5 ||
+	    bps > c->failed.cap_bps / 3 * 4)
 		c->failed.bps = 0;
 	while (to > c->now.rung && !may_send(c, now_us, to, red))
 		to--;
@@ -486,12 +493,24 @@ static void climb(struct voice_ctl *c, uint64_t now_us)
 		send_more(c, now_us, voice_next(c), c->protect);
 }
 
+static void probe_end(struct voice_ctl *c, uint64_t now_us)
+{
+	unsigned red = c->protect + c->probe.red;
+
+	c->probe.end_us = now_us;
+	if (c->params.page || voice_probe_sent(c, now_us, voice_cost(c, c->now.rung, red)))
+		return;
+	/* Who speaks has paused meanwhile: no need to wait for what it shows. */
+	changed(c, now_us);
+	c->tried_us = now_us + WAIT_MIN_US / 2 - wait_us(c, now_us, true);
+}
+
 static void try(struct voice_ctl *c, uint64_t now_us)
 {
 	if (!c->probe.red && c->now.rung < c->high)
 		climb(c, now_us);
 	else if (c->probe.red && !c->probe.end_us && now_us >= c->probe.until_us)
-		c->probe.end_us = now_us;
+		probe_end(c, now_us);
 	else if (c->probe.red && voice_probe_over(c, now_us))
 		probe_judge(c, now_us);
 }

@@ -76,6 +76,8 @@ void voice_probe_see(struct voice_ctl *c, uint64_t now_us, int64_t queue_us);
 /* All of it has been heard of, or should have been. */
 bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us);
 /* It made a queue that can only mean that the link has become much less meanwhile. */
+/* As much as it takes, from its beginning until now: who pauses sends next to nothing. */
+bool voice_probe_sent(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
 bool voice_probe_burst(const struct voice_ctl *c);
 /* What the link bears by it. *all: all of bps, it may be more. 0: it shows nothing, nobody spoke
  * or too little is known. */

@@ -89,6 +89,11 @@ bool voice_probe_over(const struct voice_ctl *c, uint64_t now_us)
 		now_us >= c->probe.end_us + c->rtt_us * 3 / 2 + PROBE_PATIENCE_US);
 }
 
+bool voice_probe_sent(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
+{
+	return c->probe.bytes * 4ull >= (now_us - c->probe.begin_us) * bps / 8000000 * 3;
+}
+
 /* It was sent: who pauses sends next to nothing. */
 static bool probe_sent(const struct voice_ctl *c, uint64_t now_us, uint32_t bps,
 		       uint32_t usual_bps)

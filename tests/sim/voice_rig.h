@@ -72,7 +72,8 @@ static struct world {
 	bool bad;	   /* within a burst of losses */
 	bool reports_only; /* a receiver without transport-wide feedback */
 	double drift;	   /* of the receiver's clock */
-	double talk_s; /* mean length of what is said, and of the pause after; 0 = no pause */
+	double talk_s,
+		pause_s; /* mean lengths of what is said, and of the pause after; 0 = no pause */
 	uint64_t turn_us;
 	bool pause;
 	bool bare; /* its first packet since it carries redundancy has nothing to repeat */
@@ -186,8 +187,9 @@ static void turns(void)
 {
 	if (W.talk_s <= 0 || W.now_us < W.turn_us)
 		return;
-	W.turn_us = W.now_us + (uint64_t)(dice() * 2e6 * W.talk_s);
 	W.pause = !W.pause;
+	W.turn_us =
+		W.now_us + (uint64_t)(dice() * 2e6 * (W.pause ? W.pause_s : W.talk_s));
 }
 
 /* Those before this one are missing. What is older than a second is not repeated. */
