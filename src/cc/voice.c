@@ -498,7 +498,8 @@ static void probe_end(struct voice_ctl *c, uint64_t now_us)
 	unsigned red = c->protect + c->probe.red;
 
 	c->probe.end_us = now_us;
-	if (c->params.page || voice_probe_sent(c, now_us, voice_cost(c, c->now.rung, red)))
+	if (c->params.page ||
+	    voice_probe_sent(c, now_us, voice_cost(c, c->now.rung, red)))
 		return;
 	/* Who speaks has paused meanwhile: no need to wait for what it shows. */
 	changed(c, now_us);
