@@ -256,6 +256,9 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	uint64_t queue_us = voice_queue_now_us(c, now_us, voice_cost_now(c), cap_bps);
 	uint32_t bps = voice_fit_bps(c, now_us, cap_bps), drain_bps;
 
+	/* A great fall is known by a few samples: rather too little than twice too much. */
+	if (cap_bps < voice_cost_now(c) / 3 * 2)
+		bps -= bps / 8;
 	if (queue_us > DRAIN_US)
 		queue_us = DRAIN_US;
 	drain_bps = (uint32_t)(cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
