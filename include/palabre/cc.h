@@ -86,7 +86,7 @@ struct voice_ctl {
 	uint64_t bucket_us;
 	unsigned bucket;
 	struct {
-		uint32_t sent, lost;
+		uint32_t sent, lost, bytes;
 		uint32_t ms; /* of speech, as long as packets are by the rung */
 	} buckets[VOICE_BUCKETS];
 	uint32_t sent_long, lost_long; /* fading, in 1/256 */

@@ -35,6 +35,7 @@ enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
 	BURST_MOST = 8,
+	SENT_BUCKETS = 2,
 	LEVEL_SAMPLES = 2, /* more would still be what has drained */
 	NOISE_PART = 8	   /* of new ones: known after 4 s */
 };
@@ -71,6 +72,7 @@ void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned
 {
 	voice_buckets_turn(c, now_us);
 	c->buckets[c->bucket].sent += packets;
+	c->buckets[c->bucket].bytes += bytes;
 	c->buckets[c->bucket].ms += packets * voice_rungs[c->now.rung].packet_ms;
 	if (!c->due)
 		c->due_us = now_us;
@@ -413,6 +415,23 @@ enum voice_queue voice_doubt_judge(struct voice_ctl *c, uint64_t now_us)
 	return VOICE_QUEUE_NONE;
 }
 
+/* What was sent while the queue that is seen now grew: who pauses a little, or says what is said in few
+ * bits, sends less than `bps`, and by that a link would look wider than it is. */
+static uint32_t sent_bps(const struct voice_ctl *c, uint32_t bps)
+{
+	unsigned back = (unsigned)(c->rtt_us / 2 / BUCKET_US), bytes = 0;
+	uint32_t sent;
+
+	if (c->params.page) /* its bytes are counted where they arrive */
+		return bps;
+	for (unsigned i = 1; i <= SENT_BUCKETS; i++)
+		bytes += c->buckets[(c->bucket + 2 * VOICE_BUCKETS - back - i) %
+				    VOICE_BUCKETS]
+				 .bytes;
+	sent = (uint32_t)(bytes * 8000000ull / (SENT_BUCKETS * BUCKET_US));
+	return sent < bps / 2 ? bps / 2 : sent < bps ? sent : bps;
+}
+
 /* What the link bears by the two. */
 uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps)
 {
@@ -422,6 +441,7 @@ uint32_t voice_doubt_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 
 	if (grown_us <= 0 || (int64_t)took_us <= 0)
 		return bps;
+	bps = sent_bps(c, bps);
 	return (uint32_t)(bps * took_us / (took_us + (uint64_t)grown_us));
 }
 
@@ -464,6 +484,7 @@ uint32_t voice_queue_rate_bps(const struct voice_ctl *c, uint64_t now_us, uint32
 
 	if (!queue_ends(c, now_us, &first, &last))
 		return bps;
+	bps = sent_bps(c, bps);
 	least = queue_least(c, now_us, first, last);
 	if (c->samples[last].sent_us >= c->samples[least].sent_us + QUEUE_LASTS_US / 3)
 		first = least;

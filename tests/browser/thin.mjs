@@ -433,5 +433,5 @@ if (wanted.includes('--list')) {
 		for (const cells of table)
 			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
-	}, names.reduce((sum, name) => sum + LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras ? 240 : 60), 0));
+	}, names.reduce((sum, name) => sum + LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras || ROWS[name].others ? 300 : 60), 0));
 }
