@@ -18,6 +18,7 @@ import { speechFile } from './lib/speech.mjs';
 /** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
 const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
 const JOINS = 5;
+const LEAST_WAIT_S = 0.1; // of a jitter buffer
 const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
 const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 30));
 
@@ -25,7 +26,7 @@ const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 
  * talkers: how many at once; others: people besides, who only listen; cameras: so many people with video on good links, one of whom talks, and
  * the listener with video, too; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the
  * listener's path; thrift: what is chosen by all; at: changes of the listener's path, [seconds, settings]; join: it is about joining; and what is to be
- * reached. step: [s, how long after, what]: by then the rung is at most that one, or, without one, what it was at first.
+ * reached. step: [s, how long after (of sound), what]: by then the rung is at most that one, or, without one, what it was at first.
  * @type {Record<string, {talkers?: number, others?: number, cameras?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string,
  *	at?: [number, string][], join?: {rttMs: number, kbit: number, rtts: number}, kbitUp?: number, kbitDown?: number, estoi?: number,
  *	gapMs?: number, backMs?: number, step?: [number, number, number?][]}>}
@@ -151,16 +152,28 @@ function stepsOf(server, begin) {
 	return lines.filter(([, , leg]) => leg === last).map(([, at, , rung]) => [(Date.parse(at) - begin) / 1000, Number(rung)]);
 }
 
-/** The rung was what it should be, so long after. */
-function stepsLate(steps, wanted, name) {
+/** When the server sent the sentences that were heard: less the way and what was the least wait. */
+const saidAt = (utterances, down) => utterances.map((u) =>
+	({ from: u.at - u.lateMs / 1000 - Number(down.match(/delay=(\d+)/)[1]) / 1000 - LEAST_WAIT_S, seconds: u.seconds }));
+
+/** How much of the time between the two something was said: in a pause nothing is sent that could tell of a link. */
+const saidBetween = (said, from, to) => said.reduce((sum, u) =>
+	sum + Math.max(0, Math.min(to, u.from + u.seconds) - Math.max(from, u.from)), 0);
+
+/**
+ * The rung was what it should be, after so many seconds in which something was said. @param {[number, number][]} steps
+ * @param {[number, number, number?][]} wanted @param {{from: number, seconds: number}[]} said
+ */
+function stepsLate(steps, wanted, name, said) {
 	const rank = (rung) => rung < 0 ? 99 : rung;
 	const at = (s) => rank(steps.filter(([t]) => t <= s).at(-1)[1]);
 	return wanted.flatMap(([s, later, most]) => {
-		const rung = at(s + later), before = at(wanted[0][0]);
-		const first = steps.find(([t, rung]) => t > s && (most === undefined ? rank(rung) >= before : rank(rung) <= most));
-		figure(`${name}: ${most === undefined ? 'back at the old step' : 'at the right step'} after`,
-			first ? (first[0] - s).toFixed(1) : 'never', 's');
-		return (most === undefined ? rung >= before : rung <= most) ? [] : [`rung ${rung} ${later} s after ${s} s`];
+		const old = at(wanted[0][0]);
+		const what = most === undefined ? 'back at the old step' : 'at the right step';
+		const first = steps.find(([t, rung]) => t > s && (most === undefined ? rank(rung) >= old : rank(rung) <= most))?.[0] ?? Infinity;
+		const sound = saidBetween(said, s, first);
+		figure(`${name}: ${what} after`, `${(first - s).toFixed(1)} s, in which something was said for ${sound.toFixed(1)} s`);
+		return sound <= later && first < Infinity ? [] : [`${what} after ${sound.toFixed(1)} s of sound > ${later}`];
 	});
 }
 
@@ -297,10 +310,10 @@ async function row(name, r) {
 		r.kbitDown && down > r.kbitDown ? `listener down ${down.toFixed(1)} > ${r.kbitDown}` : '',
 		r.estoi && got.estoi < r.estoi ? `ESTOI ${got.estoi.toFixed(3)} < ${r.estoi}` : '',
 		r.gapMs && got.gapMs > r.gapMs ? `gap ${got.gapMs} > ${r.gapMs}` : '',
-		...r.step ? stepsLate(stepsOf(server, begin), r.step, name) : [],
+		...r.step ? stepsLate(stepsOf(server, begin), r.step, name, saidAt(got.utterances, r.down)) : [],
 		r.backMs && backMs > r.backMs ? `back after ${backMs} ms > ${r.backMs}` : '',
 	].filter(Boolean);
-	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
+	log(`sentences: ${(got.utterances ?? []).map((u) => `${u.at.toFixed(1)}: ${u.estoi.toFixed(3)} (${u.gapMs} ms)`).join(', ')}`);
 	log(`talker: ${JSON.stringify(await talker.run(async () => {
 		const [s] = __test.pc().getSenders().filter((s) => s.track?.kind === 'audio');
 		const out = [...(await s.getStats()).values()].find((x) => x.type === 'outbound-rtp');
