@@ -285,6 +285,10 @@ static bool encode(struct audio_mixer *m, struct audio_mixed *out)
 	const float *s = x->history[at]; /* whole on the grid: no wrap inside a packet */
 	int len;
 
+	out->voices = 0;
+	for (unsigned i = 0; i < ticks; i++)
+		out->voices |= x->voices[at + i];
+	audio_encoder_together(o->encoder, (out->voices & (out->voices - 1)) != 0);
 	if (o->stale)
 		(void)!audio_encode(o->encoder, x->history[before], out->data,
 				    sizeof out->data);
@@ -296,9 +300,6 @@ static bool encode(struct audio_mixer *m, struct audio_mixed *out)
 		return false;
 	out->len = (size_t)len;
 	out->ts64 = (m->tick - ticks) * AUDIO_TICK_48K;
-	out->voices = 0;
-	for (unsigned i = 0; i < ticks; i++)
-		out->voices |= x->voices[at + i];
 	out->level_dbov = level_of(s, ticks * AUDIO_TICK);
 	return true;
 }

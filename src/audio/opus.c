@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Rungs and their encoders. Measured on Debian's libopus 1.3.1, shared/research: at 8
- * kbit/s speech is understood (ESTOI .925), at 6 clearly worse; long packets cost no
- * quality; in-band FEC below 24 kbit/s takes more than it gives.
+ * Rungs and their encoders. Measured on Debian's libopus 1.3.1: at 8 kbit/s speech is
+ * understood (ESTOI .925), at 6 clearly worse; long packets cost no quality; in-band FEC below
+ * 24 kbit/s takes more than it gives; OPUS_APPLICATION_AUDIO, which leaves the low end as it is, is
+ * as good as VOIP for one voice and better for several (docs/measurements.md, "Three at once").
  */
 #include <palabre/audio.h>
 
@@ -11,7 +12,11 @@
 #include <stdlib.h>
 
 enum {
-	COMPLEXITY = 5,	     /* half the cost of 10, no difference in ESTOI at 8 kbit/s */
+	COMPLEXITY = 5, /* half the cost of 10, no difference in ESTOI at 8 kbit/s */
+	/* But where several speak at once, who are all to be understood, it is one; and so are
+	 * 10 % more, which still fit where the rung is the floor. */
+	TOGETHER_COMPLEXITY = 9,
+	TOGETHER_BPS = 8800,
 	SILENT_BYTES_MAX = 2 /* opus_encode: such a packet need not be sent, */
 	/* but the first of them tells a receiver that the pause is meant (NetEq). */
 };
@@ -24,14 +29,24 @@ const struct audio_rung_params audio_rungs[RUNGS] = {
 
 struct audio_encoder {
 	OpusEncoder *opus;
+	enum audio_rung rung;
 	int samples; /* of a packet */
-	bool silent;
+	bool silent, together;
 };
 
-static int set_up(OpusEncoder *opus, uint32_t bitrate_bps)
+static int set_bitrate(OpusEncoder *opus, uint32_t bitrate_bps, int complexity)
 {
-	if (opus_encoder_ctl(opus, OPUS_SET_BITRATE((opus_int32)bitrate_bps)) ||
-	    opus_encoder_ctl(opus, OPUS_SET_COMPLEXITY(COMPLEXITY)) ||
+	return opus_encoder_ctl(opus, OPUS_SET_BITRATE((opus_int32)bitrate_bps)) ||
+			       opus_encoder_ctl(opus, OPUS_SET_COMPLEXITY(complexity))
+		       ? -EINVAL
+		       : 0;
+}
+
+static int set_up(OpusEncoder *opus, enum audio_rung rung)
+{
+	if (set_bitrate(opus, audio_rungs[rung].bitrate_bps, COMPLEXITY) ||
+	    (rung <= RUNG_8K_60 &&
+	     opus_encoder_ctl(opus, OPUS_SET_MAX_BANDWIDTH(OPUS_BANDWIDTH_NARROWBAND))) ||
 	    opus_encoder_ctl(opus, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE)) ||
 	    opus_encoder_ctl(opus, OPUS_SET_DTX(1)))
 		return -EINVAL;
@@ -47,8 +62,9 @@ struct audio_encoder *audio_encoder_create(enum audio_rung rung)
 	if (!e)
 		return NULL;
 	e->samples = p->packet_ms * (AUDIO_RATE / 1000);
-	e->opus = opus_encoder_create(AUDIO_RATE, 1, OPUS_APPLICATION_VOIP, &err);
-	if (!e->opus || set_up(e->opus, p->bitrate_bps)) {
+	e->rung = rung;
+	e->opus = opus_encoder_create(AUDIO_RATE, 1, OPUS_APPLICATION_AUDIO, &err);
+	if (!e->opus || set_up(e->opus, rung)) {
 		audio_encoder_destroy(e);
 		return NULL;
 	}
@@ -60,6 +76,18 @@ void audio_encoder_destroy(struct audio_encoder *e)
 	if (e && e->opus)
 		opus_encoder_destroy(e->opus);
 	free(e);
+}
+
+void audio_encoder_together(struct audio_encoder *e, bool together)
+{
+	uint32_t bps = audio_rungs[e->rung].bitrate_bps;
+
+	if (e->together == together || e->rung > RUNG_8K_60)
+		return;
+	e->together = together;
+	if (together && e->rung == RUNG_8K_120)
+		bps = TOGETHER_BPS;
+	(void)set_bitrate(e->opus, bps, together ? TOGETHER_COMPLEXITY : COMPLEXITY);
 }
 
 int audio_encode(struct audio_encoder *e, const float *samples, uint8_t *out, size_t cap)
