@@ -25,9 +25,9 @@ const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 
 /**
  * talkers: how many at once; others: people besides, who only listen; cameras: so many people with video on good links, one of whom talks, and
  * the listener with video, too; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the
- * listener's path; thrift: what is chosen by all; at: changes of the listener's path, [seconds, settings]; join: it is about joining; and what is to be
+ * listener's path; thrift: what is chosen by all, thriftDown: by the listener; at: changes of the listener's path, [seconds, settings]; join: it is about joining; and what is to be
  * reached. step: [s, how long after (of sound), what]: by then the rung is at most that one, or, without one, what it was at first.
- * @type {Record<string, {talkers?: number, others?: number, cameras?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string,
+ * @type {Record<string, {talkers?: number, others?: number, cameras?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string, thriftDown?: string,
  *	at?: [number, string][], join?: {rttMs: number, kbit: number, rtts: number}, kbitUp?: number, kbitDown?: number, estoi?: number,
  *	gapMs?: number, backMs?: number, step?: [number, number, number?][]}>}
  */
@@ -35,6 +35,8 @@ const ROWS = {
 	'clean, the least': { up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
 	'clean, the least, room of 30': { others: 28, up: 'delay=20', down: 'delay=20', thrift: 'least', kbitUp: 12.5, kbitDown: 12.5, estoi: 0.91 },
 	'clean, the least, three at once': { talkers: 3, up: 'delay=20', down: 'delay=20', thrift: 'least', kbitDown: 12.5, estoi: 0.87 },
+	'clean, three at once, the least at the listener': { talkers: 3, up: 'delay=20', down: 'delay=20', thrift: 'all', thriftDown: 'least',
+		kbitDown: 12.5, estoi: 0.87 },
 	'20 % lost at the listener, RTT 250': { up: 'delay=20', down: 'delay=125 loss=20', thrift: 'least',
 		kbitUp: 17, kbitDown: 17, estoi: 0.90 },
 	'clean, the least, Firefox talks': { firefox: 'talks', up: 'delay=20', down: 'delay=20', thrift: 'least',
@@ -267,7 +269,7 @@ async function row(name, r) {
 				{ mode: 'voice', mic: false, camera: false, viewport: { width: 320, height: 300 } }));
 	}
 	for (const who of people)
-		await who.chooseSound(r.thrift);
+		await who.chooseSound(who === listener && r.thriftDown || r.thrift);
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
 	await sleep(SETTLE_MS);
 	await startCapture(listener);
