@@ -107,6 +107,7 @@ struct voice_ctl {
 	uint64_t gap_us; /* usually for so long */
 	bool away;
 	uint64_t back_us;  /* end of the last silence, 0 none */
+	uint64_t deaf_us;  /* losses heard of until then are of what was before */
 	uint8_t away_rung; /* before */
 	/* what the link bears */
 	uint32_t cap_bps;   /* as far as is known; 0: it has never been too small */
@@ -154,6 +155,8 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 /* Only rungs low..high from now on; both the same: pinned. What was outside of that is as good as
  * untried. */
 void voice_limit(struct voice_ctl *c, uint64_t now_us, unsigned low, unsigned high);
+/* Until then, what is said to be lost was so by what was sent before, or waits behind it. */
+void voice_deaf(struct voice_ctl *c, uint64_t until_us);
 /* As measured, by checks or reports; the first soon after voice_init. */
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us);
 /* `packets` have been sent, `bytes` on the wire in all; up: those that arrived, and with 0 bytes

@@ -44,8 +44,9 @@ static const uint64_t FAILED_FORGET_US = 300000000; /* then patience begins anew
 static const uint64_t STUMBLE_US = 45000000;
 /* So long, the rung before a drop is tried first. */
 static const uint64_t BEFORE_US = 120000000;
-static const uint64_t MEASURE_US = 4000000;  /* after a queue or a raise */
-static const uint64_t SHOWS_US = 500000;     /* and a round trip: until a raise shows */
+static const uint64_t MEASURE_US = 4000000; /* after a queue or a raise */
+static const uint64_t SHOWS_US = 500000;    /* and a round trip: until a raise shows */
+static const uint64_t BACK_US = 500000;
 static const uint64_t DRAIN_US = 2000000;    /* a queue is to be gone after that */
 static const uint64_t RTT_QUEUE_US = 400000; /* more than jitter both ways: a queue */
 enum {
@@ -71,6 +72,11 @@ void voice_init(struct voice_ctl *c, const struct voice_params *params, uint64_t
 	c->since_us = c->tried_us = now_us;
 	c->tries = 2;
 	c->burst_q8 = 256;
+}
+
+void voice_deaf(struct voice_ctl *c, uint64_t until_us)
+{
+	c->deaf_us = until_us;
 }
 
 void voice_rtt(struct voice_ctl *c, uint64_t rtt_us)
@@ -581,6 +587,8 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	c->sent_long = c->lost_long = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
 	c->back_us = now_us;
+	/* What the silence has cost is asked for at its end. */
+	c->deaf_us = now_us + c->rtt_us + BACK_US;
 }
 
 /* Copies have none. */

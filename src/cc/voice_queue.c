@@ -84,8 +84,7 @@ void voice_sent(struct voice_ctl *c, uint64_t now_us, unsigned packets, unsigned
 void voice_lost(struct voice_ctl *c, uint64_t now_us, unsigned packets)
 {
 	voice_buckets_turn(c, now_us);
-	/* What the silence has cost is asked for at its end. */
-	if (c->away || (c->back_us && now_us < c->back_us + c->rtt_us + BUCKET_US))
+	if (c->away || now_us < c->deaf_us)
 		return;
 	c->buckets[c->bucket].lost += packets;
 }
@@ -106,7 +105,7 @@ void voice_heard(struct voice_ctl *c, uint64_t now_us)
 
 static bool tells_of_silence(const struct voice_ctl *c, uint64_t now_us)
 {
-	return c->back_us && now_us < c->back_us + REPORT_US;
+	return now_us < c->deaf_us || (c->back_us && now_us < c->back_us + REPORT_US);
 }
 
 void voice_report(struct voice_ctl *c, uint64_t now_us, unsigned fraction_lost)

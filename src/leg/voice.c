@@ -24,7 +24,8 @@ enum {
 	LANES_WAIT_US = 10000000,
 	LANES_WAIT_MAX_US = 600000000,
 	JITTER_HOLD_US = 20000000,
-	LOSS_TWICE_Q8 = 20 /* 8 %: one repeat in twelve is lost */
+	PICTURES_US = 1500000, /* a queue of a second, full of them */
+	LOSS_TWICE_Q8 = 20     /* 8 %: one repeat in twelve is lost */
 };
 _Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
 
@@ -429,10 +430,14 @@ static struct control *control_get(struct leg *leg, unsigned rung, uint64_t now_
 int leg_control_follow(struct leg *leg, unsigned rung, unsigned low, unsigned high,
 		       uint64_t now_us)
 {
+	bool begins = !leg->control;
 	struct control *v = control_get(leg, rung, now_us);
 
 	if (!v)
 		return -1;
+	/* What pictures have made of the link's queue is over then. */
+	if (begins && leg_video_withheld(leg))
+		voice_deaf(&v->ctl, now_us + conn_rtt_us(leg->conn) + PICTURES_US);
 	v->pinned = low == high;
 	voice_limit(&v->ctl, now_us, low, high);
 	voice_limit(&v->up.ctl, now_us, low, high);

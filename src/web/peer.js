@@ -61,9 +61,13 @@ export function offerFeedback(sdp) {
 
 /** @param {RTCPeerConnection} pc @param {RTCOfferOptions} [options] @returns {Promise<string>} what is offered */
 export async function offer(pc, options) {
-	const { sdp = '' } = await pc.createOffer(options);
-	await pc.setLocalDescription({ type: 'offer', sdp: offerFeedback(sdp) });
-	return pc.localDescription?.sdp || '';
+	const made = await pc.createOffer(options);
+	try {
+		await pc.setLocalDescription({ type: 'offer', sdp: offerFeedback(made.sdp || '') });
+	} catch { // a browser that lets nothing be changed
+		await pc.setLocalDescription(made);
+	}
+	return offerFeedback(pc.localDescription?.sdp || '');
 }
 
 /**

@@ -71,6 +71,33 @@ static void calm(double s, int64_t way_us)
 	send(s, way_us, 0);
 }
 
+/* Half of what is there is lost, as at the end of a queue that pictures have filled. */
+static void lose(double s)
+{
+	for (unsigned i = 0; i < (unsigned)(s * 10); i++) {
+		calm(0.1, 20000);
+		voice_lost(&C, now_us, i % 3 ? 0 : 1);
+		voice_report(&C, now_us, 128);
+	}
+}
+
+static void test_deaf(void **state)
+{
+	(void)state;
+	for (unsigned deaf = 0; deaf < 2; deaf++) {
+		begin(5000000 + deaf * 100000000u, 2, true, 1);
+		voice_rtt(&C, 600000);
+		if (deaf)
+			voice_deaf(&C, now_us + 2100000);
+		lose(2);
+		assert_int_equal(voice_loss_q8(&C, now_us) == 0, deaf);
+		calm(4, 20000);
+		assert_int_equal(choice.jitter_ms == 0, deaf); /* not taken for lossy */
+		lose(4);
+		assert_true(voice_loss_q8(&C, now_us) > 0);
+	}
+}
+
 /* kbit/s on the wire as measured with Chromium (design, the thin link); there Opus came out up to
  * 0.7 below the rate it was asked for. */
 static void test_costs(void **state)
@@ -449,6 +476,7 @@ static void test_copied(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_costs),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_rest),
