@@ -26,7 +26,7 @@ const LISTEN_S = Number(process.env.LISTEN_S ?? (process.argv.length > 2 ? 60 : 
  * talkers: how many at once; others: people besides, who only listen; cameras: so many people with video on good links, one of whom talks, and
  * the listener with video, too; firefox: who uses it instead of Chromium; up, down: settings of the talkers' and the
  * listener's path; thrift: what is chosen by all, thriftDown: by the listener; at: changes of the listener's path, [seconds, settings]; join: it is about joining; and what is to be
- * reached. step: [s, how long after (of sound), what]: by then the rung is at most that one, or, without one, what it was at first.
+ * reached. step: [s, how long after, what]: by then the rung is at most that one, or, without one, what it was at first.
  * @type {Record<string, {talkers?: number, others?: number, cameras?: number, firefox?: 'talks'|'listens', up: string, down: string, thrift: string, thriftDown?: string,
  *	at?: [number, string][], join?: {rttMs: number, kbit: number, rtts: number}, kbitUp?: number, kbitDown?: number, estoi?: number,
  *	gapMs?: number, backMs?: number, step?: [number, number, number?][]}>}
@@ -163,7 +163,7 @@ const saidBetween = (said, from, to) => said.reduce((sum, u) =>
 	sum + Math.max(0, Math.min(to, u.from + u.seconds) - Math.max(from, u.from)), 0);
 
 /**
- * The rung was what it should be, after so many seconds in which something was said. @param {[number, number][]} steps
+ * The rung was what it should be, so long after. @param {[number, number][]} steps
  * @param {[number, number, number?][]} wanted @param {{from: number, seconds: number}[]} said
  */
 function stepsLate(steps, wanted, name, said) {
@@ -175,7 +175,7 @@ function stepsLate(steps, wanted, name, said) {
 		const first = steps.find(([t, rung]) => t > s && (most === undefined ? rank(rung) >= old : rank(rung) <= most))?.[0] ?? Infinity;
 		const sound = saidBetween(said, s, first);
 		figure(`${name}: ${what} after`, `${(first - s).toFixed(1)} s, in which something was said for ${sound.toFixed(1)} s`);
-		return sound <= later && first < Infinity ? [] : [`${what} after ${sound.toFixed(1)} s of sound > ${later}`];
+		return first - s <= later ? [] : [`${what} after ${(first - s).toFixed(1)} s > ${later}`];
 	});
 }
 
