@@ -48,7 +48,7 @@ struct audio_encoder;
 /* NULL: out of memory. */
 struct audio_encoder *audio_encoder_create(enum audio_rung rung) MUST_CHECK;
 void audio_encoder_destroy(struct audio_encoder *e);
-/* Several speak at once in what is encoded next. */
+/* Several speak at once in what is encoded next: with more care, at rungs of up to 8 kbit/s. */
 void audio_encoder_together(struct audio_encoder *e, bool together);
 /* One packet's samples (packet_ms of them) → its length, -EINVAL, or 0: nothing to send. Of
  * silence the first packet is sent (it tells the receiver), then one every 400 ms. */

@@ -46,7 +46,8 @@ static const uint64_t STUMBLE_US = 45000000;
 static const uint64_t BEFORE_US = 120000000;
 static const uint64_t MEASURE_US = 4000000; /* after a queue or a raise */
 static const uint64_t SHOWS_US = 500000;    /* and a round trip: until a raise shows */
-static const uint64_t BACK_US = 500000;
+static const uint64_t BACK_US =
+	500000; /* and a round trip: what a silence has cost is asked for */
 static const uint64_t DRAIN_US = 2000000;    /* a queue is to be gone after that */
 static const uint64_t RTT_QUEUE_US = 400000; /* more than jitter both ways: a queue */
 enum {
@@ -262,9 +263,6 @@ static void lower(struct voice_ctl *c, uint64_t now_us, uint32_t cap_bps)
 	uint64_t queue_us = voice_queue_now_us(c, now_us, voice_cost_now(c), cap_bps);
 	uint32_t bps = voice_fit_bps(c, now_us, cap_bps), drain_bps;
 
-	/* A great fall is known by a few samples: rather too little than twice too much. */
-	if (cap_bps < voice_cost_now(c) / 3 * 2)
-		bps -= bps / 8;
 	if (queue_us > DRAIN_US)
 		queue_us = DRAIN_US;
 	drain_bps = (uint32_t)(cap_bps * (2 * DRAIN_US - queue_us) / (2 * DRAIN_US));
@@ -587,7 +585,6 @@ static void come_back(struct voice_ctl *c, uint64_t now_us)
 	c->sent_long = c->lost_long = 0;
 	memset(c->buckets, 0, sizeof c->buckets);
 	c->back_us = now_us;
-	/* What the silence has cost is asked for at its end. */
 	c->deaf_us = now_us + c->rtt_us + BACK_US;
 }
 

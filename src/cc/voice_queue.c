@@ -35,7 +35,7 @@ enum {
 	LOSS_MIN_PACKETS = 8, /* fewer tell nothing */
 	LONG_SHIFT = 5,	      /* 16 s */
 	BURST_MOST = 8,
-	SENT_BUCKETS = 2,
+	SENT_BUCKETS = 2,  /* 1 s */
 	LEVEL_SAMPLES = 2, /* more would still be what has drained */
 	NOISE_PART = 8	   /* of new ones: known after 4 s */
 };
