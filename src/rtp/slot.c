@@ -210,6 +210,14 @@ static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 	s->sent_us = p->arrival_us;
 }
 
+static void account_packet(struct rtp_slot *s, size_t payload_len, uint64_t now_us)
+{
+	if (!s->packets) /* what it may get again is reckoned from its first packet */
+		s->nack_window_us = now_us;
+	s->packets++;
+	s->bytes += payload_len;
+}
+
 /* Keeps the greatest of each counter sent, each by its own arithmetic. */
 static void account_frame(struct rtp_slot *s, const struct rtp_segment *seg,
 			  const struct pkt *p)
@@ -260,8 +268,7 @@ int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, b
 		account_frame(s, seg, p);
 	if (o.seq64 > s->highest)
 		s->highest = o.seq64;
-	s->packets++;
-	s->bytes += p->rtp.payload_len;
+	account_packet(s, p->rtp.payload_len, p->arrival_us);
 	return 0;
 }
 
@@ -427,8 +434,7 @@ int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, si
 	s->ts64 = ts;
 	s->sent_us = now_us;
 	s->frame_ticks = SILENCE_SAMPLES;
-	s->packets++;
-	s->bytes += sizeof opus_silence;
+	account_packet(s, sizeof opus_silence, now_us);
 	*header_len = (size_t)n;
 	return n + (int)sizeof opus_silence;
 }
@@ -440,10 +446,8 @@ static bool resend_allowed(struct rtp_slot *s, uint64_t now_us)
 	uint64_t sent = s->packets - s->nack_packets;
 	uint64_t allowed;
 
-	if (!s->nack_window_us || now_us - s->nack_window_us >= NACK_WINDOW_US) {
-		uint64_t us =
-			s->nack_window_us ? now_us - s->nack_window_us : NACK_WINDOW_US;
-		uint64_t quota = 2 * sent * NACK_WINDOW_US / us;
+	if (now_us - s->nack_window_us >= NACK_WINDOW_US) {
+		uint64_t quota = 2 * sent * NACK_WINDOW_US / (now_us - s->nack_window_us);
 
 		s->nack_quota = quota < NACK_QUOTA_MAX ? (uint32_t)quota : NACK_QUOTA_MAX;
 		s->nack_used = 0;

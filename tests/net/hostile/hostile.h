@@ -106,6 +106,7 @@ struct peer {
 	uint16_t seq;
 	uint64_t rtp_bytes;	       /* opened */
 	uint16_t slot_seq[PEER_SLOTS]; /* last number of each slot */
+	uint64_t slot_packets[PEER_SLOTS], slot_bytes[PEER_SLOTS]; /* RTX apart */
 	size_t in_len;
 	uint8_t in[8192]; /* TCP: frames not yet whole */
 };

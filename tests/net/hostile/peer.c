@@ -46,8 +46,11 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	(void)now_us;
 	p->rtp_bytes += len;
 	for (unsigned i = 0; i < PEER_SLOTS; i++)
-		if (len > 12 && peer_slot(p, i) == get_be32(data + 8))
+		if (len > 12 && peer_slot(p, i) == get_be32(data + 8)) {
 			p->slot_seq[i] = get_be16(data + 2);
+			p->slot_packets[i]++;
+			p->slot_bytes[i] += len;
+		}
 }
 
 static int offer_and_join(struct peer *p, const struct signal_link *link,
