@@ -11,6 +11,25 @@
 #include <palabre/base.h>
 #include <palabre/wire.h>
 
+static inline uint64_t rtp_ticks(uint64_t us, uint32_t rate)
+{
+	return us / 1000000 * rate + us % 1000000 * rate / 1000000;
+}
+
+/* How long after its timestamp a packet comes, against the earliest of the last 2 to 4
+ * seconds: pictures lie on the line of those that waited least. All zero: nothing known. */
+struct rtp_transit {
+	uint64_t since_us; /* begin of the present window, 0 none */
+	int64_t least,
+		pending; /* arrival - timestamp, ticks: of both windows, of the present one */
+};
+/* Takes a packet in; how much later than the earliest it is, ticks. Hot. */
+uint32_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, uint64_t ts64,
+			 uint32_t rate);
+/* The timestamp that comes at `due` (ticks of arrival). false: nothing came for so long. */
+bool rtp_transit_ts(const struct rtp_transit *t, uint64_t now_us, uint64_t due,
+		    uint64_t *ts64);
+
 /* ---- receiving: one per source SSRC (RFC 3550 §6.4.1, appendix A; RFC 4585 for NACK)  */
 
 enum {
@@ -49,6 +68,7 @@ struct rtp_recv {
 	uint64_t expected_prior, received_prior;
 	uint64_t last_us; /* arrival of the last packet */
 	int64_t transit;
+	struct rtp_transit early; /* of pictures */
 	uint32_t jitter_q4;
 	uint64_t seen[RECV_WINDOW / 64];
 	unsigned nack_count;
@@ -64,7 +84,7 @@ struct rtp_recv {
 };
 void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool audio,
 		   bool nack);
-/* Sets p->rtp.seq64 and ts64 and accounts for the packet. A jump of more than RECV_JUMP
+/* Sets p->rtp.seq64, ts64 and late and accounts for the packet. A jump of more than RECV_JUMP
  * restarts the statistics after two packets in sequence (RFC 3550 A.1; the first of them
  * is RECV_OLD). seq64 then goes on *upwards*, more than RECV_JUMP past all before, so
  * that numbers never repeat in a store: whoever keeps a mapping sees the restart from the
@@ -154,9 +174,9 @@ struct rtp_slot {
 	struct rtp_segment segments[SLOT_SEGMENTS];
 	/* Highest sent; start random (seq at most 2^15, RFC 3550 §5.1). */
 	uint64_t highest, ts64;
-	uint64_t sent_us;     /* arrival time of what was sent last */
-	uint32_t frame_ticks; /* last frame's distance or packet's duration, for
-				 continuing */
+	uint64_t sent_us;	 /* arrival time of what was sent last */
+	struct rtp_transit line; /* pictures: where they are in time, */
+	uint32_t packet_ticks;	 /* sound: a packet's duration, for continuing */
 	uint16_t pid, dd_frame;
 	uint8_t tl0, dd_next;
 	uint64_t rtx_seq;
@@ -180,8 +200,9 @@ struct rtp_out {
 	uint16_t twcc;
 };
 /* Begins a segment: from packet `first` on the slot carries `stream`. Sequence goes on by
- * one, the timestamp by the time that passed (audio closer than 200 ms: exactly one
- * packet's duration), picture id, TL0PICIDX, DD frame number go on by one, the template
+ * one. The timestamp goes on by the time that passed: a picture that comes no later than its
+ * source's others stands where the line of the former ones would now be, at least 1 ms after
+ * the last; a packet of sound closer than 200 ms follows without a gap. Picture id, TL0PICIDX, DD frame number go on by one, the template
  * ids are shifted past those in use. Hot. */
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
 		     uint8_t dd_id, const struct pkt *first);

@@ -31,6 +31,7 @@ static void reset(struct rtp_recv *r)
 	r->expected_prior = 0;
 	r->received_prior = 0;
 	r->transit = INT64_MIN;
+	memset(&r->early, 0, sizeof r->early);
 	r->jitter_q4 = 0;
 	memset(r->seen, 0, sizeof r->seen);
 	r->nack_count = 0;
@@ -139,16 +140,11 @@ static void advance(struct rtp_recv *r, uint64_t seq, uint64_t now_us)
 	seen_set(r, seq);
 }
 
-static uint64_t us_to_ticks(uint64_t us, uint32_t rate)
-{
-	return us / 1000000 * rate + us % 1000000 * rate / 1000000;
-}
-
 /* RFC 3550 A.8, in its integer form. */
 static void jitter_update(struct rtp_recv *r, const struct pkt *p)
 {
 	int64_t transit =
-		(int64_t)(us_to_ticks(p->arrival_us, r->clock_rate) - p->rtp.ts64);
+		(int64_t)(rtp_ticks(p->arrival_us, r->clock_rate) - p->rtp.ts64);
 	uint64_t d;
 
 	if (r->transit != INT64_MIN) {
@@ -196,7 +192,7 @@ static bool ts_follows(const struct rtp_recv *r, uint64_t from, uint64_t ts, uin
 	int64_t step = (int64_t)(ts - from);
 	int64_t most = (int64_t)RECV_TS_JUMP_S * r->clock_rate;
 
-	return step >= -most && step <= most + (int64_t)us_to_ticks(us, r->clock_rate);
+	return step >= -most && step <= most + (int64_t)rtp_ticks(us, r->clock_rate);
 }
 
 /* A newest packet's timestamp is taken in, or is a stray. Like a sequence number (RFC 3550 A.1) a
@@ -290,8 +286,11 @@ enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaire
 	r->last_us = p->arrival_us;
 	if (!repaired && res != RECV_STRAY)
 		jitter_update(r, p);
-	if (!r->audio && p->rtp.frame.start && p->rtp.frame.key &&
-	    p->rtp.seq64 > r->key_seq)
+	if (r->audio)
+		return res;
+	p->rtp.late =
+		rtp_transit_put(&r->early, p->arrival_us, p->rtp.ts64, r->clock_rate);
+	if (p->rtp.frame.start && p->rtp.frame.key && p->rtp.seq64 > r->key_seq)
 		r->key_seq = p->rtp.seq64;
 	return res;
 }
@@ -380,7 +379,7 @@ void rtp_recv_block(struct rtp_recv *r, uint64_t now_us, struct rtcp_block *b)
 			now_us > r->sr_arrival_us ? now_us - r->sr_arrival_us : 0;
 
 		b->lsr = r->sr_mid_ntp;
-		b->dlsr = (uint32_t)us_to_ticks(delay, 65536);
+		b->dlsr = (uint32_t)rtp_ticks(delay, 65536);
 	}
 }
 

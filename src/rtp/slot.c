@@ -32,9 +32,7 @@ enum {
 	NACK_QUOTA_MAX = 10000, /* 100 Mbit/s of resends: no slot needs it */
 	SILENCE_SAMPLES = 960,
 	TALK_FIRST = 2,
-	TALK_AGAIN = 96000, /* 2 s at 48 kHz */
-	/* The longest step that a burst of arrivals may be given: 1/5 s. */
-	TICKS_MAX_DIV = 5
+	TALK_AGAIN = 96000 /* 2 s at 48 kHz */
 };
 
 /* ---- dependency descriptor --------------------------------------------------------- */
@@ -100,7 +98,7 @@ void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc,
 	s->pid = (uint16_t)(random_u32() & 0x7fff);
 	s->tl0 = (uint8_t)random_u32();
 	s->dd_frame = (uint16_t)random_u32();
-	s->frame_ticks = audio ? s->clock_rate / 50 : s->clock_rate / 30;
+	s->packet_ticks = s->clock_rate / 50;
 }
 
 static struct rtp_segment *current(const struct rtp_slot *s)
@@ -123,32 +121,40 @@ static struct rtp_segment *segment_add(struct rtp_slot *s)
 	return seg;
 }
 
-static uint64_t elapsed_ticks(const struct rtp_slot *s, uint64_t us)
-{
-	return us / 1000000 * s->clock_rate + us % 1000000 * s->clock_rate / 1000000;
-}
-
-/* The timestamp for what follows the last frame (packet) sent and arrives now. */
-static uint64_t next_ts(const struct rtp_slot *s, uint64_t now_us)
+/* The timestamp for sound that follows the last packet sent and arrives now. */
+static uint64_t next_sound_ts(const struct rtp_slot *s, uint64_t now_us)
 {
 	uint64_t us = now_us > s->sent_us ? now_us - s->sent_us : 0;
-	uint64_t ticks;
+	uint64_t ticks = rtp_ticks(us, s->clock_rate);
 
 	if (!s->segment_count)
 		return s->ts64;
-	if (s->audio && us < AUDIO_CONTINUES_US)
-		return s->ts64 + s->frame_ticks;
-	ticks = elapsed_ticks(s, us);
-	/* A burst must not put two frames on one timestamp, nor the new one before the
-	 * old. */
-	return s->ts64 + (ticks > s->frame_ticks ? ticks : s->frame_ticks);
+	if (us < AUDIO_CONTINUES_US || ticks < s->packet_ticks)
+		return s->ts64 + s->packet_ticks;
+	return s->ts64 + ticks;
+}
+
+/* The same for a picture: its place on the line, as if it had come as early as its source's
+ * others do. In order, and no two on one timestamp, whatever came in a burst. */
+static uint64_t next_picture_ts(const struct rtp_slot *s, const struct pkt *p)
+{
+	uint64_t us = p->arrival_us > s->sent_us ? p->arrival_us - s->sent_us : 0;
+	uint64_t due = rtp_ticks(p->arrival_us, s->clock_rate) - p->rtp.late;
+	uint64_t least = s->ts64 + s->clock_rate / 1000, ts;
+
+	if (!s->segment_count)
+		return s->ts64;
+	if (!rtp_transit_ts(&s->line, p->arrival_us, due, &ts))
+		ts = s->ts64 + rtp_ticks(us, s->clock_rate);
+	return (int64_t)(ts - least) > 0 ? ts : least;
 }
 
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
 		     uint8_t dd_id, const struct pkt *first)
 {
 	const struct frame_view *f = &first->rtp.frame;
-	uint64_t ts = next_ts(s, first->arrival_us);
+	uint64_t ts = s->audio ? next_sound_ts(s, first->arrival_us)
+			       : next_picture_ts(s, first);
 	struct rtp_segment *seg = segment_add(s);
 	uint8_t offset = f->dd_template;
 
@@ -197,15 +203,12 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 
 static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 {
-	uint64_t step = ts64 - s->ts64;
-	uint32_t most = s->clock_rate / TICKS_MAX_DIV;
-
-	if ((int64_t)step <= 0 && s->packets)
+	if (!s->audio)
+		(void)rtp_transit_put(&s->line, p->arrival_us, ts64, s->clock_rate);
+	if ((int64_t)(ts64 - s->ts64) <= 0 && s->packets)
 		return;
-	if (p->rtp.frame.samples) /* audio: its next one follows without a gap */
-		s->frame_ticks = p->rtp.frame.samples;
-	else if (!s->audio && s->packets && step)
-		s->frame_ticks = step < most ? (uint32_t)step : most;
+	if (p->rtp.frame.samples) /* its next one follows without a gap */
+		s->packet_ticks = p->rtp.frame.samples;
 	s->ts64 = ts64;
 	s->sent_us = p->arrival_us;
 }
@@ -278,7 +281,7 @@ bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64)
 
 	if (!seg || !stream || seg->stream != stream)
 		return false;
-	*ts64 = s->ts64 - seg->ts_off + s->frame_ticks;
+	*ts64 = s->ts64 - seg->ts_off + s->packet_ticks;
 	return true;
 }
 
@@ -414,7 +417,7 @@ int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, si
 	if (!seg || !s->audio || seg->codec != CODEC_OPUS)
 		return -EPROTO;
 	pt = seg->pt;
-	ts = next_ts(s, now_us);
+	ts = next_sound_ts(s, now_us);
 	h.pt = pt;
 	h.seq = (uint16_t)(s->highest + 1);
 	h.ts = (uint32_t)ts;
@@ -433,7 +436,7 @@ int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, si
 	*index64 = ++s->highest;
 	s->ts64 = ts;
 	s->sent_us = now_us;
-	s->frame_ticks = SILENCE_SAMPLES;
+	s->packet_ticks = SILENCE_SAMPLES;
 	account_packet(s, sizeof opus_silence, now_us);
 	*header_len = (size_t)n;
 	return n + (int)sizeof opus_silence;
@@ -507,8 +510,8 @@ void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us
 	}
 	*ntp = ntp_from_wall_us(now_wall_us);
 	if (now_us >= at)
-		ts += elapsed_ticks(s, now_us - at);
+		ts += rtp_ticks(now_us - at, s->clock_rate);
 	else
-		ts -= elapsed_ticks(s, at - now_us);
+		ts -= rtp_ticks(at - now_us, s->clock_rate);
 	*rtp_ts = (uint32_t)ts;
 }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // A hundred changes of who is in a picture slot, and as many of who is in the voice slots, while
 // 5 % of the packets are lost each way: no picture freezes.
-//
-// By the packets of some runs, a freeze is a page that stood still for 0.2 s (five of them share two cores), or a sender that
-// did not obey four NACKs in a row: Chromium sends nothing again sooner than a round trip, which it took for 150 ms after such a pause. So a hundred
-// in which there was one are followed by another hundred, in which there must be none.
+// The cameras' pictures come from threads of their own: a page that stands still for 0.2 s (five share two cores) is no freeze
+// of the relay's.
 import { equal, figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
 import { loseUdp, Net } from './lib/net.mjs';
@@ -15,7 +13,7 @@ const SWITCHES = 100;
 const GAP_MS = 250; // below the limit of 50 messages in 10 s
 // The rate of a camera: a loss is found out by the next packet, and at half the rate two lost in a row
 // are a freeze before anybody can know.
-const SMALL = { width: 160, height: 120, fps: 30, tone: false, viewport: { width: 560, height: 420 } };
+const SMALL = { width: 160, height: 120, fps: 30, steady: true, tone: false, viewport: { width: 560, height: 420 } };
 
 /** A hundred changes of whom the viewer sees. @returns {Promise<{lost: number, freezes: number}>} */
 async function switching(viewer, senders, ids) {
@@ -59,16 +57,15 @@ await scenario('switches', async () => {
 		senders.push(await Person.join(browser, link, i, SMALL));
 	const viewer = await Person.join(browser, link, 9, { ...SMALL, camera: false });
 	await until('the viewer sees somebody', async () => (await viewer.seen()).length === 1, 10000);
+	// Chromium asks again after the longest round trip of the last 1.5 s, and while five people
+	// join on two cores that is 0.1 s.
+	await sleep(3000);
 	const ids = new Map(await viewer.run(() => [...__test.people.values()].map((p) => [p.name, p.id])));
 
 	for (const space of [here, there])
 		net.rules(space, loseUdp(server.port, 50));
 	const soundBefore = await viewer.sums('audio');
-	let { lost, freezes } = await switching(viewer, senders, ids);
-	if (freezes === 1) {
-		const again = await switching(viewer, senders, ids);
-		[lost, freezes] = [lost + again.lost, again.freezes];
-	}
+	const { lost, freezes } = await switching(viewer, senders, ids);
 
 	log('voices');
 	let speaking = [];

@@ -529,6 +529,88 @@ static void test_video_codecs(void **state)
 	assert_int_equal(s.segment_count, 60);
 }
 
+/* ---- pictures in time -------------------------------------------------------------- */
+
+struct camera {
+	struct gen gen;
+	struct rtp_recv recv;
+	uint64_t at; /* µs: when it takes its next picture */
+	unsigned us; /* between two, by the server's clock; 3000 ticks by its own */
+};
+
+/* The camera's next picture comes `late` µs after the others would. */
+static struct pkt *picture(struct camera *c, bool key, unsigned late)
+{
+	struct pkt *p = gen_packet(pool, &c->gen, true, true, key, 0);
+
+	p->arrival_us = c->at + late;
+	assert_int_equal(rtp_recv_packet(&c->recv, p, false), RECV_NEW);
+	gen_next(&c->gen, 3000, true);
+	c->at += c->us;
+	return p;
+}
+
+/* Sends it; the slot's timestamp against `due` µs, in ticks. */
+static int64_t sent_at(struct rtp_slot *s, struct pkt *p, uint64_t due)
+{
+	struct rtp_out out = { 0 };
+
+	assert_int_equal(rtp_slot_map(s, p, &out, false), 0);
+	pkt_unref(p);
+	return (int64_t)(out.ts64 - rtp_ticks(due, 90000));
+}
+
+/* Two cameras in turn, pictures missing, key frames late, clocks that drift: what the
+ * receiver gets stays on one line of time. */
+static void test_picture_line(void **state)
+{
+	struct camera cam[] = {
+		{ .gen = { .codec = CODEC_VP8, .seq = 1, .ts = 77, .id = 1 },
+		  .at = 1000000,
+		  .us = 33340 }, /* 200 ppm slow */
+		{ .gen = { .codec = CODEC_VP8, .seq = 9, .ts = 0xffff0000, .id = 2 },
+		  .at = 1011000,
+		  .us = 33327 }, /* 200 ppm fast */
+	};
+	struct rtp_slot s;
+	int64_t from = 0, last = 0;
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++)
+		rtp_recv_init(&cam[k].recv, k, 90000, false, true);
+	rtp_slot_init(&s, 5, 6, 90000, false);
+	for (unsigned round = 0; round < 200; round++) {
+		struct camera *c = &cam[round & 1], *other = &cam[~round & 1];
+
+		for (unsigned f = 0; f < 30; f++) {
+			/* every key frame came by a resend, and other pictures */
+			unsigned late = !f ? 80000 : f % 10 == 7 ? 50000 : 0;
+			uint64_t due = c->at;
+			struct pkt *p;
+			int64_t d;
+
+			pkt_unref(picture(other, false, 0));
+			/* one in seven is not sent at all, and two before the change */
+			if (f && (f % 7 == 3 || f > 27)) {
+				c->gen.ts += 3000;
+				c->at += c->us;
+				continue;
+			}
+			p = picture(c, !f, late);
+			if (!f)
+				rtp_slot_switch(&s, 1 + (round & 1), 100, 101, 0, p);
+			d = sent_at(&s, p, due);
+			if (!round && !f)
+				from = last = d;
+			/* no jump of a millisecond from one picture to the next */
+			assert_in_range(d - last + 90, 0, 180);
+			last = d;
+		}
+	}
+	/* 200 seconds, and no more drift than the cameras' own clocks have */
+	assert_in_range(last - from + 3600, 0, 7200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,6 +620,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_source_named, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_picture_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sr, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_video_codecs, setup, teardown),
 	};

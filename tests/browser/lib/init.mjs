@@ -7,8 +7,9 @@
 
 /**
  * @typedef {{index: number, width?: number, height?: number, fps?: number, tone?: boolean,
- *            flash?: boolean, time?: boolean, device?: boolean}} Fake
- *          device: the browser's own microphone speaks, unprocessed, and not the tone
+ *            flash?: boolean, time?: boolean, device?: boolean, steady?: boolean}} Fake
+ *          device: the browser's own microphone speaks, unprocessed, and not the tone;
+ *          steady: the camera's pictures come from a thread of their own, as a camera's do (Chromium; the page's policy must be bypassed)
  */
 
 /** @param {Fake} o */
@@ -19,7 +20,7 @@ export function pageInit(o) {
 		calls: { setRemote: 0, negotiationneeded: 0 },
 		posts: [], events: [], errors: [],
 		people: new Map(), slots: new Map(), speakers: [], you: null,
-		first: {}, blockIce: false, lag: 0, ownViews: true,
+		first: {}, blockIce: false, lag: 0, ownViews: true, slotChanges: 0,
 	};
 	globalThis.__test = t;
 	globalThis.addEventListener?.('error', (e) => t.errors.push(String(e.message)));
@@ -120,13 +121,39 @@ export function pageInit(o) {
 		draw();
 		const timer = setInterval(draw, 1000 / fps);
 		const track = canvas.captureStream(fps).getVideoTracks()[0];
+		return dressed(track, () => clearInterval(timer), { screen, width, height, fps });
+	}
+
+	function dressed(track, end, { screen, width, height, fps }) {
 		const stop = track.stop.bind(track);
-		track.stop = () => { clearInterval(timer); stop(); };
+		track.stop = () => { end(); stop(); };
 		// A canvas track knows no device: the page may ask.
 		const settings = track.getSettings.bind(track);
 		track.getSettings = () => ({ deviceId: screen ? 'fake-screen' : 'fake-camera',
 			width, height, frameRate: fps, ...settings() });
 		return track;
+	}
+
+	/** A camera that a busy page does not stop. */
+	function steadyPicture(width, height, fps) {
+		const lines = [`const o = ${JSON.stringify({ index: o.index })}, CELLS = ${CELLS}`,
+			`hue = ${hue}`, `bitsOf = ${bitsOf}`, `withFrame = ${withFrame}`];
+		const script = `${lines.join(', ')};\n${paint}\nonmessage = ${({ data }) => {
+			const canvas = new OffscreenCanvas(data.width, data.height);
+			canvas.getContext('2d', { alpha: false, willReadFrequently: true });
+			const writer = data.writable.getWriter();
+			let count = 0;
+			setInterval(() => {
+				paint(canvas, false, ++count);
+				const frame = new VideoFrame(canvas, { timestamp: performance.now() * 1000 });
+				writer.write(frame).catch(() => globalThis.close());
+			}, 1000 / data.fps);
+		}}`;
+		const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
+		worker.onerror = (e) => t.errors.push(`camera: ${e.message}`);
+		const track = new MediaStreamTrackGenerator({ kind: 'video' });
+		worker.postMessage({ writable: track.writable, width, height, fps }, [track.writable]);
+		return dressed(track, () => worker.terminate(), { screen: false, width, height, fps });
 	}
 
 	/* ---- the sound: a tone of the person, on and off by __test.tone(bool). In syllables: who
@@ -237,7 +264,8 @@ export function pageInit(o) {
 			if (want.audio)
 				tracks.push(o.device ? await fromDevice(open) : newTone());
 			if (want.video)
-				tracks.push(newPicture(false, o.width ?? 320, o.height ?? 240, o.fps ?? 12));
+				tracks.push(o.steady ? steadyPicture(o.width ?? 320, o.height ?? 240, o.fps ?? 12)
+					: newPicture(false, o.width ?? 320, o.height ?? 240, o.fps ?? 12));
 			return new MediaStream(tracks);
 		};
 		devices.getDisplayMedia = async () =>
@@ -339,7 +367,7 @@ export function pageInit(o) {
 			t.people.set(e.id, { ...t.people.get(e.id), ...e });
 		} else if (e.t === 'slot') {
 			t.slots.set(e.mid, e);
-			t.slotChanges = (t.slotChanges ?? 0) + 1;
+			t.slotChanges++;
 		} else if (e.t === 'speakers') {
 			t.speakers = e.ids;
 		}

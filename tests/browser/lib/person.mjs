@@ -35,9 +35,9 @@ export class Person {
 	async open() {
 		const { index, o } = this;
 		const fake = { index, width: o.width, height: o.height, fps: o.fps, tone: o.tone,
-			flash: o.flash, time: o.time, device: o.device };
+			flash: o.flash, time: o.time, device: o.device, steady: o.steady };
 		this.page = await this.browser.open(pageInit, fake,
-			{ viewport: o.viewport, bypassCSP: o.capture });
+			{ viewport: o.viewport, bypassCSP: o.capture || o.steady });
 		const { page } = this;
 		onFailure(`${this.name} (${this.browser.name})`, async () => {
 			const lines = page.lines.slice(-10).join('\n');
