@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * AES and HMAC-SHA1 of OpenSSL for libsrtp2, by its own interface for that. Debian's libsrtp2
- * has them of NSS, which makes a context for each packet and looks the key up in lists of all
- * keys there are: 70 µs a packet in a room of 1000 people, 3 µs for one (docs/measurements.md).
+ * has them of NSS, which makes a context for each packet and looks the key up among all there
+ * are: 2.8 us to open 100 bytes with one connection's keys, 35 us with 3000's (CM; GCM 1.1 and 7).
+ * Here 0.4 us, however many there are.
  *
  * libsrtp2 takes a type only if it passes the tests of the one it replaces, and its own.
  */
