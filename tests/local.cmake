@@ -29,6 +29,8 @@ target_link_options(igd_stub PRIVATE -Wl,-soname,libgupnp-igd-1.0.so.4)
 file(GLOB hostile_sources CONFIGURE_DEPENDS ${here}/net/hostile/*.c)
 add_executable(test_hostile ${hostile_sources})
 target_link_libraries(test_hostile PRIVATE bench_common PkgConfig::ZLIB)
+add_executable(audience ${here}/net/audience.c)
+target_link_libraries(audience PRIVATE bench_common)
 if(TARGET palabred)
 	add_test(NAME net.hostile COMMAND test_hostile)
 	set_tests_properties(net.hostile PROPERTIES LABELS "net" TIMEOUT 120
@@ -74,7 +76,7 @@ function(palabre_scenario test scenario server labels timeout)
 	add_test(NAME ${test} COMMAND ${NODE} ${here}/browser/${scenario}.mjs)
 	set_tests_properties(${test} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
 		RUN_SERIAL ON ENVIRONMENT
-		"PALABRED=${server};PATHEMU=$<TARGET_FILE:pathemu>;IGD_STUB=${CMAKE_BINARY_DIR}/whip-client")
+		"PALABRED=${server};PATHEMU=$<TARGET_FILE:pathemu>;AUDIENCE=$<TARGET_FILE:audience>;IGD_STUB=${CMAKE_BINARY_DIR}/whip-client")
 endfunction()
 function(palabre_browser name labels timeout)
 	palabre_scenario(browser.${name} ${name} ${CMAKE_BINARY_DIR}/palabred "${labels}" ${timeout})
@@ -151,7 +153,7 @@ endif()
 function(palabre_nightly name labels timeout)
 	add_test(NAME nightly.${name} COMMAND ${ARGN})
 	set_tests_properties(nightly.${name} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
-		RUN_SERIAL ON ENVIRONMENT "PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>")
+		RUN_SERIAL ON ENVIRONMENT "PALABRED=${CMAKE_BINARY_DIR}/palabred;PATHEMU=$<TARGET_FILE:pathemu>;AUDIENCE=$<TARGET_FILE:audience>")
 endfunction()
 
 # The table of links (docs/measurements.md), row by row: half an hour.

@@ -7,7 +7,7 @@
  *   paths.c      its addresses: which is proven, which is in use, what may be sent there
  *   ice_lite.c   STUN messages, in and out
  *   dtls.c       the handshake
- *   srtp.c       opening;  seal.c sealing
+ *   srtp.c       opening;  srtp_cipher.c its ciphers;  seal.c sealing
  */
 #ifndef PALABRE_TRANSPORT_INTERNAL_H
 #define PALABRE_TRANSPORT_INTERNAL_H

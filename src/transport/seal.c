@@ -56,13 +56,13 @@ int srtp_derive(const uint8_t key[SRTP_KEY_BYTES], const uint8_t salt[SRTP_SALT_
 	return err;
 }
 
-static void mac_init(struct seal_mac *m, const uint8_t key[AUTH_KEY_BYTES])
+void seal_mac_init(struct seal_mac *m, const uint8_t *key, size_t len)
 {
 	uint8_t pad[SHA1_BLOCK];
 	unsigned i;
 
 	memset(pad, 0x36, sizeof pad);
-	for (i = 0; i < AUTH_KEY_BYTES; i++)
+	for (i = 0; i < len && i < SHA1_BLOCK; i++)
 		pad[i] ^= key[i];
 	SHA1_Init(&m->inner);
 	SHA1_Update(&m->inner, pad, sizeof pad);
@@ -71,6 +71,16 @@ static void mac_init(struct seal_mac *m, const uint8_t key[AUTH_KEY_BYTES])
 	SHA1_Init(&m->outer);
 	SHA1_Update(&m->outer, pad, sizeof pad);
 	OPENSSL_cleanse(pad, sizeof pad);
+}
+
+void seal_mac_end(const struct seal_mac *m, SHA_CTX *inner,
+		  uint8_t out[SHA_DIGEST_LENGTH])
+{
+	SHA_CTX ctx = m->outer;
+
+	SHA1_Final(out, inner);
+	SHA1_Update(&ctx, out, SHA_DIGEST_LENGTH);
+	SHA1_Final(out, &ctx);
 }
 
 /* HMAC over `data` and the four bytes of `tail`. */
@@ -83,10 +93,7 @@ static void mac_run(const struct seal_mac *m, const uint8_t *data, size_t len,
 	put_be32(tail_bytes, tail);
 	SHA1_Update(&ctx, data, len);
 	SHA1_Update(&ctx, tail_bytes, sizeof tail_bytes);
-	SHA1_Final(out, &ctx);
-	ctx = m->outer;
-	SHA1_Update(&ctx, out, SHA_DIGEST_LENGTH);
-	SHA1_Final(out, &ctx);
+	seal_mac_end(m, &ctx, out);
 }
 
 static int one_context(struct seal *s, EVP_CIPHER_CTX **ctx, struct seal_mac *mac,
@@ -103,7 +110,7 @@ static int one_context(struct seal *s, EVP_CIPHER_CTX **ctx, struct seal_mac *ma
 				  gcm ? SRTP_SALT_GCM : SRTP_SALT_MAX);
 	if (!err && !gcm) {
 		err = srtp_derive(key, salt, (uint8_t)(first + 1), auth, sizeof auth);
-		mac_init(mac, auth);
+		seal_mac_init(mac, auth, sizeof auth);
 		OPENSSL_cleanse(auth, sizeof auth);
 	}
 	*ctx = EVP_CIPHER_CTX_new();

@@ -38,6 +38,12 @@ struct seal {
 	uint32_t rtcp_index; /* last used; one for all SSRCs, 31 bits */
 };
 
+/* A key of at most 64 bytes. A message begins with a copy of `inner`, to which it is added; end
+ * makes its HMAC of it. */
+void seal_mac_init(struct seal_mac *m, const uint8_t *key, size_t len);
+void seal_mac_end(const struct seal_mac *m, SHA_CTX *inner,
+		  uint8_t out[SHA_DIGEST_LENGTH]);
+
 /* RFC 3711 §4.3.1 with key derivation rate 0; a GCM salt is followed by two zero bytes
  * (RFC 7714 §11). 0 or -ENOMEM. */
 int srtp_derive(const uint8_t key[SRTP_KEY_BYTES], const uint8_t salt[SRTP_SALT_MAX],

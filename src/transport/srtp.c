@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Opening what the peer sends, with libsrtp2.
+ * Opening what the peer sends, with libsrtp2 (on the ciphers of srtp_cipher.c).
  *
  * Invariant: libsrtp makes 5-20 kB of state for each new SSRC it has authenticated;
  * `ssrcs` lists exactly those, and once there are SSRCS_MAX of them a packet of another
  * is dropped before libsrtp sees it. A forged packet therefore never takes a place.
  */
 #include "internal.h"
+#include "srtp_cipher.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -23,6 +24,8 @@ static srtp_err_status_t init_status;
 static void init_once(void)
 {
 	init_status = srtp_init();
+	if (init_status == srtp_err_status_ok)
+		init_status = srtp_ciphers_replace();
 }
 
 int srtp_open_init(void)

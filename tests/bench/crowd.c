@@ -304,6 +304,17 @@ void crowd_run(struct crowd *c, uint64_t us, bool with_media)
 	}
 }
 
+void crowd_skip(struct crowd *c)
+{
+	uint64_t now_us = clock_now_us(), missed;
+
+	if (!c->next_us || now_us <= c->next_us)
+		return;
+	missed = (now_us - c->next_us) / c->tick_us;
+	c->tick += missed;
+	c->next_us += missed * c->tick_us;
+}
+
 bool crowd_connect(struct crowd *c, uint64_t us)
 {
 	for (uint64_t end_us = clock_now_us() + us; clock_now_us() < end_us;) {

@@ -52,6 +52,8 @@ uint64_t crowd_received(const struct crowd *c);
 void crowd_raise_limits(void);
 /* Runs everybody for `us` microseconds; senders send the synthetic mix if `media`. */
 void crowd_run(struct crowd *c, uint64_t us, bool media);
+/* Lets the ticks go that joining has made late. */
+void crowd_skip(struct crowd *c);
 /* Until all are connected; false after `us`. */
 bool crowd_connect(struct crowd *c, uint64_t us);
 

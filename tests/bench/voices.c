@@ -101,7 +101,7 @@ static void say(struct voices_room *r, unsigned t, uint64_t tick)
 	const struct babble_pkt *b = &r->all->babble[t].pkts[at];
 	uint8_t buf[BABBLE_PKT_MAX + 64] = { 0x90, AUDIO_PT };
 
-	p->ts48 += 48 * PACKET_MS;
+	p->ts48 = (uint32_t)(48 * tick);
 	if (!b->len || !client_up(p->client))
 		return;
 	put_be16(buf + 2, p->audio_seq++);
@@ -269,6 +269,7 @@ int voices_settle(struct voices *v, unsigned seconds)
 		fprintf(stderr, "not everybody got in\n");
 		return -1;
 	}
+	crowd_skip(&v->crowd); /* what was not said while so many joined */
 	crowd_run(&v->crowd, seconds * 1000000ULL, true);
 	return 0;
 }

@@ -210,3 +210,15 @@ test('score: several at once, each with a delay of its own', () => {
 	const alone = scoreTogether(talkers.map((t) => ({ ...t, offset: 0 })), one);
 	assert.ok(alone.estoi < 0.8, `two of three missing: ${alone.estoi}`);
 });
+
+test('score: several at once, from the middle of their sentences', () => {
+	const period = Math.max(...talkers.map((t) => t.seconds)) + 0.5;
+	const turn = new Float32Array(Math.round(period * RATE));
+	voices.forEach((v) => v.forEach((x, i) => { turn[i] += x; }));
+	const twice = joined([turn, turn]);
+	for (const begin of [6.3, 7.9, 11.2]) {
+		const { utterances } = scoreTogether(talkers.map((t) => ({ ...t, period })), twice.subarray(begin * RATE, (begin + 20) * RATE));
+		for (const u of utterances)
+			assert.ok(u.estoi >= 0.97, `from ${begin} s, at ${u.at.toFixed(1)}: ${u.estoi}`);
+	}
+});

@@ -5,7 +5,10 @@
 //
 //   node tests/browser/thin.mjs [name …]     these rows, or those of every run
 //   --all                                    all of them; --list: their names
-import { figure, log, median, ok, scenario, sleep, timed, until } from './lib/check.mjs';
+import { spawn } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { figure, limit, log, median, ok, onEnd, scenario, sleep, timed, until } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
 import { launchFirefox } from './lib/firefox.mjs';
@@ -17,6 +20,7 @@ import { speechFile } from './lib/speech.mjs';
 
 /** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
 const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
+const build = join(dirname(fileURLToPath(import.meta.url)), '../../build/dev/tests');
 const JOINS = 5;
 const LEAST_WAIT_S = 0.1; // of a jitter buffer
 const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
@@ -236,6 +240,16 @@ async function silence() {
 	return misses;
 }
 
+/** So many people who only listen, without pages: two cores have none for them. */
+async function audience(space, server, count) {
+	const program = process.env.AUDIENCE ?? join(build, 'audience');
+	const link = server.link().replace(server.origin, `http://localhost:${server.port}`);
+	const child = spawn('ip', ['netns', 'exec', space, program, link, String(count)], { stdio: ['ignore', 'pipe', 'inherit'] });
+	onEnd(() => child.kill());
+	await limit(Promise.race([new Promise((done) => child.stdout.once('data', done)),
+		new Promise((_, failed) => child.once('exit', (code) => failed(new Error(`audience ended with ${code}`))))]), 30000, 'audience');
+}
+
 async function row(name, r) {
 	const k = rows++;
 	const net = new Net();
@@ -259,20 +273,8 @@ async function row(name, r) {
 		speeches.push(speech);
 	}
 	const listener = people.at(-1);
-	if (r.others) {
-		const space = net.space(`${k}o`), host = '10.77.99';
-		await net.path(here, `${host}.1/24`, space, `${host}.2/24`, 'delay=1');
-		const origin = `http://${host}.1:${server.port}`;
-		const browser = await launchChromium({ netns: space, origin });
-		for (let i = 0; i < r.others; i++)
-			people.unshift(await Person.join(browser, server.link().replace(server.origin, origin), i < 7 ? i + 2 : i + 3,
-				{ mode: 'voice', mic: false, camera: false, viewport: { width: 320, height: 300 } }));
-		for (const who of people.slice(0, r.others)) // two cores are not enough for what all of them draw
-			await who.run(() => {
-				document.body.style.visibility = 'hidden';
-				__test.audio?.context.suspend();
-			});
-	}
+	if (r.others)
+		await audience(here, server, r.others);
 	for (const who of people)
 		await who.chooseSound(who === listener && r.thriftDown || r.thrift);
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
@@ -300,7 +302,7 @@ async function row(name, r) {
 		(soundAfter.jitterBufferEmittedCount - sound.jitterBufferEmittedCount);
 	const steps = await listener.run(() => __test.events.filter((e) => e.t === 'voice')
 		.map((e) => [Math.round(e.at / 100) / 10, e.down, e.red, e.jitter, e.loss]));
-	const talker = people[r.others ?? 0];
+	const [talker] = people;
 	const talks = await talker.run(() => __test.events.filter((e) => e.t === 'voice')
 		.map((e) => [Math.round(e.at / 100) / 10, e.up, e.upred]));
 	const last = steps.at(-1)?.slice(1, 3).join(' + ') ?? '-';
@@ -453,5 +455,5 @@ if (wanted.includes('--list')) {
 		for (const cells of table)
 			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
-	}, names.reduce((sum, name) => sum + LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras || ROWS[name].others ? 300 : 60), 0));
+	}, names.reduce((sum, name) => sum + LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras ? 300 : 60), 0));
 }

@@ -289,8 +289,11 @@ function find({ utterances, rate = 16000, period = 0, offset: known }, cap, hear
 	});
 	const offset = known ?? vote(refs, heard, period, window);
 	const found = [], torn = [];
-	for (const [index, { from, ref, said }] of refs.entries())
-		for (const start of turns(from + offset, period, cap.length / RATE)) {
+	for (const [index, { from, ref, said }] of refs.entries()) {
+		const starts = turns(from + offset, period, cap.length / RATE);
+		if (period && starts.length)
+			starts.unshift(starts[0] - period); // it may end within the recording
+		for (const start of starts) {
 			const expected = Math.round(start * RATE);
 			const last = Math.floor((cap.length - ref.length) / HOP);
 			if (start < 0 || expected / HOP > last) {
@@ -303,6 +306,7 @@ function find({ utterances, rate = 16000, period = 0, offset: known }, cap, hear
 			const best = highest(alike.map((v, i) => v - ASTRAY_COST * Math.abs((first + i) * HOP / RATE - start)));
 			found.push({ ref, index, expected, at: (first + best) * HOP, alike: alike[best] });
 		}
+	}
 	return { found, torn, offset };
 }
 
@@ -324,7 +328,7 @@ export function score(talker, recording, { rate = 48000, window = 2 } = {}) {
 
 /**
  * Several talkers at once: each voice is looked for by itself, and the reference is the sum of them
- * where they were found, cut where nobody speaks. Alignment within is common to all voices.
+ * where they were found, cut where nobody speaks, and where somebody's sentence is only partly in the recording. Alignment within is common to all voices.
  * @param {Talker[]} talkers who may not be heard at all needs an offset
  * @param {Float32Array} recording @param {Parameters<typeof score>[2]} [o]
  */
@@ -352,10 +356,26 @@ export function scoreTogether(talkers, recording, { rate = 48000, window = 2 } =
 		else
 			joined.push({ ...span });
 	}
-	const whole = joined.filter((j) => j.from >= 0 && j.to <= cap.length &&
-		!torn.some((t) => t.from < j.to && t.to > j.from));
+	const whole = joined.flatMap((j) => without(j, torn)).filter((j) => j.from >= 0 && j.to <= cap.length);
 	return summary(mark(whole.map(({ from, to }, index) =>
 		({ ref: sum.slice(from, to), at: from, expected: from, index })), cap), 0);
+}
+
+const ASTRAY = 0.3 * RATE; // how far from its place what was not looked for may be
+const LEAST = RATE; // what is shorter says little
+
+/** What is left of a span where sentences lie of which the recording has only a part: the sum lacks them. */
+function without(span, torn) {
+	const out = [];
+	let { from } = span;
+	for (const t of [...torn].sort((a, b) => a.from - b.from)) {
+		if (t.to + ASTRAY <= from || t.from - ASTRAY >= span.to)
+			continue;
+		out.push({ from, to: t.from - ASTRAY });
+		from = Math.max(from, t.to + ASTRAY);
+	}
+	out.push({ from, to: span.to });
+	return out.filter((s) => s.to - s.from >= LEAST);
 }
 
 // To the sample, by the wave, within two frames.
