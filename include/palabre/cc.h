@@ -11,6 +11,9 @@
  *
  * video_ctl: do others' pictures go down beside the voices, all of them or none? A voice that is
  * seconds late, or lost, says no; how much a link bears is not asked here.
+ *
+ * pacer: what goes now and what waits, of what is to go to one listener. alloc_ctl: which layers of
+ * whose pictures go to one listener. demand: which of a source's layers anybody takes.
  */
 #ifndef PALABRE_CC_H
 #define PALABRE_CC_H
@@ -242,5 +245,124 @@ bool video_asks(const struct video_ctl *c, uint64_t now_us);
 void video_probe(struct video_ctl *c, uint64_t now_us);
 /* There is nothing to decide until something is sent. */
 bool video_rests(const struct video_ctl *c);
+
+/* ---- pacer: what goes now ---------------------------------------------------------------
+ *
+ * One a leg that gets pictures; hot; 21 KB. Sound goes at once and is paid for by what comes behind it:
+ * first what is sent again, then pictures, slots in turns, evenly at the rate that the link is said to
+ * bear, then padding. A key frame takes its time like the rest. While what waits would take longer than
+ * PACER_DRAIN_US, it goes faster, up to 2.5 times (as libwebrtc's pacing factor).
+ *
+ * How a leg uses it. forward() puts a picture's packet, its reference as the handle, instead of
+ * enqueueing it, and does not number it yet. Sound and reports take no detour: they go by the out queue
+ * as ever, and pacer_sent() tells of their bytes. legs_drain(), after the out queue, which stays in front,
+ *
+ *	while (pacer_take(&leg->pacer, now_us, &out))
+ *		out.drop ? give the reference back : rtp_slot_map, write, seal, send
+ *
+ * for each leg on a list of those that have been put something, or whose timer, armed for
+ * pacer_next_us(), has fired. Numbers are given there, and a new segment begins where `resumed` says so:
+ * what is dropped then leaves no gap that the receiver would ask to have filled. leg/resend.c puts what it
+ * would write, with (slot, seq) as the handle; a resend of sound goes at once as before.
+ *
+ * Cost: a few stores and two multiplications an item, whatever waits; once a batch and leg a look at each
+ * slot's head. Nothing is kept but numbers: who puts something has it back once, by pacer_take or
+ * pacer_flush, and counts what is dropped. */
+enum pacer_class { PACER_AUDIO, PACER_RTX, PACER_VIDEO, PACER_PADDING, PACER_CLASSES };
+enum {
+	PACER_SLOTS = 16,
+	PACER_QUEUES = PACER_SLOTS + 3,
+	PACER_AUDIO_MAX = 64,
+	PACER_RTX_MAX = 128,
+	PACER_VIDEO_MAX = 560, /* 0.25 s of 20 Mbit/s; of one slot two thirds of it */
+	PACER_PADDING_MAX = 16,
+	PACER_ITEMS = 768, /* of all classes */
+	PACER_PROBES = 4,
+	/* At once go so much of the rate, and what a late call has missed of so much, and one packet. */
+	PACER_AHEAD_US = 5000,
+	PACER_LATE_US = 5000,
+	PACER_DRAIN_US = 1000000,
+	PACER_DRAIN_X10 = 25,
+	/* Pictures that have waited for longer go, to the next key frame; a frame that has begun, or a key
+	 * frame, only after the second. */
+	PACER_STALE_US = 1000000,
+	PACER_CUT_US = 2000000
+};
+struct pacer_item {
+	uint64_t handle; /* the caller's, like note */
+	uint64_t at_us;	 /* since when it waits: its arrival */
+	uint16_t bytes;	 /* on the wire */
+	uint8_t class;
+	uint8_t slot;
+	bool start, end, key; /* pictures: of a frame; it belongs to a key frame */
+	uint8_t note;
+};
+struct pacer_out {
+	struct pacer_item item;
+	bool drop;	 /* it is not to be sent */
+	bool key_needed; /* nothing more comes of its slot before a key frame, and none waits */
+	bool resumed;  /* of what came before it in its slot something was dropped */
+	uint8_t probe; /* that it belongs to, 0 none */
+};
+struct pacer {
+	uint32_t rate_bps;
+	uint64_t at_us; /* the debt is as of then */
+	int64_t debt; /* in bits, times a million; below 0: time that a late call missed */
+	uint16_t free;		    /* items that are, by next */
+	uint16_t waiting, dropping; /* slots, as bits */
+	uint8_t turn;
+	uint64_t looked_us; /* for what is stale */
+	uint32_t count[PACER_CLASSES], bytes[PACER_CLASSES];
+	struct pacer_queue {
+		uint16_t first, last, count;
+	} queues[PACER_QUEUES];
+	struct pacer_slot {
+		uint16_t
+			keys; /* key frames' first packets that wait, without doomed ones */
+		uint16_t doomed; /* so many from the head are dropped, */
+		bool seeks;	 /* and then what comes before a key frame */
+		bool untold;	 /* that a key frame is needed */
+		bool resumes;
+		bool open, open_key; /* what was sent last has not ended its frame */
+		uint64_t
+			since_us; /* a key frame was through: what waited behind it is given time */
+		uint64_t dropped_us;
+	} slots[PACER_SLOTS];
+	unsigned probe_count;
+	struct pacer_probe {
+		uint8_t id;
+		bool begun;
+		uint32_t bps, bytes, sent;
+		uint64_t begin_us;
+	} probes[PACER_PROBES];
+	uint16_t next[PACER_ITEMS];
+	struct pacer_item items[PACER_ITEMS];
+};
+void pacer_init(struct pacer *p, uint64_t now_us);
+/* At any time; to begin with, and with 0 (no more may be in flight), nothing goes but sound. */
+void pacer_rate(struct pacer *p, uint64_t now_us, uint32_t bps);
+/* 0, and it comes back by pacer_take; else it stays the caller's, who counts it: -ENOBUFS: no room, and if
+ * it is a picture's, what waits of its slot is dropped too and a key frame needed; -ESTALE: a picture's,
+ * whose slot waits for a key frame; -EINVAL. */
+int pacer_put(struct pacer *p, uint64_t now_us, const struct pacer_item *item) MUST_CHECK;
+/* So much went out around it: sound, reports. */
+void pacer_sent(struct pacer *p, uint64_t now_us, unsigned bytes);
+/* The next that is to be sent now, or dropped; false: none. */
+bool pacer_take(struct pacer *p, uint64_t now_us, struct pacer_out *out);
+/* What waits in the slot is dropped at the next pacer_take: somebody else comes into it, or nobody. */
+void pacer_forget(struct pacer *p, unsigned slot);
+/* Whatever waits, one after the other, to be given back; false: nothing does. */
+bool pacer_flush(struct pacer *p, struct pacer_out *out);
+/* When pacer_take is to be called again, after it has returned false; UINT64_MAX: not before something is
+ * put. Other times do no harm. */
+uint64_t pacer_next_us(const struct pacer *p, uint64_t now_us);
+/* What waits would take so long at the rate; UINT64_MAX: it stands. */
+uint64_t pacer_delay_us(const struct pacer *p);
+/* Soon `bytes` go at a rate of their own, as libwebrtc's probe clusters: of what waits, and where that is
+ * not enough of the padding that is wanted then. What it sends is in debt afterwards. Given up when nothing
+ * comes for half a second. -ENOBUFS, -EINVAL (an id is not 0). */
+int pacer_probe(struct pacer *p, uint8_t id, uint32_t bps, uint32_t bytes) MUST_CHECK;
+/* So much padding is to be put now, after pacer_take has returned false. */
+unsigned pacer_wants(struct pacer *p, uint64_t now_us);
 
 #endif
