@@ -365,4 +365,120 @@ int pacer_probe(struct pacer *p, uint8_t id, uint32_t bps, uint32_t bytes) MUST_
 /* So much padding is to be put now, after pacer_take has returned false. */
 unsigned pacer_wants(struct pacer *p, uint64_t now_us);
 
+/* ---- allocation: which layers of whose pictures go to one listener ------------------------
+ *
+ * One a leg that gets pictures; run ten times a second and when anything of it changes, not for packets. Sound
+ * has what it needs first. Then each slot in turn (screens, who speaks, who is pinned, others, in their
+ * order) gets its smallest layer if that fits, screens their full resolution at the lowest frame rate; what
+ * is left goes to steps up by what they give to the eye for a bit. A tile's size is the most that its slot
+ * gets. Less comes at once; more when there has been room for it for some time, with a margin, and what
+ * has not stood is not tried again soon. So with an estimate that is off by 10 % either way nothing flaps.
+ *
+ * Without that memory (the first run): a greater estimate takes from no slot, unless a slot before it in turn
+ * has got its smallest layer, or a screen more resolution, by it. */
+enum { ALLOC_SLOTS = 16, ALLOC_SPATIAL = 3, ALLOC_TEMPORAL = 3 };
+enum alloc_kind { ALLOC_SCREEN, ALLOC_SPEAKER, ALLOC_PINNED, ALLOC_CAMERA, ALLOC_KINDS };
+/* What the person wants to pay for: voices only, screens too, all. */
+enum alloc_saving { ALLOC_VOICE, ALLOC_SLIDES, ALLOC_VIDEO };
+enum alloc_state {
+	ALLOC_NONE,   /* its source has no such layer */
+	ALLOC_ALIVE,  /* it comes */
+	ALLOC_PAUSED, /* it would, if it were wanted */
+};
+struct alloc_layer {
+	/* On the wire, with all the layers it needs: measured, or to be expected; 0 unknown: not chosen. */
+	uint32_t bps;
+	uint16_t width, height; /* 0 unknown */
+	uint8_t fps;		/* likewise */
+	uint8_t state;
+	bool key; /* to come to it takes a key frame */
+};
+struct alloc_slot {
+	uint32_t
+		source; /* what is remembered is of it, wherever it moves; 0: the slot is empty */
+	uint8_t kind;
+	bool hidden, undecodable;
+	bool muted;		     /* its sender has switched it off */
+	uint16_t width, height;	     /* of the tile; 0 unknown: any layer */
+	int8_t shown_sid, shown_tid; /* what goes now, -1 nothing, */
+	uint64_t shown_us;	     /* since then */
+	struct alloc_layer layers[ALLOC_SPATIAL][ALLOC_TEMPORAL];
+};
+struct alloc_link {
+	uint32_t estimate_bps, audio_bps; /* what it bears; what sound needs of it */
+	uint8_t saving;
+};
+enum alloc_reason {
+	ALLOC_SENT,
+	ALLOC_EMPTY,
+	ALLOC_SAVING, /* the person's choice */
+	ALLOC_UNDECODABLE,
+	ALLOC_MUTED,
+	ALLOC_HIDDEN,
+	ALLOC_NO_ROOM,
+	ALLOC_WAITING /* for the sender: it is wanted, and paused there */
+};
+struct alloc_choice {
+	uint8_t reason;
+	int8_t sid, tid; /* wanted, and paid for; -1 none */
+	int8_t now_sid,
+		now_tid; /* the best that is alive up to there: what can go now; -1 nothing can */
+	/* What goes now costs too much to go on until a key frame lets it change. */
+	bool stop;
+	uint32_t bps;
+	uint32_t
+		room_bps; /* a layer of that rate would have been taken: what its sender may make */
+};
+enum { ALLOC_BUCKETS = 5 };
+struct alloc_ctl {
+	bool begun;
+	/* the least estimate of 2 to 2.5 s, in buckets of 500 ms */
+	uint64_t bucket_us;
+	unsigned bucket;
+	uint32_t least_bps[ALLOC_BUCKETS];
+	struct alloc_held {
+		uint32_t source;
+		uint8_t reason;
+		int8_t sid, tid; /* chosen last, -1 none */
+		uint32_t bps;
+		uint64_t changed_us, raised_us;
+		uint32_t failed_bps; /* so much did not stand, */
+		uint64_t failed_until_us,
+			wait_us; /* and is not tried before then; patience */
+	} held[ALLOC_SLOTS];
+};
+void alloc_init(struct alloc_ctl *c);
+/* out: `count` choices. What they cost in all is within the estimate. Gives the slots, as bits, whose choice or
+ * reason is another than last time. */
+unsigned alloc_run(struct alloc_ctl *c, uint64_t now_us, const struct alloc_link *link,
+		   const struct alloc_slot *slots, unsigned count,
+		   struct alloc_choice *out);
+
+/* ---- demand: what is wanted of a source, of all its listeners ----------------------------
+ *
+ * One a source, and a part of it a listener and slot, all zero to begin with. A change costs the same however
+ * many there are: layers and steps of rate are counted. */
+enum { DEMAND_LAYERS = ALLOC_SPATIAL * ALLOC_TEMPORAL, DEMAND_STEPS = 48 };
+struct demand_part {
+	uint8_t layer; /* 1 + its place, 0 none */
+	uint8_t step;  /* of rate, 0 none */
+};
+struct demand {
+	uint32_t takers[DEMAND_LAYERS], rooms[DEMAND_STEPS];
+	uint16_t layers; /* with takers, as bits */
+	uint64_t steps;
+};
+/* A listener now wants this of it (alloc_choice's sid, tid and room_bps; -1, -1, 0: nothing, also before it
+ * goes). True: what the source is to make is another. */
+bool demand_change(struct demand *d, struct demand_part *part, int sid, int tid,
+		   uint32_t room_bps);
+/* The layers that somebody needs, as bits sid * ALLOC_TEMPORAL + tid; the others may pause. svc: a layer needs
+ * the smaller pictures below it, too. */
+unsigned demand_layers(const struct demand *d, bool svc);
+/* The largest picture that anybody takes, -1 none. */
+int demand_top(const struct demand *d);
+/* The most that anybody has room for, rounded down in steps of a quarter at most: no layer above that is of
+ * use. 0: for nobody there is any. */
+uint32_t demand_room_bps(const struct demand *d);
+
 #endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * Who gets which layer. Invariants: what is chosen costs no more than the estimate leaves beside sound; and
+ * nobody goes without for want of room while somebody behind them in turn has something of the same cost.
+ *
+ * Two limits make the hysteresis. What was chosen before (it is *held*) stays while it is within the estimate.
+ * What is new must be within the least estimate of the last seconds, less a margin; or within what is sent
+ * now, since that much goes through: so those in front can take the place of those behind at once.
+ *
+ * Steps are taken in an order that does not depend on the rate there is, up to the first that does not fit:
+ * a smaller one behind it would have to go again when there is a little more.
+ */
+#include "ladder.h"
+
+#include <string.h>
+
+static const uint64_t BUCKET_US = 500000;
+/* Between steps up of a slot; a key frame costs as much as a second of pictures. */
+static const uint64_t REST_US = 1500000, REST_KEY_US = 4000000;
+/* A switch that waits longer for its key frame is taken for done. */
+static const uint64_t SWITCH_MOST_US = 8000000;
+/* What had to be taken back: patience, twice as long each time unless it had stood. */
+static const uint64_t WAIT_MIN_US = 5000000, WAIT_MAX_US = 80000000;
+static const uint64_t STOOD_US = 60000000;
+enum {
+	MARGIN_Q8 = 20, /* 8 %: on 45 kbit/s, beside 15 of sound, 26 are left */
+	FAILED_Q4 = 15, /* of 16: a rate so near to what failed is no other */
+	HELD_GAIN_Q1 =
+		3 /* of 2: so much better is what takes the place of what is held */
+};
+
+struct work {
+	struct alloc_ctl *ctl;
+	const struct alloc_slot *slots;
+	uint64_t now_us;
+	unsigned count;
+	uint8_t order
+		[ALLOC_SLOTS]; /* slots in turn, without those that get nothing anyway */
+	unsigned turns;
+	uint8_t reason[ALLOC_SLOTS];
+	struct ladder ladders[ALLOC_SLOTS];
+	int at[ALLOC_SLOTS]; /* rung, -1 none */
+	uint32_t held_bps
+		[ALLOC_SLOTS]; /* of what is held, as it is measured now; 0 nothing */
+	uint32_t before_bps
+		[ALLOC_SLOTS]; /* the least that somebody in front has not got */
+	int64_t sum, held_sum;
+	int64_t most, safe; /* for what is held; for what is new */
+};
+
+void alloc_init(struct alloc_ctl *c)
+{
+	memset(c, 0, sizeof *c);
+	for (unsigned i = 0; i < ALLOC_SLOTS; i++)
+		c->held[i].sid = c->held[i].tid = -1;
+}
+
+/* ---- what is known ----------------------------------------------------------------- */
+
+/* The least for some time: a bucket in which nothing was said holds what was said last. */
+static uint32_t least_follow(struct alloc_ctl *c, uint64_t now_us, uint32_t bps)
+{
+	uint32_t least_bps = bps;
+
+	if (!c->begun) {
+		c->begun = true;
+		c->bucket_us = now_us;
+		for (unsigned i = 0; i < ALLOC_BUCKETS; i++)
+			c->least_bps[i] = bps;
+	}
+	for (unsigned i = 0; i < ALLOC_BUCKETS && now_us >= c->bucket_us + BUCKET_US;
+	     i++) {
+		c->bucket = (c->bucket + 1) % ALLOC_BUCKETS;
+		c->least_bps[c->bucket] = bps;
+		c->bucket_us += BUCKET_US;
+	}
+	if (now_us >= c->bucket_us + BUCKET_US)
+		c->bucket_us = now_us;
+	if (bps < c->least_bps[c->bucket])
+		c->least_bps[c->bucket] = bps;
+	for (unsigned i = 0; i < ALLOC_BUCKETS; i++)
+		if (c->least_bps[i] < least_bps)
+			least_bps = c->least_bps[i];
+	return least_bps;
+}
+
+/* What is remembered goes with its source, whichever slot that is in. */
+static void held_follow(struct work *w)
+{
+	struct alloc_held was[ALLOC_SLOTS];
+
+	memcpy(was, w->ctl->held, sizeof was);
+	for (unsigned i = 0; i < ALLOC_SLOTS; i++) {
+		struct alloc_held *h = &w->ctl->held[i];
+		uint32_t source = i < w->count ? w->slots[i].source : 0;
+
+		if (h->source == source)
+			continue;
+		*h = (struct alloc_held) {
+			.source = source, .reason = ALLOC_EMPTY, .sid = -1, .tid = -1
+		};
+		for (unsigned j = 0; source && j < ALLOC_SLOTS; j++)
+			if (was[j].source == source)
+				*h = was[j];
+	}
+}
+
+static uint8_t excluded(const struct alloc_slot *slot, uint8_t saving)
+{
+	if (!slot->source)
+		return ALLOC_EMPTY;
+	if (saving == ALLOC_VOICE ||
+	    (saving == ALLOC_SLIDES && slot->kind != ALLOC_SCREEN))
+		return ALLOC_SAVING;
+	if (slot->undecodable)
+		return ALLOC_UNDECODABLE;
+	if (slot->muted)
+		return ALLOC_MUTED;
+	return slot->hidden ? ALLOC_HIDDEN : ALLOC_SENT;
+}
+
+static uint32_t held_bps(const struct work *w, unsigned i)
+{
+	const struct alloc_held *h = &w->ctl->held[i];
+	const struct alloc_layer *y;
+
+	if (h->sid < 0)
+		return 0;
+	y = &w->slots[i].layers[h->sid][h->tid];
+	return y->state != ALLOC_NONE && y->bps ? y->bps : h->bps;
+}
+
+/* Of a slot. */
+static void look(struct work *w, unsigned i, uint8_t saving)
+{
+	const struct alloc_slot *slot = &w->slots[i];
+	struct ladder *l = &w->ladders[i];
+
+	w->at[i] = -1;
+	w->held_bps[i] = 0;
+	w->before_bps[i] = UINT32_MAX;
+	l->count = 0;
+	w->reason[i] = excluded(slot, saving);
+	if (w->reason[i] != ALLOC_SENT)
+		return;
+	ladder_build(l, slot, slot->kind == ALLOC_SCREEN, LADDER_ANY, &w->ctl->held[i]);
+	w->reason[i] = l->count ? ALLOC_NO_ROOM : ALLOC_WAITING;
+	if (!l->count)
+		return;
+	w->held_bps[i] = held_bps(w, i);
+	w->held_sum += w->held_bps[i];
+}
+
+static void line_up(struct work *w)
+{
+	for (unsigned kind = 0; kind < ALLOC_KINDS; kind++)
+		for (unsigned i = 0; i < w->count; i++)
+			if (w->ladders[i].count && w->slots[i].kind == kind)
+				w->order[w->turns++] = (uint8_t)i;
+}
+
+/* ---- what fits --------------------------------------------------------------------- */
+
+static bool is_held(const struct work *w, unsigned i, const struct rung *r)
+{
+	return r->bps <= w->held_bps[i];
+}
+
+static int64_t sum_with(const struct work *w, unsigned i, const struct rung *r)
+{
+	return w->sum + r->bps - (w->at[i] < 0 ? 0 : w->ladders[i].rungs[w->at[i]].bps);
+}
+
+/* May the slot try this now, which it does not have? */
+static bool may_try(const struct work *w, unsigned i, const struct rung *r)
+{
+	const struct alloc_held *h = &w->ctl->held[i];
+	const struct alloc_slot *slot = &w->slots[i];
+	uint64_t since_us = w->now_us - h->changed_us;
+
+	if (r->bps >= w->before_bps[i] ||
+	    (w->now_us < h->failed_until_us && r->bps >= h->failed_bps))
+		return false;
+	if (h->sid < 0) /* it has nothing */
+		return true;
+	if ((slot->shown_sid != h->sid || slot->shown_tid != h->tid) &&
+	    since_us < SWITCH_MOST_US)
+		return false;
+	if (slot->shown_sid >= 0 && slot->shown_us > h->changed_us)
+		since_us = w->now_us - slot->shown_us;
+	return since_us >= (r->key && r->sid != h->sid ? REST_KEY_US : REST_US);
+}
+
+static void stand(struct work *w, unsigned i, int rung)
+{
+	w->sum = sum_with(w, i, &w->ladders[i].rungs[rung]);
+	w->at[i] = rung;
+	w->reason[i] = ALLOC_SENT;
+}
+
+/* ---- the smallest of each ---------------------------------------------------------- */
+
+/* Somebody behind has as much: theirs is the room. */
+static bool may_displace(const struct work *w, unsigned turn, const struct rung *r)
+{
+	for (unsigned t = turn + 1; t < w->turns; t++)
+		if (w->held_bps[w->order[t]] >= r->bps)
+			return w->sum + r->bps <= w->most;
+	return false;
+}
+
+static bool base_fits(const struct work *w, unsigned i, const struct rung *r)
+{
+	if (is_held(w, i, r))
+		return w->sum + r->bps <= w->most;
+	return may_try(w, i, r) && w->sum + r->bps <= w->safe;
+}
+
+/* A screen's is its full size, if that fits. */
+static void base(struct work *w, unsigned turn)
+{
+	unsigned i = w->order[turn];
+	struct ladder *l = &w->ladders[i];
+	unsigned top = w->slots[i].kind == ALLOC_SCREEN ? l->count - 1 : 0;
+	const struct rung *least = &l->rungs[0];
+
+	for (unsigned rung = top + 1; rung-- && w->at[i] < 0;)
+		if (base_fits(w, i, &l->rungs[rung]))
+			stand(w, i, (int)rung);
+	if (w->at[i] < 0 && !is_held(w, i, least) && may_displace(w, turn, least))
+		stand(w, i, 0);
+	if (w->at[i] < 0)
+		for (unsigned t = turn + 1; t < w->turns; t++)
+			if (least->bps < w->before_bps[w->order[t]])
+				w->before_bps[w->order[t]] = least->bps;
+	if (w->at[i] >= 0 && w->slots[i].kind == ALLOC_SCREEN) {
+		/* from here on only its frame rate grows */
+		ladder_build(l, &w->slots[i], false, l->rungs[w->at[i]].sid,
+			     &w->ctl->held[i]);
+		w->at[i] = 0;
+	}
+}
+
+/* ---- steps up ---------------------------------------------------------------------- */
+
+static uint64_t gain_of(const struct work *w, unsigned i, const struct rung *r)
+{
+	return is_held(w, i, r) ? r->gain * HELD_GAIN_Q1 / 2 : r->gain;
+}
+
+/* The slot whose next step gives most for a bit, -1 none. */
+static int best_step(const struct work *w, const bool *stuck, bool only_held)
+{
+	uint64_t best = 0;
+	int slot = -1;
+
+	for (unsigned t = 0; t < w->turns; t++) {
+		unsigned i = w->order[t];
+		const struct rung *next = &w->ladders[i].rungs[w->at[i] + 1];
+
+		if (w->at[i] < 0 || stuck[i] ||
+		    (unsigned)w->at[i] + 1 >= w->ladders[i].count)
+			continue;
+		if (!is_held(w, i, next) && (only_held || !may_try(w, i, next)))
+			continue;
+		if (slot >= 0 && gain_of(w, i, next) <= best)
+			continue;
+		best = gain_of(w, i, next);
+		slot = (int)i;
+	}
+	return slot;
+}
+
+static void steps(struct work *w)
+{
+	bool stuck[ALLOC_SLOTS] = { false }, only_held = false;
+	int slot;
+
+	while ((slot = best_step(w, stuck, only_held)) >= 0) {
+		unsigned i = (unsigned)slot;
+		const struct rung *next = &w->ladders[i].rungs[w->at[i] + 1];
+		bool held = is_held(w, i, next);
+
+		if (sum_with(w, i, next) <= (held ? w->most : w->safe))
+			stand(w, i, w->at[i] + 1);
+		else if (held)
+			stuck[i] = true;
+		else
+			only_held = true;
+	}
+}
+
+/* ---- what comes of it -------------------------------------------------------------- */
+
+static void choose_now(const struct work *w, unsigned i, struct alloc_choice *out)
+{
+	const struct alloc_slot *slot = &w->slots[i];
+	const struct ladder *l = &w->ladders[i];
+	uint32_t shown_bps = 0;
+
+	for (int rung = w->at[i]; rung >= 0 && out->now_sid < 0; rung--)
+		if (l->rungs[rung].alive) {
+			out->now_sid = l->rungs[rung].sid;
+			out->now_tid = l->rungs[rung].tid;
+		}
+	if (w->at[i] >= 0 && out->now_sid < 0)
+		out->reason = ALLOC_WAITING;
+	if (slot->shown_sid >= 0 && slot->shown_sid < ALLOC_SPATIAL &&
+	    slot->shown_tid >= 0 && slot->shown_tid < ALLOC_TEMPORAL)
+		shown_bps = slot->layers[slot->shown_sid][slot->shown_tid].bps;
+	out->stop = shown_bps > out->bps && w->sum - out->bps + shown_bps > w->most;
+}
+
+static struct alloc_choice choice_of(const struct work *w, unsigned i)
+{
+	struct alloc_choice out = {
+		.reason = w->reason[i], .sid = -1, .tid = -1, .now_sid = -1, .now_tid = -1
+	};
+	int64_t room = w->safe - w->sum;
+
+	if (w->at[i] >= 0) {
+		const struct rung *r = &w->ladders[i].rungs[w->at[i]];
+
+		out.sid = r->sid;
+		out.tid = r->tid;
+		out.bps = r->bps;
+	}
+	choose_now(w, i, &out);
+	if (out.reason == ALLOC_SENT || out.reason == ALLOC_NO_ROOM ||
+	    out.reason == ALLOC_WAITING)
+		out.room_bps = out.bps + (room > 0 ? (uint32_t)room : 0);
+	return out;
+}
+
+/* It was sent, and is not or with less, for want of room. */
+static void fail(const struct work *w, struct alloc_held *h, uint32_t bps)
+{
+	bool stood = w->now_us - h->raised_us >= STOOD_US;
+
+	h->wait_us = stood || !h->wait_us ? WAIT_MIN_US : h->wait_us * 2;
+	if (h->wait_us > WAIT_MAX_US)
+		h->wait_us = WAIT_MAX_US;
+	h->failed_bps = bps / 16 * FAILED_Q4;
+	h->failed_until_us = w->now_us + h->wait_us;
+}
+
+static bool remember(const struct work *w, unsigned i, const struct alloc_choice *out)
+{
+	struct alloc_held *h = &w->ctl->held[i];
+	bool moved = h->sid != out->sid || h->tid != out->tid;
+	bool changed = moved || h->reason != out->reason;
+
+	/* Who gave way to somebody has not failed. */
+	if (moved && out->bps < w->held_bps[i] && w->held_sum > w->most)
+		fail(w, h, w->held_bps[i]);
+	if (moved && out->bps > w->held_bps[i])
+		h->raised_us = w->now_us;
+	if (moved)
+		h->changed_us = w->now_us;
+	h->reason = out->reason;
+	h->sid = out->sid;
+	h->tid = out->tid;
+	h->bps = out->bps;
+	return changed;
+}
+
+unsigned alloc_run(struct alloc_ctl *c, uint64_t now_us, const struct alloc_link *link,
+		   const struct alloc_slot *slots, unsigned count,
+		   struct alloc_choice *out)
+{
+	struct work w = { .ctl = c, .slots = slots, .now_us = now_us };
+	uint32_t least_bps = least_follow(c, now_us, link->estimate_bps);
+	unsigned changed = 0;
+
+	w.count = count < ALLOC_SLOTS ? count : ALLOC_SLOTS;
+	w.most = (int64_t)link->estimate_bps - link->audio_bps;
+	w.safe = (int64_t)least_bps * 256 / (256 + MARGIN_Q8) - link->audio_bps;
+	held_follow(&w);
+	for (unsigned i = 0; i < w.count; i++)
+		look(&w, i, link->saving);
+	line_up(&w);
+	if (w.safe < w.held_sum)
+		w.safe = w.held_sum < w.most ? w.held_sum : w.most;
+	for (unsigned turn = 0; turn < w.turns; turn++)
+		base(&w, turn);
+	steps(&w);
+	for (unsigned i = 0; i < w.count; i++) {
+		out[i] = choice_of(&w, i);
+		changed |= (unsigned)remember(&w, i, &out[i]) << i;
+	}
+	return changed;
+}
