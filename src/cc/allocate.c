@@ -24,7 +24,8 @@ static const uint64_t WAIT_MIN_US = 5000000, WAIT_MAX_US = 80000000;
 static const uint64_t STOOD_US = 60000000;
 enum {
 	MARGIN_Q8 = 20, /* 8 %: on 45 kbit/s, beside 15 of sound, 26 are left */
-	FAILED_Q4 = 15, /* of 16: a rate so near to what failed is no other */
+	FAILED_Q3 =
+		7, /* of 8: what is so near to what failed is the same, measured again */
 	HELD_GAIN_Q1 =
 		3 /* of 2: so much better is what takes the place of what is held */
 };
@@ -51,8 +52,10 @@ struct work {
 void alloc_init(struct alloc_ctl *c)
 {
 	memset(c, 0, sizeof *c);
-	for (unsigned i = 0; i < ALLOC_SLOTS; i++)
+	for (unsigned i = 0; i < ALLOC_SLOTS; i++) {
+		c->held[i].reason = ALLOC_EMPTY;
 		c->held[i].sid = c->held[i].tid = -1;
+	}
 }
 
 /* ---- what is known ----------------------------------------------------------------- */
@@ -107,7 +110,7 @@ static void held_follow(struct work *w)
 
 static uint8_t excluded(const struct alloc_slot *slot, uint8_t saving)
 {
-	if (!slot->source)
+	if (!slot->source || slot->kind >= ALLOC_KINDS)
 		return ALLOC_EMPTY;
 	if (saving == ALLOC_VOICE ||
 	    (saving == ALLOC_SLIDES && slot->kind != ALLOC_SCREEN))
@@ -234,10 +237,13 @@ static void base(struct work *w, unsigned turn)
 			if (least->bps < w->before_bps[w->order[t]])
 				w->before_bps[w->order[t]] = least->bps;
 	if (w->at[i] >= 0 && w->slots[i].kind == ALLOC_SCREEN) {
-		/* from here on only its frame rate grows */
+		/* from here on only its frame rate grows; the first rung costs no more */
+		uint32_t bps = l->rungs[w->at[i]].bps;
+
 		ladder_build(l, &w->slots[i], false, l->rungs[w->at[i]].sid,
 			     &w->ctl->held[i]);
 		w->at[i] = 0;
+		w->sum -= bps - l->rungs[0].bps;
 	}
 }
 
@@ -292,23 +298,41 @@ static void steps(struct work *w)
 
 /* ---- what comes of it -------------------------------------------------------------- */
 
-static void choose_now(const struct work *w, unsigned i, struct alloc_choice *out)
+/* The most that comes and is no more than what is wanted: smaller, slower, or cheaper as measured. */
+static void choose_now(const struct alloc_slot *slot, struct alloc_choice *out)
+{
+	uint32_t best_bps = 0;
+
+	if (out->sid < 0)
+		return;
+	for (int8_t sid = 0; sid < ALLOC_SPATIAL; sid++)
+		for (int8_t tid = 0; tid < ALLOC_TEMPORAL; tid++) {
+			const struct alloc_layer *y = &slot->layers[sid][tid];
+			bool is = sid == out->sid && tid == out->tid;
+			bool less = (sid <= out->sid && tid <= out->tid) ||
+				    y->bps <= out->bps;
+
+			if (y->state != ALLOC_ALIVE || !less ||
+			    (y->bps <= best_bps && !is))
+				continue;
+			best_bps = is ? UINT32_MAX : y->bps;
+			out->now_sid = sid;
+			out->now_tid = tid;
+		}
+	if (out->now_sid < 0)
+		out->reason = ALLOC_WAITING;
+}
+
+static bool must_stop(const struct work *w, unsigned i, const struct alloc_choice *out)
 {
 	const struct alloc_slot *slot = &w->slots[i];
-	const struct ladder *l = &w->ladders[i];
-	uint32_t shown_bps = 0;
+	uint32_t bps;
 
-	for (int rung = w->at[i]; rung >= 0 && out->now_sid < 0; rung--)
-		if (l->rungs[rung].alive) {
-			out->now_sid = l->rungs[rung].sid;
-			out->now_tid = l->rungs[rung].tid;
-		}
-	if (w->at[i] >= 0 && out->now_sid < 0)
-		out->reason = ALLOC_WAITING;
-	if (slot->shown_sid >= 0 && slot->shown_sid < ALLOC_SPATIAL &&
-	    slot->shown_tid >= 0 && slot->shown_tid < ALLOC_TEMPORAL)
-		shown_bps = slot->layers[slot->shown_sid][slot->shown_tid].bps;
-	out->stop = shown_bps > out->bps && w->sum - out->bps + shown_bps > w->most;
+	if (slot->shown_sid < 0 || slot->shown_sid >= ALLOC_SPATIAL ||
+	    slot->shown_tid < 0 || slot->shown_tid >= ALLOC_TEMPORAL)
+		return false;
+	bps = slot->layers[slot->shown_sid][slot->shown_tid].bps;
+	return bps > out->bps && w->sum - out->bps + bps > w->most;
 }
 
 static struct alloc_choice choice_of(const struct work *w, unsigned i)
@@ -325,7 +349,8 @@ static struct alloc_choice choice_of(const struct work *w, unsigned i)
 		out.tid = r->tid;
 		out.bps = r->bps;
 	}
-	choose_now(w, i, &out);
+	choose_now(&w->slots[i], &out);
+	out.stop = must_stop(w, i, &out);
 	if (out.reason == ALLOC_SENT || out.reason == ALLOC_NO_ROOM ||
 	    out.reason == ALLOC_WAITING)
 		out.room_bps = out.bps + (room > 0 ? (uint32_t)room : 0);
@@ -340,7 +365,7 @@ static void fail(const struct work *w, struct alloc_held *h, uint32_t bps)
 	h->wait_us = stood || !h->wait_us ? WAIT_MIN_US : h->wait_us * 2;
 	if (h->wait_us > WAIT_MAX_US)
 		h->wait_us = WAIT_MAX_US;
-	h->failed_bps = bps / 16 * FAILED_Q4;
+	h->failed_bps = bps / 8 * FAILED_Q3;
 	h->failed_until_us = w->now_us + h->wait_us;
 }
 

@@ -142,34 +142,50 @@ static void gains(struct ladder *l)
 	}
 }
 
+static struct rung rung_of(const struct alloc_slot *slot, unsigned sid, unsigned tid,
+			   const struct alloc_held *held)
+{
+	const struct alloc_layer *y = &slot->layers[sid][tid];
+	struct rung r = { .bps = y->bps,
+			  .order_bps = y->bps,
+			  .value = value_of(slot, sid, tid),
+			  .sid = (int8_t)sid,
+			  .tid = (int8_t)tid,
+			  .alive = y->state == ALLOC_ALIVE,
+			  .key = y->key };
+
+	if (slot->kind != ALLOC_SCREEN && held->sid == r.sid && held->tid == r.tid)
+		r.order_bps -= r.order_bps / 8 * CHEAPER_Q3;
+	return r;
+}
+
+static void add_size(struct ladder *l, const struct alloc_slot *slot, unsigned sid,
+		     bool lowest, const struct alloc_held *held)
+{
+	struct rung r, least = { .bps = UINT32_MAX };
+
+	for (unsigned tid = 0; tid < ALLOC_TEMPORAL; tid++) {
+		if (!there(&slot->layers[sid][tid]))
+			continue;
+		r = rung_of(slot, sid, tid, held);
+		if (!lowest)
+			add(l, &r);
+		else if (r.bps < least.bps)
+			least = r;
+	}
+	if (least.value)
+		add(l, &least);
+}
+
 void ladder_build(struct ladder *l, const struct alloc_slot *slot, bool lowest, int only,
 		  const struct alloc_held *held)
 {
 	unsigned top = top_of(slot);
 
 	l->count = 0;
-	for (unsigned sid = 0; sid <= top; sid++) {
-		if (only != LADDER_ANY && sid != (unsigned)only)
-			continue;
-		for (unsigned tid = 0; tid < ALLOC_TEMPORAL; tid++) {
-			const struct alloc_layer *y = &slot->layers[sid][tid];
-			struct rung r = { .bps = y->bps,
-					  .order_bps = y->bps,
-					  .value = value_of(slot, sid, tid),
-					  .sid = (int8_t)sid,
-					  .tid = (int8_t)tid,
-					  .alive = y->state == ALLOC_ALIVE,
-					  .key = y->key };
-
-			if (!there(y))
-				continue;
-			if (held->sid == r.sid && held->tid == r.tid)
-				r.order_bps -= r.order_bps / 8 * CHEAPER_Q3;
-			add(l, &r);
-			if (lowest)
-				break;
-		}
-	}
+	for (unsigned sid = 0; sid <= top; sid++)
+		if (only == LADDER_ANY || sid == (unsigned)only)
+			add_size(l, slot, sid, lowest, held);
 	drop_worse(l);
 	gains(l);
 }

@@ -20,8 +20,8 @@ struct ladder {
 	struct rung rungs[LADDER_RUNGS];
 };
 /* The layers of a slot up to what its tile shows. lowest: of each picture size only the lowest frame rate. sid:
- * of this size only, if not LADDER_ANY. What was chosen last, if it is there, counts as a little cheaper than
- * it is, so that measured rates that vary do not change the order back and forth. */
+ * of this size only, if not LADDER_ANY. A camera's layer that was chosen last counts as a little cheaper than it
+ * is, so that measured rates that vary do not change the order back and forth. */
 void ladder_build(struct ladder *l, const struct alloc_slot *slot, bool lowest, int sid,
 		  const struct alloc_held *held);
 
