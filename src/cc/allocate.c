@@ -46,7 +46,8 @@ struct work {
 	uint32_t before_bps
 		[ALLOC_SLOTS]; /* the least that somebody in front has not got */
 	int64_t sum, held_sum;
-	int64_t most, safe; /* for what is held; for what is new */
+	int64_t room;	    /* beside sound */
+	int64_t most, safe; /* of it for what is held; for what is new */
 };
 
 void alloc_init(struct alloc_ctl *c)
@@ -154,11 +155,13 @@ static void look(struct work *w, unsigned i, uint8_t saving)
 	w->held_sum += w->held_bps[i];
 }
 
+/* By kind; of a kind those first that have something. */
 static void line_up(struct work *w)
 {
-	for (unsigned kind = 0; kind < ALLOC_KINDS; kind++)
+	for (unsigned turn = 0; turn < 2 * ALLOC_KINDS; turn++)
 		for (unsigned i = 0; i < w->count; i++)
-			if (w->ladders[i].count && w->slots[i].kind == kind)
+			if (w->ladders[i].count && w->slots[i].kind == turn / 2 &&
+			    (w->held_bps[i] ? 0 : 1) == turn % 2)
 				w->order[w->turns++] = (uint8_t)i;
 }
 
@@ -194,21 +197,40 @@ static bool may_try(const struct work *w, unsigned i, const struct rung *r)
 	return since_us >= (r->key && r->sid != h->sid ? REST_KEY_US : REST_US);
 }
 
+/* Behind what is new, what was held has to fit within what is safe, too: both together are more than has been
+ * tried. */
 static void stand(struct work *w, unsigned i, int rung)
 {
-	w->sum = sum_with(w, i, &w->ladders[i].rungs[rung]);
+	const struct rung *r = &w->ladders[i].rungs[rung];
+
+	w->sum = sum_with(w, i, r);
+	if (!is_held(w, i, r))
+		w->most = w->sum > w->safe ? w->sum : w->safe;
 	w->at[i] = rung;
 	w->reason[i] = ALLOC_SENT;
 }
 
 /* ---- the smallest of each ---------------------------------------------------------- */
 
-/* Somebody behind has as much: theirs is the room. */
+static bool is_behind(const struct work *w, unsigned i, unsigned other)
+{
+	return w->slots[other].kind > w->slots[i].kind;
+}
+
+/* Somebody of a lower kind has as much: theirs is the room. */
 static bool may_displace(const struct work *w, unsigned turn, const struct rung *r)
 {
-	for (unsigned t = turn + 1; t < w->turns; t++)
-		if (w->held_bps[w->order[t]] >= r->bps)
-			return w->sum + r->bps <= w->most;
+	unsigned i = w->order[turn];
+
+	for (unsigned t = turn + 1; t < w->turns; t++) {
+		unsigned other = w->order[t];
+
+		if (!is_behind(w, i, other) || w->held_bps[other] < r->bps)
+			continue;
+		if (w->sum + r->bps > w->most)
+			return false;
+		return true;
+	}
 	return false;
 }
 
@@ -219,32 +241,43 @@ static bool base_fits(const struct work *w, unsigned i, const struct rung *r)
 	return may_try(w, i, r) && w->sum + r->bps <= w->safe;
 }
 
+static void refuse(struct work *w, unsigned i, uint32_t bps)
+{
+	for (unsigned t = 0; t < w->turns; t++) {
+		unsigned other = w->order[t];
+
+		if (is_behind(w, i, other) && bps < w->before_bps[other])
+			w->before_bps[other] = bps;
+	}
+}
+
+/* From here on only a screen's frame rate grows; the first rung costs no more. */
+static void screen_rates(struct work *w, unsigned i)
+{
+	struct ladder *l = &w->ladders[i];
+	uint32_t bps = l->rungs[w->at[i]].bps;
+
+	ladder_build(l, &w->slots[i], false, l->rungs[w->at[i]].sid, &w->ctl->held[i]);
+	w->at[i] = 0;
+	w->sum -= bps - l->rungs[0].bps;
+}
+
 /* A screen's is its full size, if that fits. */
 static void base(struct work *w, unsigned turn)
 {
 	unsigned i = w->order[turn];
-	struct ladder *l = &w->ladders[i];
-	unsigned top = w->slots[i].kind == ALLOC_SCREEN ? l->count - 1 : 0;
-	const struct rung *least = &l->rungs[0];
+	const struct rung *rungs = w->ladders[i].rungs;
+	bool screen = w->slots[i].kind == ALLOC_SCREEN;
 
-	for (unsigned rung = top + 1; rung-- && w->at[i] < 0;)
-		if (base_fits(w, i, &l->rungs[rung]))
+	for (unsigned rung = screen ? w->ladders[i].count : 1; rung-- && w->at[i] < 0;)
+		if (base_fits(w, i, &rungs[rung]))
 			stand(w, i, (int)rung);
-	if (w->at[i] < 0 && !is_held(w, i, least) && may_displace(w, turn, least))
+	if (w->at[i] < 0 && !is_held(w, i, &rungs[0]) && may_displace(w, turn, &rungs[0]))
 		stand(w, i, 0);
 	if (w->at[i] < 0)
-		for (unsigned t = turn + 1; t < w->turns; t++)
-			if (least->bps < w->before_bps[w->order[t]])
-				w->before_bps[w->order[t]] = least->bps;
-	if (w->at[i] >= 0 && w->slots[i].kind == ALLOC_SCREEN) {
-		/* from here on only its frame rate grows; the first rung costs no more */
-		uint32_t bps = l->rungs[w->at[i]].bps;
-
-		ladder_build(l, &w->slots[i], false, l->rungs[w->at[i]].sid,
-			     &w->ctl->held[i]);
-		w->at[i] = 0;
-		w->sum -= bps - l->rungs[0].bps;
-	}
+		refuse(w, i, rungs[0].bps);
+	else if (screen)
+		screen_rates(w, i);
 }
 
 /* ---- steps up ---------------------------------------------------------------------- */
@@ -332,7 +365,7 @@ static bool must_stop(const struct work *w, unsigned i, const struct alloc_choic
 	    slot->shown_tid < 0 || slot->shown_tid >= ALLOC_TEMPORAL)
 		return false;
 	bps = slot->layers[slot->shown_sid][slot->shown_tid].bps;
-	return bps > out->bps && w->sum - out->bps + bps > w->most;
+	return bps > out->bps && w->sum - out->bps + bps > w->room;
 }
 
 static struct alloc_choice choice_of(const struct work *w, unsigned i)
@@ -376,7 +409,7 @@ static bool remember(const struct work *w, unsigned i, const struct alloc_choice
 	bool changed = moved || h->reason != out->reason;
 
 	/* Who gave way to somebody has not failed. */
-	if (moved && out->bps < w->held_bps[i] && w->held_sum > w->most)
+	if (moved && out->bps < w->held_bps[i] && w->held_sum > w->room)
 		fail(w, h, w->held_bps[i]);
 	if (moved && out->bps > w->held_bps[i])
 		h->raised_us = w->now_us;
@@ -398,14 +431,14 @@ unsigned alloc_run(struct alloc_ctl *c, uint64_t now_us, const struct alloc_link
 	unsigned changed = 0;
 
 	w.count = count < ALLOC_SLOTS ? count : ALLOC_SLOTS;
-	w.most = (int64_t)link->estimate_bps - link->audio_bps;
+	w.room = w.most = (int64_t)link->estimate_bps - link->audio_bps;
 	w.safe = (int64_t)least_bps * 256 / (256 + MARGIN_Q8) - link->audio_bps;
 	held_follow(&w);
 	for (unsigned i = 0; i < w.count; i++)
 		look(&w, i, link->saving);
 	line_up(&w);
-	if (w.safe < w.held_sum)
-		w.safe = w.held_sum < w.most ? w.held_sum : w.most;
+	if (w.safe < w.held_sum && w.held_sum <= w.room)
+		w.safe = w.held_sum;
 	for (unsigned turn = 0; turn < w.turns; turn++)
 		base(&w, turn);
 	steps(&w);
