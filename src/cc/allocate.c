@@ -24,10 +24,10 @@ static const uint64_t WAIT_MIN_US = 5000000, WAIT_MAX_US = 80000000;
 static const uint64_t STOOD_US = 60000000;
 enum {
 	MARGIN_Q8 = 20, /* 8 %: on 45 kbit/s, beside 15 of sound, 26 are left */
-	FAILED_Q3 =
-		7, /* of 8: what is so near to what failed is the same, measured again */
-	HELD_GAIN_Q1 =
-		3 /* of 2: so much better is what takes the place of what is held */
+	/* Of 8: what costs so nearly the same may do so when it is measured again. */
+	NEAR_Q3 = 7,
+	/* Of 2: so much better is what takes the place of what is held. */
+	HELD_GAIN_Q1 = 3
 };
 
 struct work {
@@ -177,16 +177,21 @@ static int64_t sum_with(const struct work *w, unsigned i, const struct rung *r)
 	return w->sum + r->bps - (w->at[i] < 0 ? 0 : w->ladders[i].rungs[w->at[i]].bps);
 }
 
-/* May the slot try this now, which it does not have? */
-static bool may_try(const struct work *w, unsigned i, const struct rung *r)
+/* It did not stand, and that is not long ago. */
+static bool has_failed(const struct work *w, unsigned i, const struct rung *r)
+{
+	const struct alloc_held *h = &w->ctl->held[i];
+
+	return w->now_us < h->failed_until_us && r->bps >= h->failed_bps;
+}
+
+/* What it has may take a step again: it is shown, and has been for a while. */
+static bool has_rested(const struct work *w, unsigned i, const struct rung *r)
 {
 	const struct alloc_held *h = &w->ctl->held[i];
 	const struct alloc_slot *slot = &w->slots[i];
 	uint64_t since_us = w->now_us - h->changed_us;
 
-	if (r->bps >= w->before_bps[i] ||
-	    (w->now_us < h->failed_until_us && r->bps >= h->failed_bps))
-		return false;
 	if (h->sid < 0) /* it has nothing */
 		return true;
 	if ((slot->shown_sid != h->sid || slot->shown_tid != h->tid) &&
@@ -195,6 +200,17 @@ static bool may_try(const struct work *w, unsigned i, const struct rung *r)
 	if (slot->shown_sid >= 0 && slot->shown_us > h->changed_us)
 		since_us = w->now_us - slot->shown_us;
 	return since_us >= (r->key && r->sid != h->sid ? REST_KEY_US : REST_US);
+}
+
+/* Whatever room there is. */
+static bool may_have(const struct work *w, unsigned i, const struct rung *r)
+{
+	uint32_t before_bps = w->before_bps[i];
+
+	if (is_held(w, i, r))
+		return r->bps < before_bps;
+	return r->bps < before_bps / 8 * NEAR_Q3 && !has_failed(w, i, r) &&
+	       has_rested(w, i, r);
 }
 
 /* Behind what is new, what was held has to fit within what is safe, too: both together are more than has been
@@ -222,23 +238,18 @@ static bool may_displace(const struct work *w, unsigned turn, const struct rung 
 {
 	unsigned i = w->order[turn];
 
-	for (unsigned t = turn + 1; t < w->turns; t++) {
-		unsigned other = w->order[t];
-
-		if (!is_behind(w, i, other) || w->held_bps[other] < r->bps)
-			continue;
-		if (w->sum + r->bps > w->most)
-			return false;
-		return true;
-	}
+	if (!may_have(w, i, r) || w->sum + r->bps > w->most)
+		return false;
+	for (unsigned t = turn + 1; t < w->turns; t++)
+		if (is_behind(w, i, w->order[t]) && w->held_bps[w->order[t]] >= r->bps)
+			return true;
 	return false;
 }
 
 static bool base_fits(const struct work *w, unsigned i, const struct rung *r)
 {
-	if (is_held(w, i, r))
-		return w->sum + r->bps <= w->most;
-	return may_try(w, i, r) && w->sum + r->bps <= w->safe;
+	return may_have(w, i, r) &&
+	       w->sum + r->bps <= (is_held(w, i, r) ? w->most : w->safe);
 }
 
 static void refuse(struct work *w, unsigned i, uint32_t bps)
@@ -272,7 +283,7 @@ static void base(struct work *w, unsigned turn)
 	for (unsigned rung = screen ? w->ladders[i].count : 1; rung-- && w->at[i] < 0;)
 		if (base_fits(w, i, &rungs[rung]))
 			stand(w, i, (int)rung);
-	if (w->at[i] < 0 && !is_held(w, i, &rungs[0]) && may_displace(w, turn, &rungs[0]))
+	if (w->at[i] < 0 && may_displace(w, turn, &rungs[0]))
 		stand(w, i, 0);
 	if (w->at[i] < 0)
 		refuse(w, i, rungs[0].bps);
@@ -300,7 +311,7 @@ static int best_step(const struct work *w, const bool *stuck, bool only_held)
 		if (w->at[i] < 0 || stuck[i] ||
 		    (unsigned)w->at[i] + 1 >= w->ladders[i].count)
 			continue;
-		if (!is_held(w, i, next) && (only_held || !may_try(w, i, next)))
+		if (!may_have(w, i, next) || (only_held && !is_held(w, i, next)))
 			continue;
 		if (slot >= 0 && gain_of(w, i, next) <= best)
 			continue;
@@ -398,7 +409,7 @@ static void fail(const struct work *w, struct alloc_held *h, uint32_t bps)
 	h->wait_us = stood || !h->wait_us ? WAIT_MIN_US : h->wait_us * 2;
 	if (h->wait_us > WAIT_MAX_US)
 		h->wait_us = WAIT_MAX_US;
-	h->failed_bps = bps / 8 * FAILED_Q3;
+	h->failed_bps = bps / 8 * NEAR_Q3;
 	h->failed_until_us = w->now_us + h->wait_us;
 }
 
