@@ -24,8 +24,8 @@ static const uint64_t WAIT_MIN_US = 5000000, WAIT_MAX_US = 80000000;
 static const uint64_t STOOD_US = 60000000;
 enum {
 	MARGIN_Q8 = 20, /* 8 %: on 45 kbit/s, beside 15 of sound, 26 are left */
-	/* Of 8: what costs so nearly the same may do so when it is measured again. */
-	NEAR_Q3 = 7,
+	/* Of 16: what costs so nearly the same may do so when it is measured again. */
+	NEAR_Q4 = 13,
 	/* Of 2: so much better is what takes the place of what is held. */
 	HELD_GAIN_Q1 = 3
 };
@@ -209,7 +209,7 @@ static bool may_have(const struct work *w, unsigned i, const struct rung *r)
 
 	if (is_held(w, i, r))
 		return r->bps < before_bps;
-	return r->bps < before_bps / 8 * NEAR_Q3 && !has_failed(w, i, r) &&
+	return r->bps < before_bps / 16 * NEAR_Q4 && !has_failed(w, i, r) &&
 	       has_rested(w, i, r);
 }
 
@@ -409,7 +409,7 @@ static void fail(const struct work *w, struct alloc_held *h, uint32_t bps)
 	h->wait_us = stood || !h->wait_us ? WAIT_MIN_US : h->wait_us * 2;
 	if (h->wait_us > WAIT_MAX_US)
 		h->wait_us = WAIT_MAX_US;
-	h->failed_bps = bps / 8 * NEAR_Q3;
+	h->failed_bps = bps / 16 * NEAR_Q4;
 	h->failed_until_us = w->now_us + h->wait_us;
 }
 

@@ -583,10 +583,10 @@ static void test_no_flapping(void **state)
 				worst_early = changes;
 			if (minute >= 2 && changes > worst)
 				worst = changes;
-			if (minute >= 2 && changes > 6)
-				printf("run %u, %u bit/s, %u slots, minute %u: %u "
-				       "switches\n",
-				       r, estimate, count, minute, changes);
+			if (minute >= 2) {
+				all += changes;
+				minutes++;
+			}
 			changes = 0;
 		}
 	}
