@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * Who gets which layer. Invariants: what is chosen costs no more than the estimate leaves beside sound; and
- * nobody goes without for want of room while somebody behind them in turn has something of the same cost.
+ * nobody goes without for want of room while somebody of a lower kind has something of the same cost.
  *
  * Two limits make the hysteresis. What was chosen before (it is *held*) stays while it is within the estimate.
  * What is new must be within the least estimate of the last seconds, less a margin; or within what is sent
@@ -35,16 +35,14 @@ struct work {
 	const struct alloc_slot *slots;
 	uint64_t now_us;
 	unsigned count;
-	uint8_t order
-		[ALLOC_SLOTS]; /* slots in turn, without those that get nothing anyway */
+	/* slots in turn, without those that get nothing anyway */
+	uint8_t order[ALLOC_SLOTS];
 	unsigned turns;
 	uint8_t reason[ALLOC_SLOTS];
 	struct ladder ladders[ALLOC_SLOTS];
 	int at[ALLOC_SLOTS]; /* rung, -1 none */
-	uint32_t held_bps
-		[ALLOC_SLOTS]; /* of what is held, as it is measured now; 0 nothing */
-	uint32_t before_bps
-		[ALLOC_SLOTS]; /* the least that somebody in front has not got */
+	/* what is held, as it is measured now, 0 nothing; the least that somebody in front has not got */
+	uint32_t held_bps[ALLOC_SLOTS], before_bps[ALLOC_SLOTS];
 	int64_t sum, held_sum;
 	int64_t room;	    /* beside sound */
 	int64_t most, safe; /* of it for what is held; for what is new */
@@ -134,7 +132,7 @@ static uint32_t held_bps(const struct work *w, unsigned i)
 	return y->state != ALLOC_NONE && y->bps ? y->bps : h->bps;
 }
 
-/* Of a slot. */
+/* What a slot may have, and has had. */
 static void look(struct work *w, unsigned i, uint8_t saving)
 {
 	const struct alloc_slot *slot = &w->slots[i];
@@ -192,7 +190,7 @@ static bool has_rested(const struct work *w, unsigned i, const struct rung *r)
 	const struct alloc_slot *slot = &w->slots[i];
 	uint64_t since_us = w->now_us - h->changed_us;
 
-	if (h->sid < 0) /* it has nothing */
+	if (h->sid < 0 || r == w->ladders[i].rungs) /* it has nothing, or nothing less */
 		return true;
 	if ((slot->shown_sid != h->sid || slot->shown_tid != h->tid) &&
 	    since_us < SWITCH_MOST_US)
@@ -202,7 +200,7 @@ static bool has_rested(const struct work *w, unsigned i, const struct rung *r)
 	return since_us >= (r->key && r->sid != h->sid ? REST_KEY_US : REST_US);
 }
 
-/* Whatever room there is. */
+/* As far as it does not depend on the room there is. */
 static bool may_have(const struct work *w, unsigned i, const struct rung *r)
 {
 	uint32_t before_bps = w->before_bps[i];
@@ -252,6 +250,7 @@ static bool base_fits(const struct work *w, unsigned i, const struct rung *r)
 	       w->sum + r->bps <= (is_held(w, i, r) ? w->most : w->safe);
 }
 
+/* It goes without: who is behind gets nothing that costs as much. */
 static void refuse(struct work *w, unsigned i, uint32_t bps)
 {
 	for (unsigned t = 0; t < w->turns; t++) {

@@ -329,6 +329,112 @@ static void test_displaces(void **state)
 	assert_true(C.held[1].failed_until_us < now_us);
 }
 
+/* Just when the link falls: who is in front gets what is left. */
+static void test_displaces_in_a_fall(void **state)
+{
+	(void)state;
+	begin(200000, 50000);
+	layer(add(ALLOC_CAMERA, 320, 180), 0, 0, 60000, 15);
+	layer(add(ALLOC_CAMERA, 320, 180), 0, 0, 60000, 15);
+	layer(add(ALLOC_SPEAKER, 320, 180), 0, 0, 60000, 15);
+	S[2].hidden = true;
+	go(5);
+	expect(1, ALLOC_SENT, 0, 0);
+	L.estimate_bps = 113000;
+	S[2].hidden = false;
+	run();
+	expect(0, ALLOC_NO_ROOM, -1, -1);
+	expect(1, ALLOC_NO_ROOM, -1, -1);
+	expect(2, ALLOC_SENT, 0, 0);
+}
+
+/* All of the link is in use: who speaks now gets the steps that others had, though none are to be had. */
+static void test_displaces_steps(void **state)
+{
+	(void)state;
+	begin(560000, 50000);
+	camera(ALLOC_SPEAKER, 640, 360);
+	camera(ALLOC_CAMERA, 640, 360);
+	go(10);
+	expect(0, ALLOC_SENT, 1, 1);
+	expect(1, ALLOC_SENT, 0, 2);
+	L.estimate_bps = 500000; /* with a margin that is too much */
+	assert_int_equal(go(10), 0);
+	S[0].kind = ALLOC_CAMERA;
+	S[1].kind = ALLOC_SPEAKER;
+	assert_int_equal(go(10), 2);
+	expect(0, ALLOC_SENT, 0, 2);
+	expect(1, ALLOC_SENT, 1, 1);
+}
+
+/* Somebody new, and what was there before: together they keep the margin. */
+static void test_new_keeps_margin(void **state)
+{
+	(void)state;
+	begin(200000, 50000);
+	layer(add(ALLOC_CAMERA, 320, 180), 0, 0, 38000, 15);
+	layer(add(ALLOC_CAMERA, 320, 180), 0, 0, 38000, 15);
+	layer(add(ALLOC_SPEAKER, 320, 180), 0, 0, 70000, 15);
+	S[2].hidden = true;
+	go(5);
+	S[2].hidden = false;
+	run();
+	expect(2, ALLOC_SENT, 0, 0);
+	expect(0, ALLOC_SENT, 0, 0);
+	expect(1, ALLOC_NO_ROOM, -1, -1); /* 146 of 150 kbit/s */
+}
+
+/* A tile that grows and grows: a slot is not sent one key frame after the other. */
+static void test_rests(void **state)
+{
+	(void)state;
+	begin(5000000, 50000);
+	camera(ALLOC_SPEAKER, 320, 180);
+	go(5);
+	expect(0, ALLOC_SENT, 0, 2);
+	S[0].width = 640;
+	S[0].height = 360;
+	run();
+	expect(0, ALLOC_SENT, 1, 2);
+	S[0].width = 1280;
+	S[0].height = 720;
+	go(3.5);
+	expect(0, ALLOC_SENT, 1, 2);
+	go(2);
+	expect(0, ALLOC_SENT, 2, 2);
+	/* and none at all while the last has not come */
+	S[0].width = 320;
+	S[0].height = 180;
+	for (unsigned i = 0; i < 50; i++, now_us += RUN_US)
+		run();
+	S[0].width = 1280;
+	S[0].height = 720;
+	run();
+	expect(0, ALLOC_SENT, 0, 2);
+	now_us += 8000000;
+	run();
+	expect(0, ALLOC_SENT, 2, 2);
+}
+
+/* Two layers that are nearly worth the same, and cost nearly the same. */
+static void test_alike(void **state)
+{
+	unsigned changes = 0;
+
+	(void)state;
+	seed = 17;
+	begin(300000, 50000);
+	layer(add(ALLOC_SPEAKER, 640, 360), 0, 2, 200000, 30);
+	layer(&S[0], 1, 0, 196000, 8);
+	go(5);
+	for (unsigned i = 0; i < 600; i++) {
+		S[0].layers[0][2].bps = 200000 / 100 * (96 + dice(9));
+		S[0].layers[1][0].bps = 196000 / 100 * (96 + dice(9));
+		changes += go(0.1);
+	}
+	assert_true(changes <= 1);
+}
+
 /* What is remembered goes with the source. */
 static void test_moves(void **state)
 {
@@ -679,6 +785,11 @@ int main(void)
 		cmocka_unit_test(test_margin),
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_displaces),
+		cmocka_unit_test(test_displaces_in_a_fall),
+		cmocka_unit_test(test_displaces_steps),
+		cmocka_unit_test(test_new_keeps_margin),
+		cmocka_unit_test(test_rests),
+		cmocka_unit_test(test_alike),
 		cmocka_unit_test(test_moves),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_stop),
