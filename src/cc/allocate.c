@@ -43,6 +43,7 @@ struct work {
 	int at[ALLOC_SLOTS]; /* rung, -1 none */
 	/* what is held, as it is measured now, 0 nothing; the least that somebody in front has not got */
 	uint32_t held_bps[ALLOC_SLOTS], before_bps[ALLOC_SLOTS];
+	uint32_t held_value[ALLOC_SLOTS];
 	int64_t sum, held_sum;
 	int64_t room;	    /* beside sound */
 	int64_t most, safe; /* of it for what is held; for what is new */
@@ -132,6 +133,18 @@ static uint32_t held_bps(const struct work *w, unsigned i)
 	return y->state != ALLOC_NONE && y->bps ? y->bps : h->bps;
 }
 
+/* Any, if it is not on the ladder any more: then what costs no more takes its place. */
+static uint32_t held_value(const struct work *w, unsigned i)
+{
+	const struct alloc_held *h = &w->ctl->held[i];
+	const struct ladder *l = &w->ladders[i];
+
+	for (unsigned rung = 0; rung < l->count; rung++)
+		if (l->rungs[rung].sid == h->sid && l->rungs[rung].tid == h->tid)
+			return l->rungs[rung].value;
+	return UINT32_MAX;
+}
+
 /* What a slot may have, and has had. */
 static void look(struct work *w, unsigned i, uint8_t saving)
 {
@@ -150,6 +163,7 @@ static void look(struct work *w, unsigned i, uint8_t saving)
 	if (!l->count)
 		return;
 	w->held_bps[i] = held_bps(w, i);
+	w->held_value[i] = held_value(w, i);
 	w->held_sum += w->held_bps[i];
 }
 
@@ -167,7 +181,7 @@ static void line_up(struct work *w)
 
 static bool is_held(const struct work *w, unsigned i, const struct rung *r)
 {
-	return r->bps <= w->held_bps[i];
+	return r->bps <= w->held_bps[i] && r->value <= w->held_value[i];
 }
 
 static int64_t sum_with(const struct work *w, unsigned i, const struct rung *r)

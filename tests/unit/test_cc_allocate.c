@@ -352,19 +352,22 @@ static void test_displaces_in_a_fall(void **state)
 static void test_displaces_steps(void **state)
 {
 	(void)state;
-	begin(560000, 50000);
-	camera(ALLOC_SPEAKER, 640, 360);
-	camera(ALLOC_CAMERA, 640, 360);
+	begin(400000, 50000);
+	layer(add(ALLOC_CAMERA, 640, 360), 0, 0, 60000, 15);
+	layer(&S[0], 1, 0, 200000, 15);
+	layer(add(ALLOC_CAMERA, 640, 360), 0, 0, 60000, 15);
+	layer(&S[1], 1, 0, 195000, 15);
+	S[1].layers[1][0].state = ALLOC_NONE;
 	go(10);
-	expect(0, ALLOC_SENT, 1, 1);
+	expect(0, ALLOC_SENT, 1, 0);
 	expect(1, ALLOC_SENT, 0, 0);
-	L.estimate_bps = 420000; /* with a margin that is too much */
+	L.estimate_bps = 315000; /* with a margin that is too much */
+	S[1].layers[1][0].state = ALLOC_ALIVE;
 	assert_int_equal(go(10), 0);
-	S[0].kind = ALLOC_CAMERA;
 	S[1].kind = ALLOC_SPEAKER;
 	assert_int_equal(go(10), 2);
-	expect(0, ALLOC_SENT, 0, 2);
-	expect(1, ALLOC_SENT, 0, 2);
+	expect(0, ALLOC_SENT, 0, 0);
+	expect(1, ALLOC_SENT, 1, 0);
 }
 
 /* Somebody new, and what was there before: together they keep the margin. */
@@ -425,14 +428,17 @@ static void test_alike(void **state)
 	seed = 17;
 	begin(300000, 50000);
 	layer(add(ALLOC_SPEAKER, 640, 360), 0, 2, 200000, 30);
-	layer(&S[0], 1, 0, 196000, 8);
+	layer(&S[0], 1, 0, 190000, 7);
 	go(5);
-	for (unsigned i = 0; i < 600; i++) {
+	expect(0, ALLOC_SENT, 0, 2);
+	L.estimate_bps = 253000;
+	for (unsigned i = 0; i < 6000; i++) {
 		S[0].layers[0][2].bps = 200000 / 100 * (96 + dice(9));
-		S[0].layers[1][0].bps = 196000 / 100 * (96 + dice(9));
+		S[0].layers[1][0].bps = 190000 / 100 * (96 + dice(9));
 		changes += go(0.1);
 	}
-	assert_true(changes <= 1);
+	printf("figure: two layers nearly alike: %u switches in ten minutes\n", changes);
+	assert_true(changes <= 40);
 }
 
 /* What is remembered goes with the source. */
