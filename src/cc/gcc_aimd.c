@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: AGPL-3.0-or-later */
+/*
+ * The rate, by what delay says: less at once when there is a queue, more in small steps (draft §5.5).
+ *
+ * - Less: a part of what arrives, since a full link delivers at its own pace. The longer the queue
+ *   the less, so that it is gone in about a second.
+ * - What arrived then is what the link bears (libwebrtc's link capacity estimate). When the queue is
+ *   gone the rate goes straight to 90 % of that, and rests there: the longer, the more often the link
+ *   has turned out to be the same. Then it feels its way up until there is a queue again, or until
+ *   the link clearly bears more, and what was known of it is forgotten.
+ * - Feeling up grows with the square root of the rate (binomial control: Bansal, Balakrishnan,
+ *   INFOCOM 2001), so that of two on a link the smaller gains on the greater, and still no link,
+ *   thin or fat, takes minutes; and with the time that a change takes to show.
+ * - With less sent than may be there is nothing to grow on (ALR); probes are for that.
+ */
+#include "gcc_in.h"
+
+static const double BETA = 0.85;	 /* draft §5.5 */
+static const double BETA_MIN = 0.5;	 /* where the queue is long */
+static const int64_t BETA_QUEUE_US = 80000, BETA_PER_US = 700000;
+static const double LIMITED_MIN = 0.6; /* of the rate at once, where little was sent */
+static const double REST = 0.90;
+static const uint64_t REST_US = 1500000, REST_STEADY_US = 2000000;
+enum { STEADY_MAX = 4 };
+static const double STEADY = 0.06;  /* it is the same if it differs by less */
+static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
+static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
+static const double RECOVER = 0.40; /* per second, up to what was known to fit */
+static const double FEEL = 0.03, FEEL_MIN = 0.012, FEEL_MAX = 0.045;
+static const double FEEL_BPS = 100000; /* there FEEL is per second */
+static const uint64_t FEEL_US = 300000;
+static const uint64_t BEST_US = 60000000;
+static const double BEST_FADES = 0.7; /* it has become so much less */
+enum { STUCK_MAX = 3 };
+
+void gcc_aimd_init(struct gcc *c)
+{
+	c->aimd.start = true;
+	c->aimd.updated_us = c->now_us;
+}
+
+/* ---- less -------------------------------------------------------------------------- */
+
+/* What arrives, and what the radio loses of it on the way whatever is sent. */
+static double throughput(const struct gcc *c)
+{
+	int64_t window_us = gcc_rate_window_us(c);
+	double bps = gcc_rate_bps(&c->arrived, window_us);
+
+	/* In the presence of a queue a short window is as good, and knows nothing of before. */
+	if (c->delay.standing_us > 2 * gcc_delay_limit_us(c)) {
+		int64_t packet_us = gcc_packet_us(c, bps > 0 ? bps : c->bps);
+		double soon = gcc_rate_bps(&c->arrived, window_us / 4 + packet_us);
+
+		if (soon > 0 && soon < bps * 0.8)
+			bps = soon;
+	}
+	return bps / (1 - c->loss.inherent);
+}
+
+static void learn(struct gcc *c, double bps)
+{
+	double off = c->aimd.capacity_bps > 0 ? bps / c->aimd.capacity_bps - 1 : 1;
+
+	off = off < 0 ? -off : off;
+	if (off > STEADY) {
+		c->aimd.steady = 0;
+		c->aimd.capacity_bps = bps;
+		return;
+	}
+	if (c->aimd.steady < STEADY_MAX)
+		c->aimd.steady++;
+	c->aimd.capacity_bps += (bps - c->aimd.capacity_bps) / 3;
+}
+
+static void remember_best(struct gcc *c, double bps)
+{
+	if (c->aimd.best_bps > 0 && c->now_us < c->aimd.best_us + BEST_US &&
+	    c->aimd.best_bps > c->delay_bps)
+		return;
+	if (bps >= c->delay_bps * BEST_FADES)
+		return;
+	c->aimd.best_bps = c->delay_bps;
+	c->aimd.best_us = c->now_us;
+}
+
+/* The queue stays though less arrives than last time: it is not ours, or not one at all. */
+static bool stuck(struct gcc *c, double bps)
+{
+	bool stays = c->aimd.draining && c->delay.standing_us * 4 > c->aimd.queue_us * 3 &&
+		     bps < c->aimd.decreased_bps * 0.93;
+
+	c->aimd.stuck = stays ? c->aimd.stuck + 1 : 0;
+	if (c->aimd.stuck < STUCK_MAX)
+		return false;
+	c->aimd.stuck = 0;
+	c->aimd.draining = false;
+	gcc_delay_rebase(c);
+	return true;
+}
+
+static void decrease(struct gcc *c)
+{
+	double bps = throughput(c), beta = BETA, target;
+	int64_t over_us = c->delay.standing_us - BETA_QUEUE_US;
+
+	if (bps <= 0)
+		return;
+	if (over_us > 0)
+		beta -= (double)over_us / (double)BETA_PER_US;
+	if (beta < BETA_MIN)
+		beta = BETA_MIN;
+	target = bps * beta;
+	if (c->limited && target < c->delay_bps * LIMITED_MIN)
+		target = c->delay_bps * LIMITED_MIN;
+	/* Once per response, unless it is far worse than it seemed. */
+	if (c->aimd.decreased_us &&
+	    c->now_us < c->aimd.decreased_us + gcc_response_us(c) +
+				(uint64_t)gcc_packet_us(c, c->bps) &&
+	    target > c->delay_bps * 0.7)
+		return;
+	if (stuck(c, bps))
+		return;
+	c->aimd.start = false;
+	if (target < c->delay_bps) {
+		remember_best(c, bps);
+		c->delay_bps = target;
+	}
+	if (!c->limited)
+		learn(c, bps);
+	c->aimd.draining = true;
+	c->aimd.queue_us = c->delay.standing_us;
+	c->aimd.decreased_bps = bps;
+	c->aimd.decreased_us = c->now_us;
+}
+
+void gcc_aimd_timeout(struct gcc *c)
+{
+	remember_best(c, c->delay_bps * 0.5);
+	c->delay_bps *= 0.8;
+	c->aimd.start = false;
+}
+
+/* ---- more -------------------------------------------------------------------------- */
+
+static double feel(const struct gcc *c)
+{
+	double by = FEEL_BPS / c->delay_bps, x = 1, per_s;
+
+	/* square root */
+	for (unsigned i = 0; i < 12; i++)
+		x = (x + by / x) / 2;
+	per_s = FEEL * x;
+	per_s = per_s < FEEL_MIN ? FEEL_MIN : per_s > FEEL_MAX ? FEEL_MAX : per_s;
+	return per_s * 2 * (double)FEEL_US / (double)(FEEL_US + gcc_response_us(c));
+}
+
+static void increase(struct gcc *c, double past_s)
+{
+	double rest = c->aimd.capacity_bps * REST, bps = c->delay_bps;
+	uint64_t rest_us = REST_US + c->aimd.steady * REST_STEADY_US;
+
+	if (c->limited)
+		return;
+	if (c->aimd.capacity_bps <= 0) {
+		bps *= 1 + MULTIPLY * past_s;
+	} else if (bps < rest) {
+		bps *= 1 + RECOVER * past_s;
+		bps = bps > rest ? rest : bps;
+	} else if (c->now_us < c->aimd.decreased_us + rest_us) {
+		return;
+	} else {
+		bps *= 1 + feel(c) * past_s;
+		if (bps > c->aimd.capacity_bps * FORGET)
+			c->aimd.capacity_bps = 0;
+	}
+	c->delay_bps = bps;
+}
+
+void gcc_aimd_update(struct gcc *c, enum gcc_signal signal)
+{
+	double past_s = (double)(c->now_us - c->aimd.updated_us) / 1e6;
+
+	c->aimd.updated_us = c->now_us;
+	if (past_s > 0.5)
+		past_s = 0.5;
+	if (signal == GCC_OVERUSE) {
+		decrease(c);
+		return;
+	}
+	if (c->delay.standing_us <= gcc_delay_limit_us(c) / 2) {
+		c->aimd.draining = false;
+		c->aimd.stuck = 0;
+	}
+	/* What is in the queue goes first. */
+	if (signal == GCC_UNDERUSE || c->aimd.draining)
+		return;
+	increase(c, past_s);
+}
+
+void gcc_aimd_probed(struct gcc *c, double bps, bool full)
+{
+	if (full) {
+		c->aimd.start = false;
+		if (c->aimd.capacity_bps <= 0 || bps > c->aimd.capacity_bps * FORGET) {
+			c->aimd.capacity_bps = bps;
+			c->aimd.steady = 0;
+			c->aimd.decreased_us = c->now_us;
+		}
+		bps *= REST;
+	} else if (bps > c->aimd.capacity_bps * FORGET) {
+		c->aimd.capacity_bps = 0;
+	}
+	if (bps > c->delay_bps)
+		c->delay_bps = bps;
+}
