@@ -327,7 +327,8 @@ struct gcc {
 	unsigned packet_bytes; /* of the largest of late */
 	uint64_t packet_us;
 	/* feedback */
-	uint64_t now_us;	/* of the one being read, or the last */
+	uint64_t now_us;	/* as told last, by anything */
+	uint64_t heard_us;	/* the last one */
 	bool fresh;		/* something in it was used */
 	uint64_t newest_us;	/* the last packet sent that has arrived, by it */
 	uint64_t interval_us;	/* from one to the next, smoothed */
@@ -368,7 +369,8 @@ struct gcc {
 		int64_t queue_us;     /* at the last decrease */
 		double decreased_bps; /* throughput then */
 		unsigned stuck;
-		bool start;
+		bool start;	    /* it has never been too much yet; */
+		bool full;	    /* a queue has shown it, not only a probe */
 	} aimd;
 	struct {
 		unsigned count, head;

@@ -29,7 +29,7 @@ void gcc_init(struct gcc *c, const struct gcc_params *params, uint64_t now_us)
 		c->params.min_bps = 1000;
 	if (c->params.max_bps < c->params.min_bps)
 		c->params.max_bps = c->params.min_bps;
-	c->now_us = c->packet_us = c->newest_us = now_us;
+	c->now_us = c->heard_us = c->packet_us = now_us;
 	c->interval_us = INTERVAL_US;
 	c->packet_bytes = PACKET_BYTES;
 	c->delay_bps = params->start_bps;
@@ -164,11 +164,12 @@ int gcc_sent(struct gcc *c, uint64_t now_us, uint64_t number, unsigned bytes,
 
 void gcc_feedback_begin(struct gcc *c, uint64_t now_us)
 {
-	uint64_t past_us = now_us - c->now_us;
+	uint64_t past_us = now_us - c->heard_us;
 
 	/* One that was lost, or a pause, is no interval. */
-	if (now_us > c->now_us && past_us < 3 * c->interval_us)
-		c->interval_us += (past_us - c->interval_us) / 8;
+	if (now_us > c->heard_us && past_us < 3 * c->interval_us)
+		c->interval_us = (c->interval_us * 7 + past_us) / 8;
+	c->heard_us = now_us;
 	if (c->interval_us > INTERVAL_MAX_US)
 		c->interval_us = INTERVAL_MAX_US;
 	c->now_us = now_us > c->now_us ? now_us : c->now_us;

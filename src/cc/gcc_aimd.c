@@ -26,7 +26,7 @@ static const double STEADY = 0.06;  /* it is the same if it differs by less */
 static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
-static const double FEEL = 0.03, FEEL_MIN = 0.012, FEEL_MAX = 0.045;
+static const double FEEL = 0.022, FEEL_MIN = 0.010, FEEL_MAX = 0.020;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
 static const uint64_t FEEL_US = 300000;
 static const uint64_t BEST_US = 60000000;
@@ -78,7 +78,8 @@ static void remember_best(struct gcc *c, double bps)
 	if (c->aimd.best_bps > 0 && c->now_us < c->aimd.best_us + BEST_US &&
 	    c->aimd.best_bps > c->delay_bps)
 		return;
-	if (bps >= c->delay_bps * BEST_FADES)
+	/* What was never carried was never so. */
+	if (c->aimd.start || bps >= c->delay_bps * BEST_FADES)
 		return;
 	c->aimd.best_bps = c->delay_bps;
 	c->aimd.best_us = c->now_us;
@@ -102,7 +103,7 @@ static bool stuck(struct gcc *c, double bps)
 static void decrease(struct gcc *c)
 {
 	double bps = throughput(c), beta = BETA, target;
-	int64_t over_us = c->delay.standing_us - BETA_QUEUE_US;
+	int64_t over_us = c->delay.standing_us - BETA_QUEUE_US - gcc_packet_us(c, c->bps);
 
 	if (bps <= 0)
 		return;
@@ -121,11 +122,12 @@ static void decrease(struct gcc *c)
 		return;
 	if (stuck(c, bps))
 		return;
-	c->aimd.start = false;
 	if (target < c->delay_bps) {
 		remember_best(c, bps);
 		c->delay_bps = target;
 	}
+	c->aimd.start = false;
+	c->aimd.full = true;
 	if (!c->limited)
 		learn(c, bps);
 	c->aimd.draining = true;

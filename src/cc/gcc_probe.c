@@ -13,10 +13,10 @@
 
 #include <string.h>
 
-static const uint64_t LENGTH_US = 120000, LENGTH_THIN_US = 200000;
+static const uint64_t LENGTH_US = 120000, LENGTH_THIN_US = 160000;
 static const double THIN_BPS = 150000;
-enum { PACKETS_MIN = 5, PACKET_MIN = 60, PACKET_MAX = 1200 };
-static const double STEP = 2.0, STEP_START = 3.0, STEP_BEST = 2.5;
+enum { SEEN_MIN = 5, PACKETS_MIN = 5, PACKET_MIN = 60, PACKET_MAX = 1200 };
+static const double STEP = 2.0, STEP_START = 3.0, STEP_BEST = 2.5, STEP_THIN = 1.7;
 static const double PASSED = 0.90; /* of the pace it was sent at: libwebrtc's 0.9 */
 /* It was not sent at the pace asked for, or not much faster than usual. */
 static const double SENT_LEAST = 1.15;
@@ -40,13 +40,15 @@ static double aim(const struct gcc *c, uint64_t now_us)
 	double bps = 0, most = c->params.max_bps;
 
 	if (c->aimd.start || c->probe.soon)
-		bps = c->bps * (c->bps < THIN_BPS ? STEP : STEP_START);
+		bps = c->bps * STEP_START;
 	else if (c->aimd.best_bps > c->bps * 1.2 && now_us < c->aimd.best_us + BEST_US)
 		bps = c->bps * STEP_BEST < c->aimd.best_bps * 1.1
 			      ? c->bps * STEP_BEST
 			      : c->aimd.best_bps * 1.1;
-	else if (c->limited || c->aimd.capacity_bps <= 0)
+	else if (c->limited || c->aimd.capacity_bps <= 0 || !c->aimd.full)
 		bps = c->bps * STEP;
+	if (c->bps < THIN_BPS && bps > c->bps * STEP_THIN)
+		bps = c->bps * STEP_THIN;
 	if (c->wanted_bps > 0 && most > c->wanted_bps * 1.2)
 		most = c->wanted_bps * 1.2;
 	if (c->remb_bps > 0 && most > c->remb_bps)
@@ -63,14 +65,14 @@ bool gcc_probe(struct gcc *c, uint64_t now_us, struct gcc_cluster *out)
 	uint64_t length_us;
 	double bps;
 
-	if (c->params.blind || c->probe.active || !c->rtt_floor.known ||
+	if (c->params.blind || c->probe.active || c->delay.count < SEEN_MIN ||
 	    now_us < c->probe.next_us || c->delay.signal != GCC_NORMAL ||
 	    c->aimd.draining || c->delay.standing_us > gcc_delay_limit_us(c))
 		return false;
 	bps = aim(c, now_us);
 	if (bps <= 0)
 		return false;
-	length_us = bps < THIN_BPS ? LENGTH_THIN_US : LENGTH_US;
+	length_us = c->bps < THIN_BPS ? LENGTH_THIN_US : LENGTH_US;
 	plan->bps = (uint32_t)bps;
 	plan->bytes = (uint32_t)(bps * (double)length_us / 8e6);
 	plan->packet_bytes = plan->bytes / PACKETS_MIN;
@@ -129,12 +131,14 @@ void gcc_probe_status(struct gcc *c, const struct gcc_packet *p, bool received,
 	c->probe.run.bytes += p->bytes;
 }
 
-/* Pace of sending and of arrival; false: too little is known. */
+/* Pace of sending and of arrival; false: too little is known. What a full link delivers comes at its
+ * pace after the first; on an empty one packets lie as far apart as they were sent, whatever the size
+ * of first and last. */
 static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 {
 	uint32_t told = c->probe.run.bytes + c->probe.run.lost_bytes;
 	int64_t got_us = c->probe.run.last_at_us - c->probe.run.first_at_us;
-	double lost = told ? (double)c->probe.run.lost_bytes / told : 1;
+	double lost = told ? (double)c->probe.run.lost_bytes / told : 1, sent_us;
 
 	if (c->probe.run.count + 1 < PACKETS_MIN || told * 5ull < c->probe.plan.bytes * 3ull ||
 	    c->probe.run.last_us <= c->probe.run.first_us || got_us <= 0)
@@ -146,6 +150,9 @@ static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 	if (lost > c->loss.inherent + LOST_MORE)
 		lost = c->loss.inherent;
 	*got_bps /= 1 - lost;
+	sent_us = (double)(c->probe.run.last_us - c->probe.run.first_us);
+	if (c->probe.run.lost_bytes == 0 && *got_bps < *sent_bps * sent_us / (double)got_us)
+		*got_bps = *sent_bps * sent_us / (double)got_us;
 	return true;
 }
 
