@@ -392,7 +392,7 @@ struct gcc {
 		bool active, sending;
 		bool soon;		   /* the last one passed: on with it */
 		uint64_t next_us, wait_us; /* patience */
-		unsigned passed, failed;
+		unsigned passed, failed, row; /* failed in a row */
 		struct gcc_cluster plan;
 		double before_bps; /* estimate when it began */
 		struct {

@@ -191,8 +191,29 @@ static bool time_is_sane(int64_t arrival_us)
 	return arrival_us > -((int64_t)1 << 44) && arrival_us < (int64_t)1 << 44;
 }
 
+/* What lies between the last that was told of and this one was told of in a feedback that got lost:
+ * to the rate of what arrives it counts as arrived, or each lost feedback would halve it. */
+static void assume(struct gcc *c, uint64_t number)
+{
+	uint64_t first = c->acked + 1;
+
+	if (number > first + GCC_PACKETS)
+		first = number - GCC_PACKETS;
+	for (; first < number; first++) {
+		struct gcc_packet *p = packet(c, first);
+
+		if (!p || p->state != GCC_UNKNOWN)
+			continue;
+		p->state = GCC_ASSUMED;
+		gcc_rate_skip(&c->arrived, p->bytes);
+		gcc_probe_assume(c, p);
+	}
+}
+
 static enum gcc_verdict arrived(struct gcc *c, struct gcc_packet *p, int64_t arrival_us)
 {
+	bool counted = p->state == GCC_ASSUMED;
+
 	if (p->state == GCC_LOST)
 		gcc_loss_undo(c);
 	else
@@ -202,7 +223,7 @@ static enum gcc_verdict arrived(struct gcc *c, struct gcc_packet *p, int64_t arr
 		return ignore(c, GCC_BAD_TIME);
 	if (!gcc_delay_packet(c, p->sent_us, arrival_us))
 		memset(&c->arrived, 0, sizeof c->arrived);
-	gcc_rate_add(&c->arrived, arrival_us, p->bytes);
+	gcc_rate_add(&c->arrived, arrival_us, counted ? 0 : p->bytes);
 	gcc_probe_status(c, p, true, arrival_us);
 	if (p->sent_us > c->newest_us)
 		c->newest_us = p->sent_us;
@@ -224,6 +245,7 @@ enum gcc_verdict gcc_feedback(struct gcc *c, uint16_t seq, bool received,
 		return ignore(c, GCC_FORGOTTEN);
 	if (p->state == GCC_ARRIVED || (p->state == GCC_LOST && !received))
 		return ignore(c, GCC_DUPLICATE);
+	assume(c, number);
 	land(c, number);
 	c->fresh = true;
 	if (received)

@@ -19,7 +19,7 @@ static const double BETA = 0.85;	 /* draft §5.5 */
 static const double BETA_MIN = 0.5;	 /* where the queue is long */
 static const int64_t BETA_QUEUE_US = 80000, BETA_PER_US = 700000;
 static const double LIMITED_MIN = 0.6; /* of the rate at once, where little was sent */
-static const double REST = 0.90;
+static const double REST = 0.88;
 static const uint64_t REST_US = 1500000, REST_STEADY_US = 2000000;
 enum { STEADY_MAX = 4 };
 static const double STEADY = 0.06;  /* it is the same if it differs by less */
@@ -31,6 +31,7 @@ static const double FEEL_BPS = 100000; /* there FEEL is per second */
 static const uint64_t FEEL_US = 300000;
 static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
+static const double PUSHED = 1.3;
 enum { STUCK_MAX = 3 };
 
 void gcc_aimd_init(struct gcc *c)
@@ -204,6 +205,11 @@ void gcc_aimd_probed(struct gcc *c, double bps, bool full)
 {
 	if (full) {
 		c->aimd.start = false;
+		/* A burst takes more than its share of a full link from others on it, which is not
+		 * ours: what a queue has shown counts for more. */
+		if (c->aimd.full && c->aimd.capacity_bps > 0 &&
+		    bps < c->aimd.capacity_bps * PUSHED)
+			return;
 		if (c->aimd.capacity_bps <= 0 || bps > c->aimd.capacity_bps * FORGET) {
 			c->aimd.capacity_bps = bps;
 			c->aimd.steady = 0;

@@ -31,7 +31,11 @@ static const double GAMMA_UP = 0.0087e-3, GAMMA_DOWN = 0.039e-3;
 static const double GAMMA_OUTLIER_US = 15000;
 static const int64_t OVER_US = 10000; /* for so long (draft §5.4: overuse_time_th) */
 /* A queue that stands, without jitter: far less than anybody hears, far more than a clock's grain. */
-static const int64_t LIMIT_US = 30000, LIMIT_JITTER_MAX_US = 40000;
+static const int64_t LIMIT_US = 20000, LIMIT_JITTER_MAX_US = 40000;
+/* More of it the less the rate: of two on a link the greater sees too much first, gives way, and the
+ * smaller goes on. */
+static const int64_t LIMIT_OCTAVE_US = 6000;
+static const double LIMIT_BPS = 10e6; /* none from there on */
 static const int64_t RTT_SLACK_US = 10000;
 
 void gcc_delay_init(struct gcc *c)
@@ -166,11 +170,16 @@ static void adapt_gamma(struct gcc *c, double m, int64_t at_us)
 
 int64_t gcc_delay_limit_us(const struct gcc *c)
 {
-	int64_t jitter_us = c->delay.jitter_us;
+	int64_t jitter_us = c->delay.jitter_us, more_us = 0;
+	double bps = c->bps;
 
+	for (; bps < LIMIT_BPS / 2; bps *= 2)
+		more_us += LIMIT_OCTAVE_US;
+	if (bps < LIMIT_BPS)
+		more_us += (int64_t)((LIMIT_BPS / bps - 1) * (double)LIMIT_OCTAVE_US);
 	if (jitter_us > LIMIT_JITTER_MAX_US)
 		jitter_us = LIMIT_JITTER_MAX_US;
-	return LIMIT_US + gcc_packet_us(c, c->bps) / 4 + jitter_us;
+	return LIMIT_US + more_us + gcc_packet_us(c, c->bps) / 4 + jitter_us;
 }
 
 static void look(struct gcc *c, int64_t packet_us)

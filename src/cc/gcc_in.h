@@ -10,7 +10,8 @@
 
 #include <palabre/cc.h>
 
-enum { GCC_UNKNOWN, GCC_LOST, GCC_ARRIVED }; /* gcc_packet.state */
+/* gcc_packet.state; assumed: what was to tell of it got lost itself, it counts as arrived */
+enum { GCC_UNKNOWN, GCC_ASSUMED, GCC_LOST, GCC_ARRIVED };
 
 /* ---- gcc.c */
 /* What one packet of the largest size of late takes at that rate. */
@@ -28,6 +29,8 @@ void gcc_floor_update(struct gcc_floor *f, uint64_t now_us, int64_t value_us,
 /* ---- gcc_rate.c */
 /* `bytes` passed at that time; times only rise. */
 void gcc_rate_add(struct gcc_rate *r, int64_t at_us, unsigned bytes);
+/* As many more passed before the next that is added. */
+void gcc_rate_skip(struct gcc_rate *r, unsigned bytes);
 /* In the window that ends with the last point; 0: too few points for that. */
 double gcc_rate_bps(const struct gcc_rate *r, int64_t window_us);
 /* In the window that ends now. */
@@ -66,6 +69,7 @@ void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost);
 /* ---- gcc_probe.c */
 void gcc_probe_init(struct gcc *c);
 void gcc_probe_sent(struct gcc *c, uint64_t number, unsigned bytes);
+void gcc_probe_assume(struct gcc *c, const struct gcc_packet *p);
 void gcc_probe_status(struct gcc *c, const struct gcc_packet *p, bool received,
 		      int64_t arrival_us);
 void gcc_probe_judge(struct gcc *c);

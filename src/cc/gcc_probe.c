@@ -21,7 +21,8 @@ static const double PASSED = 0.90; /* of the pace it was sent at: libwebrtc's 0.
 /* It was not sent at the pace asked for, or not much faster than usual. */
 static const double SENT_LEAST = 1.15;
 static const uint64_t PATIENCE_US = 400000; /* and a round trip: for feedback */
-static const uint64_t WAIT_US = 2500000;
+static const uint64_t WAIT_US = 2500000, WAIT_ROW_US = 6000000; /* that often in vain */
+enum { ROW = 10 };
 static const uint64_t WAIT_MAX_US = 30000000;
 static const uint64_t BEST_US = 60000000; /* after it became less: every WAIT_US */
 static const double LOST_MORE = 0.1; /* than usual: chance */
@@ -73,6 +74,9 @@ bool gcc_probe(struct gcc *c, uint64_t now_us, struct gcc_cluster *out)
 	if (bps <= 0)
 		return false;
 	length_us = c->bps < THIN_BPS ? LENGTH_THIN_US : LENGTH_US;
+	length_us += 8 * (uint64_t)c->delay.jitter_us < LENGTH_US
+			     ? 8 * (uint64_t)c->delay.jitter_us
+			     : LENGTH_US;
 	plan->bps = (uint32_t)bps;
 	plan->bytes = (uint32_t)(bps * (double)length_us / 8e6);
 	plan->packet_bytes = plan->bytes / PACKETS_MIN;
@@ -131,6 +135,12 @@ void gcc_probe_status(struct gcc *c, const struct gcc_packet *p, bool received,
 	c->probe.run.bytes += p->bytes;
 }
 
+void gcc_probe_assume(struct gcc *c, const struct gcc_packet *p)
+{
+	if (in_cluster(c, p) && c->probe.run.count)
+		c->probe.run.bytes += p->bytes;
+}
+
 /* Pace of sending and of arrival; false: too little is known. What a full link delivers comes at its
  * pace after the first; on an empty one packets lie as far apart as they were sent, whatever the size
  * of first and last. */
@@ -140,17 +150,19 @@ static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 	int64_t got_us = c->probe.run.last_at_us - c->probe.run.first_at_us;
 	double lost = told ? (double)c->probe.run.lost_bytes / told : 1, sent_us;
 
-	if (c->probe.run.count + 1 < PACKETS_MIN || told * 5ull < c->probe.plan.bytes * 3ull ||
+	if (c->probe.run.count + 1 < PACKETS_MIN || told * 5ull < c->probe.plan.bytes * 4ull ||
 	    c->probe.run.last_us <= c->probe.run.first_us || got_us <= 0)
 		return false;
 	*sent_bps = (told - c->probe.run.last_bytes) * 8e6 /
 		    (double)(c->probe.run.last_us - c->probe.run.first_us);
+	got_us += 2 * c->delay.jitter_us; /* it may have been squeezed so much */
 	*got_bps = (c->probe.run.bytes - c->probe.run.first_bytes) * 8e6 / (double)got_us;
 	/* What the radio loses at any rate was no want of it. */
 	if (lost > c->loss.inherent + LOST_MORE)
 		lost = c->loss.inherent;
 	*got_bps /= 1 - lost;
-	sent_us = (double)(c->probe.run.last_us - c->probe.run.first_us);
+	sent_us = (double)(c->probe.run.last_us - c->probe.run.first_us) +
+		  2 * (double)c->delay.jitter_us;
 	if (c->probe.run.lost_bytes == 0 && *got_bps < *sent_bps * sent_us / (double)got_us)
 		*got_bps = *sent_bps * sent_us / (double)got_us;
 	return true;
@@ -162,8 +174,9 @@ static void over(struct gcc *c, bool passed)
 	c->probe.soon = passed;
 	c->probe.passed += passed;
 	c->probe.failed += !passed;
+	c->probe.row = passed ? 0 : c->probe.row + 1;
 	if (passed || (c->aimd.best_bps > 0 && c->now_us < c->aimd.best_us + BEST_US))
-		c->probe.wait_us = WAIT_US;
+		c->probe.wait_us = c->probe.row < ROW ? WAIT_US : WAIT_ROW_US;
 	else
 		c->probe.wait_us += c->probe.wait_us / 2;
 	if (c->probe.wait_us > WAIT_MAX_US)

@@ -41,6 +41,11 @@ void gcc_rate_add(struct gcc_rate *r, int64_t at_us, unsigned bytes)
 		r->count++;
 }
 
+void gcc_rate_skip(struct gcc_rate *r, unsigned bytes)
+{
+	r->total += bytes;
+}
+
 /* The oldest point within the window before `end_us`. */
 static unsigned begins(const struct gcc_rate *r, int64_t end_us, int64_t window_us)
 {
