@@ -400,7 +400,8 @@ struct gcc {
 			uint32_t sent_bytes;
 			uint32_t count, bytes, lost_bytes; /* arrived; lost */
 			uint32_t first_bytes, last_bytes;
-			uint64_t first_us, last_us;	  /* sent */
+			uint64_t first_us, last_us; /* sent */
+			uint64_t first_got_us;	    /* of the first that arrived */
 			int64_t first_at_us, last_at_us; /* arrived */
 		} run;
 	} probe;

@@ -15,6 +15,8 @@
  */
 #include "gcc_in.h"
 
+#include <math.h>
+
 static const double BETA = 0.85;	 /* draft §5.5 */
 static const double BETA_MIN = 0.5;	 /* where the queue is long */
 static const int64_t BETA_QUEUE_US = 80000, BETA_PER_US = 700000;
@@ -26,7 +28,7 @@ static const double STEADY = 0.06;  /* it is the same if it differs by less */
 static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
-static const double FEEL = 0.022, FEEL_MIN = 0.010, FEEL_MAX = 0.020;
+static const double FEEL = 0.045, FEEL_MIN = 0.002, FEEL_MAX = 0.035;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
 static const uint64_t FEEL_US = 300000;
 static const uint64_t BEST_US = 60000000;
@@ -148,14 +150,13 @@ void gcc_aimd_timeout(struct gcc *c)
 
 static double feel(const struct gcc *c)
 {
-	double by = FEEL_BPS / c->delay_bps, x = 1, per_s;
+	double root = sqrt(FEEL_BPS / c->delay_bps), per_s;
 
-	/* square root */
-	for (unsigned i = 0; i < 12; i++)
-		x = (x + by / x) / 2;
-	per_s = FEEL * x;
+	per_s = FEEL * root * sqrt(root);
 	per_s = per_s < FEEL_MIN ? FEEL_MIN : per_s > FEEL_MAX ? FEEL_MAX : per_s;
-	return per_s * 2 * (double)FEEL_US / (double)(FEEL_US + gcc_response_us(c));
+	if (gcc_response_us(c) > FEEL_US)
+		per_s *= 2 * (double)FEEL_US / (double)(FEEL_US + gcc_response_us(c));
+	return per_s;
 }
 
 static void increase(struct gcc *c, double past_s)
@@ -196,7 +197,8 @@ void gcc_aimd_update(struct gcc *c, enum gcc_signal signal)
 		c->aimd.stuck = 0;
 	}
 	/* What is in the queue goes first. */
-	if (signal == GCC_UNDERUSE || c->aimd.draining)
+	if (signal == GCC_UNDERUSE || c->aimd.draining ||
+	    c->delay.standing_us > gcc_delay_limit_us(c) / 2)
 		return;
 	increase(c, past_s);
 }

@@ -34,8 +34,9 @@ static const int64_t OVER_US = 10000; /* for so long (draft §5.4: overuse_time_
 static const int64_t LIMIT_US = 20000, LIMIT_JITTER_MAX_US = 40000;
 /* More of it the less the rate: of two on a link the greater sees too much first, gives way, and the
  * smaller goes on. */
-static const int64_t LIMIT_OCTAVE_US = 6000;
+static const int64_t LIMIT_OCTAVE_US = 8000;
 static const double LIMIT_BPS = 10e6; /* none from there on */
+static const int64_t JITTER_MAX_US = 100000;
 static const int64_t RTT_SLACK_US = 10000;
 
 void gcc_delay_init(struct gcc *c)
@@ -51,15 +52,6 @@ static unsigned at(const struct gcc *c, unsigned back)
 
 static void point(struct gcc *c, int64_t at_us, int64_t way_us)
 {
-	unsigned last = at(c, 0);
-	int64_t d = c->delay.count ? way_us - c->delay.points[last].way_us : 0;
-
-	/* Jitter is what goes up and down; a packet's own time is not part of it. */
-	d = d < 0 ? -d : d;
-	d -= d < gcc_packet_us(c, c->bps) ? d / 2 : gcc_packet_us(c, c->bps);
-	if (d > 100000)
-		d = 100000;
-	c->delay.jitter_us += (d - c->delay.jitter_us) / 16;
 	c->delay.points[c->delay.head].at_us = at_us;
 	c->delay.points[c->delay.head].way_us = way_us;
 	c->delay.head = (c->delay.head + 1) % GCC_POINTS;
@@ -184,10 +176,14 @@ int64_t gcc_delay_limit_us(const struct gcc *c)
 
 static void look(struct gcc *c, int64_t packet_us)
 {
-	int64_t base_us = c->delay.floor.base_us, believed_us;
+	int64_t base_us = c->delay.floor.base_us, believed_us, above_us;
 
 	c->delay.queue_us = c->delay.points[at(c, 0)].way_us - base_us;
 	c->delay.standing_us = lowest(c, STANDING_US + 2 * packet_us) - base_us;
+	/* Jitter: what comes and goes; a packet's own time is no part of it. */
+	above_us = c->delay.queue_us - c->delay.standing_us - packet_us;
+	above_us = above_us < 0 ? 0 : above_us > JITTER_MAX_US ? JITTER_MAX_US : above_us;
+	c->delay.jitter_us += (above_us - c->delay.jitter_us) / 16;
 	believed_us = gcc_rtt_queue_us(c) + RTT_SLACK_US;
 	if (c->delay.queue_us > believed_us)
 		c->delay.queue_us = believed_us;

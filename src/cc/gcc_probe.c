@@ -130,6 +130,7 @@ void gcc_probe_status(struct gcc *c, const struct gcc_packet *p, bool received,
 	if (!c->probe.run.count++) {
 		c->probe.run.first_bytes = p->bytes;
 		c->probe.run.first_at_us = arrival_us;
+		c->probe.run.first_got_us = p->sent_us;
 	}
 	c->probe.run.last_at_us = arrival_us;
 	c->probe.run.bytes += p->bytes;
@@ -163,7 +164,10 @@ static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 	*got_bps /= 1 - lost;
 	sent_us = (double)(c->probe.run.last_us - c->probe.run.first_us) +
 		  2 * (double)c->delay.jitter_us;
-	if (c->probe.run.lost_bytes == 0 && *got_bps < *sent_bps * sent_us / (double)got_us)
+	if (c->probe.run.lost_bytes == 0 &&
+	    c->probe.run.first_at_us - (int64_t)c->probe.run.first_got_us <
+		    c->delay.floor.base_us + gcc_delay_limit_us(c) / 2 &&
+	    *got_bps < *sent_bps * sent_us / (double)got_us)
 		*got_bps = *sent_bps * sent_us / (double)got_us;
 	return true;
 }
