@@ -30,9 +30,11 @@ static const double MULTIPLY = 0.08; /* per second, where nothing is known (draf
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
 static const double FEEL = 0.045, FEEL_MIN = 0.002, FEEL_MAX = 0.035;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
-static const uint64_t FEEL_US = 300000;
+static const uint64_t FEEL_US = 300000, FASTER_US = 10000000;
 static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
+static const double WORSE = 0.8;
+static const uint64_t SUSTAINED_US = 2000000; /* a probe has raised the rate for so long */
 static const double PUSHED = 1.3;
 enum { STUCK_MAX = 3 };
 
@@ -84,7 +86,12 @@ static void remember_best(struct gcc *c, double bps)
 	/* What was never carried was never so. */
 	if (c->aimd.start || bps >= c->delay_bps * BEST_FADES)
 		return;
+	if (c->aimd.raised_us && c->now_us < c->aimd.raised_us + SUSTAINED_US + gcc_response_us(c)) {
+		gcc_probe_regret(c);
+		return;
+	}
 	c->aimd.best_bps = c->delay_bps;
+	c->probe.row = 0;
 	c->aimd.best_us = c->now_us;
 }
 
@@ -103,6 +110,19 @@ static bool stuck(struct gcc *c, double bps)
 	return true;
 }
 
+/* What was decided last has not had its effect yet: it takes a response, and the queue before it.
+ * Unless it is worse than it seemed. */
+static bool soon(const struct gcc *c, double target)
+{
+	uint64_t effect_us = gcc_response_us(c) + (uint64_t)c->aimd.queue_us +
+			     (uint64_t)gcc_packet_us(c, c->bps);
+
+	if (!c->aimd.decreased_us || c->now_us >= c->aimd.decreased_us + effect_us)
+		return false;
+	return target > c->delay_bps * WORSE ||
+	       c->delay.standing_us * 5 < c->aimd.queue_us * 6;
+}
+
 static void decrease(struct gcc *c)
 {
 	double bps = throughput(c), beta = BETA, target;
@@ -117,13 +137,7 @@ static void decrease(struct gcc *c)
 	target = bps * beta;
 	if (c->limited && target < c->delay_bps * LIMITED_MIN)
 		target = c->delay_bps * LIMITED_MIN;
-	/* Once per response, unless it is far worse than it seemed. */
-	if (c->aimd.decreased_us &&
-	    c->now_us < c->aimd.decreased_us + gcc_response_us(c) +
-				(uint64_t)gcc_packet_us(c, c->bps) &&
-	    target > c->delay_bps * 0.7)
-		return;
-	if (stuck(c, bps))
+	if (soon(c, target) || stuck(c, bps))
 		return;
 	if (target < c->delay_bps) {
 		remember_best(c, bps);
@@ -148,7 +162,8 @@ void gcc_aimd_timeout(struct gcc *c)
 
 /* ---- more -------------------------------------------------------------------------- */
 
-static double feel(const struct gcc *c)
+/* Per second; the faster, the longer there has been no queue at all. */
+static double feel(const struct gcc *c, uint64_t since_us)
 {
 	double root = sqrt(FEEL_BPS / c->delay_bps), per_s;
 
@@ -156,7 +171,8 @@ static double feel(const struct gcc *c)
 	per_s = per_s < FEEL_MIN ? FEEL_MIN : per_s > FEEL_MAX ? FEEL_MAX : per_s;
 	if (gcc_response_us(c) > FEEL_US)
 		per_s *= 2 * (double)FEEL_US / (double)(FEEL_US + gcc_response_us(c));
-	return per_s;
+	per_s *= 1 + (double)since_us / (double)FASTER_US;
+	return per_s > FEEL_MAX ? FEEL_MAX : per_s;
 }
 
 static void increase(struct gcc *c, double past_s)
@@ -174,7 +190,7 @@ static void increase(struct gcc *c, double past_s)
 	} else if (c->now_us < c->aimd.decreased_us + rest_us) {
 		return;
 	} else {
-		bps *= 1 + feel(c) * past_s;
+		bps *= 1 + feel(c, c->now_us - c->aimd.decreased_us - rest_us) * past_s;
 		if (bps > c->aimd.capacity_bps * FORGET)
 			c->aimd.capacity_bps = 0;
 	}
@@ -221,6 +237,8 @@ void gcc_aimd_probed(struct gcc *c, double bps, bool full)
 	} else if (bps > c->aimd.capacity_bps * FORGET) {
 		c->aimd.capacity_bps = 0;
 	}
+	if (bps > c->delay_bps * 1.1)
+		c->aimd.raised_us = c->now_us;
 	if (bps > c->delay_bps)
 		c->delay_bps = bps;
 }

@@ -72,6 +72,8 @@ void gcc_probe_sent(struct gcc *c, uint64_t number, unsigned bytes);
 void gcc_probe_assume(struct gcc *c, const struct gcc_packet *p);
 void gcc_probe_status(struct gcc *c, const struct gcc_packet *p, bool received,
 		      int64_t arrival_us);
+/* What it showed did not hold. */
+void gcc_probe_regret(struct gcc *c);
 void gcc_probe_judge(struct gcc *c);
 
 #endif

@@ -22,7 +22,7 @@ static const double PASSED = 0.90; /* of the pace it was sent at: libwebrtc's 0.
 static const double SENT_LEAST = 1.15;
 static const uint64_t PATIENCE_US = 400000; /* and a round trip: for feedback */
 static const uint64_t WAIT_US = 2500000, WAIT_ROW_US = 6000000; /* that often in vain */
-enum { ROW = 10 };
+enum { ROW = 10, REGRET = 4 };
 static const uint64_t WAIT_MAX_US = 30000000;
 static const uint64_t BEST_US = 60000000; /* after it became less: every WAIT_US */
 static const double LOST_MORE = 0.1; /* than usual: chance */
@@ -178,7 +178,7 @@ static void over(struct gcc *c, bool passed)
 	c->probe.soon = passed;
 	c->probe.passed += passed;
 	c->probe.failed += !passed;
-	c->probe.row = passed ? 0 : c->probe.row + 1;
+	c->probe.row += !passed;
 	if (passed || (c->aimd.best_bps > 0 && c->now_us < c->aimd.best_us + BEST_US))
 		c->probe.wait_us = c->probe.row < ROW ? WAIT_US : WAIT_ROW_US;
 	else
@@ -186,6 +186,13 @@ static void over(struct gcc *c, bool passed)
 	if (c->probe.wait_us > WAIT_MAX_US)
 		c->probe.wait_us = WAIT_MAX_US;
 	c->probe.next_us = c->now_us + (passed ? 0 : c->probe.wait_us);
+}
+
+void gcc_probe_regret(struct gcc *c)
+{
+	c->probe.row += REGRET;
+	c->probe.soon = false;
+	c->probe.next_us = c->now_us + WAIT_ROW_US;
 }
 
 void gcc_probe_judge(struct gcc *c)
