@@ -317,9 +317,15 @@ uint32_t gcc_pacing_bps(const struct gcc *c)
 
 uint32_t gcc_window_bytes(const struct gcc *c)
 {
-	uint64_t us = c->interval_us + WINDOW_SLACK_US +
-		      (c->rtt_floor.known ? (uint64_t)c->rtt_floor.base_us : 0);
-	double bytes = c->bps * (double)us / 8e6;
+	uint64_t packet_us = (uint64_t)gcc_packet_us(c, c->bps);
+	uint64_t slack_us = (uint64_t)gcc_delay_limit_us(c) + 2 * packet_us;
+	double bytes;
+
+	if (slack_us > WINDOW_SLACK_US + packet_us)
+		slack_us = WINDOW_SLACK_US + packet_us;
+	slack_us += c->interval_us +
+		    (c->rtt_floor.known ? (uint64_t)c->rtt_floor.base_us : WINDOW_SLACK_US);
+	bytes = c->bps * (double)slack_us / 8e6;
 
 	return bytes < c->packet_bytes ? c->packet_bytes : (uint32_t)bytes;
 }

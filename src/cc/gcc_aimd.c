@@ -53,7 +53,7 @@ static double throughput(const struct gcc *c)
 	double bps = gcc_rate_bps(&c->arrived, window_us);
 
 	/* In the presence of a queue a short window is as good, and knows nothing of before. */
-	if (c->delay.standing_us > 2 * gcc_delay_limit_us(c)) {
+	if (c->delay.queue_us > 2 * gcc_delay_limit_us(c)) {
 		int64_t packet_us = gcc_packet_us(c, bps > 0 ? bps : c->bps);
 		double soon = gcc_rate_bps(&c->arrived, window_us / 4 + packet_us);
 

@@ -36,6 +36,7 @@ static const int64_t LIMIT_US = 20000, LIMIT_JITTER_MAX_US = 40000;
  * smaller goes on. */
 static const int64_t LIMIT_OCTAVE_US = 8000;
 static const double LIMIT_BPS = 10e6; /* none from there on */
+enum { RISING = 3 };
 static const int64_t JITTER_MAX_US = 100000;
 static const int64_t RTT_SLACK_US = 10000;
 
@@ -191,6 +192,24 @@ static void look(struct gcc *c, int64_t packet_us)
 		c->delay.standing_us = believed_us;
 }
 
+/* Each of the last few later than the one before, and all of them far too late: a link that has become
+ * much less. What was held back and let go at once comes the less late the later it was sent. */
+static bool rises(const struct gcc *c, int64_t packet_us)
+{
+	int64_t limit_us = gcc_delay_limit_us(c) + packet_us, first_us, last_us;
+
+	if (c->delay.count < RISING)
+		return false;
+	for (unsigned i = 0; i + 1 < RISING; i++)
+		if (c->delay.points[at(c, i)].way_us <
+		    c->delay.points[at(c, i + 1)].way_us)
+			return false;
+	first_us = c->delay.points[at(c, 1)].way_us - c->delay.floor.base_us;
+	last_us = c->delay.points[at(c, 0)].way_us - c->delay.floor.base_us;
+	return last_us > limit_us && first_us > limit_us / 2 &&
+	       c->delay.queue_us > limit_us;
+}
+
 void gcc_delay_judge(struct gcc *c)
 {
 	int64_t packet_us = gcc_packet_us(c, c->bps), window_us = 4 * packet_us, at_us;
@@ -223,6 +242,8 @@ void gcc_delay_judge(struct gcc *c)
 	}
 	if (c->delay.standing_us > gcc_delay_limit_us(c) &&
 	    c->delay.signal != GCC_UNDERUSE)
+		c->delay.signal = GCC_OVERUSE;
+	if (rises(c, packet_us))
 		c->delay.signal = GCC_OVERUSE;
 	adapt_gamma(c, m, at_us);
 	c->delay.rise_us = c->delay.rise_before_us = m;
