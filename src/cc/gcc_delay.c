@@ -225,7 +225,8 @@ void gcc_delay_judge(struct gcc *c)
 	at_us = c->delay.points[at(c, 0)].at_us;
 	look(c, packet_us);
 	m = rise(c, window_us, &count);
-	gamma_us = c->delay.gamma_us + (double)packet_us / 2;
+	gamma_us = c->delay.gamma_us + (double)packet_us / 2 +
+		   2 * (double)c->delay.jitter_us;
 	if (m > gamma_us && c->delay.standing_us > gcc_delay_limit_us(c) / 2) {
 		if (!c->delay.over++)
 			c->delay.over_us = at_us;
