@@ -28,7 +28,7 @@ static const double STEADY = 0.06;  /* it is the same if it differs by less */
 static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
-static const double FEEL = 0.045, FEEL_MIN = 0.002, FEEL_MAX = 0.022;
+static const double FEEL = 0.045, FEEL_MIN = 0.002, FEEL_MAX = 0.028;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
 static const uint64_t FEEL_US = 300000, FASTER_US = 10000000;
 static const uint64_t BEST_US = 60000000;

@@ -25,9 +25,10 @@ static const double INHERENT_MAX = 0.6;
 static const double FEW = 0.02;	   /* no matter */
 static const double CEILING = 0.95; /* of the capacity that was found */
 static const double LIFT = 0.03;   /* per observation, once it is explained no more */
-static const double DIP = 0.90, DIP_AT = 0.15;
+static const double DIP = 0.5, DIP_AT = 0.15; /* x loss (draft §6) */
 static const uint64_t DIP_US = 12000000;
-enum { STEPS = 10 }; /* capacities tried, from the greatest rate seen down, 6 % apart */
+static const double STEP = 0.92;
+enum { STEPS = 18 }; /* capacities tried, from the greatest rate seen down to a quarter */
 
 static unsigned at(const struct gcc *c, unsigned back)
 {
@@ -87,7 +88,7 @@ static double explain(struct gcc *c)
 	for (unsigned i = 0; i < STEPS; i++) {
 		double likely;
 
-		capacity *= 0.94;
+		capacity *= STEP;
 		likely = fit(c, capacity, &p);
 		if (likely <= none)
 			continue;
@@ -122,7 +123,7 @@ static void decide(struct gcc *c)
 	}
 	if (c->loss.recent > DIP_AT && c->now_us > c->loss.dipped_us + DIP_US) {
 		c->loss.dipped_us = c->now_us;
-		c->delay_bps = c->bps * DIP;
+		c->delay_bps = c->bps * (1 - DIP * c->loss.recent);
 	}
 }
 

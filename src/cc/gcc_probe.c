@@ -21,7 +21,8 @@ static const double PASSED = 0.90; /* of the pace it was sent at: libwebrtc's 0.
 /* It was not sent at the pace asked for, or not much faster than usual. */
 static const double SENT_LEAST = 1.15;
 static const uint64_t PATIENCE_US = 400000; /* and a round trip: for feedback */
-static const uint64_t WAIT_US = 2500000, WAIT_ROW_US = 6000000; /* that often in vain */
+static const uint64_t WAIT_US = 2500000, WAIT_LIMITED_US = 5000000;
+static const uint64_t WAIT_ROW_US = 6000000; /* where it was in vain that often */
 enum { ROW = 10, REGRET = 4 };
 static const uint64_t WAIT_MAX_US = 30000000;
 static const uint64_t BEST_US = 60000000; /* after it became less: every WAIT_US */
@@ -175,7 +176,7 @@ static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 static void over(struct gcc *c, bool passed)
 {
 	c->probe.active = c->probe.sending = false;
-	c->probe.soon = passed;
+	c->probe.soon = passed && !c->limited;
 	c->probe.passed += passed;
 	c->probe.failed += !passed;
 	c->probe.row += !passed;
@@ -185,7 +186,9 @@ static void over(struct gcc *c, bool passed)
 		c->probe.wait_us += c->probe.wait_us / 2;
 	if (c->probe.wait_us > WAIT_MAX_US)
 		c->probe.wait_us = WAIT_MAX_US;
-	c->probe.next_us = c->now_us + (passed ? 0 : c->probe.wait_us);
+	if (c->limited && c->probe.wait_us < WAIT_LIMITED_US)
+		c->probe.wait_us = WAIT_LIMITED_US;
+	c->probe.next_us = c->now_us + (c->probe.soon ? 0 : c->probe.wait_us);
 }
 
 void gcc_probe_regret(struct gcc *c)
