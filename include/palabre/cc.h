@@ -377,6 +377,7 @@ struct gcc {
 		unsigned count, head;
 		struct {
 			double bps;
+			double recent, est_bps; /* as below, and estimate, then */
 			uint32_t told, lost;
 		} points[GCC_LOSS_POINTS];
 		struct {
@@ -384,7 +385,8 @@ struct gcc {
 			uint64_t bytes;
 		} now;
 		uint64_t first_us, last_us; /* sent, of these */
-		uint64_t dipped_us;
+		uint64_t dipped_us, tested_us;
+		uint64_t hold_us; /* until then the rate stays, so that it can be told from */
 		double inherent; /* fraction that is lost whatever is sent */
 		double recent;	 /* smoothed, whatever the cause */
 		uint32_t sent;	 /* packets since the last report */

@@ -180,7 +180,7 @@ static void increase(struct gcc *c, double past_s)
 	double rest = c->aimd.capacity_bps * REST, bps = c->delay_bps;
 	uint64_t rest_us = REST_US + c->aimd.steady * REST_STEADY_US;
 
-	if (c->limited)
+	if (c->limited || c->now_us < c->loss.hold_us)
 		return;
 	if (c->aimd.capacity_bps <= 0) {
 		bps *= 1 + MULTIPLY * past_s;

@@ -28,6 +28,8 @@ static const double LIFT = 0.03;   /* per observation, once it is explained no m
 static const double DIP = 0.5, DIP_AT = 0.15; /* x loss (draft §6) */
 static const uint64_t DIP_US = 12000000;
 static const double STEP = 0.92;
+static const double TEST_AT = 0.08, TEST_MOST = 0.75;
+static const uint64_t TEST_US = 4000000, HOLD_US = 1000000;
 enum { STEPS = 18 }; /* capacities tried, from the greatest rate seen down to a quarter */
 
 static unsigned at(const struct gcc *c, unsigned back)
@@ -123,8 +125,30 @@ static void decide(struct gcc *c)
 	}
 	if (c->loss.recent > DIP_AT && c->now_us > c->loss.dipped_us + DIP_US) {
 		c->loss.dipped_us = c->now_us;
+		c->loss.hold_us = c->now_us + gcc_response_us(c) + HOLD_US;
 		c->delay_bps = c->bps * (1 - DIP * c->loss.recent);
 	}
+}
+
+/* More is lost than a while ago: would it be at the rate of then? If so it is the radio, and the rate may
+ * rise from there again; if not, it was too much. */
+static void test(struct gcc *c)
+{
+	unsigned calm = 0;
+
+	if (c->now_us < c->loss.tested_us + TEST_US)
+		return;
+	for (unsigned i = 1; i < c->loss.count; i++)
+		if (c->loss.points[at(c, i)].recent < c->loss.points[at(c, calm)].recent)
+			calm = i;
+	if (c->loss.recent < c->loss.points[at(c, calm)].recent + TEST_AT)
+		return;
+	c->loss.tested_us = c->now_us;
+	c->loss.hold_us = c->now_us + gcc_response_us(c) + HOLD_US;
+	if (c->delay_bps > c->loss.points[at(c, calm)].est_bps)
+		c->delay_bps = c->loss.points[at(c, calm)].est_bps > c->bps * TEST_MOST
+				       ? c->loss.points[at(c, calm)].est_bps
+				       : c->bps * TEST_MOST;
 }
 
 void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost)
@@ -140,6 +164,9 @@ void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost)
 	if (c->loss.count < GCC_LOSS_POINTS)
 		c->loss.count++;
 	c->loss.recent += ((double)lost / told - c->loss.recent) / 4;
+	c->loss.points[at(c, 0)].recent = c->loss.recent;
+	c->loss.points[at(c, 0)].est_bps = c->bps;
+	test(c);
 	decide(c);
 }
 
