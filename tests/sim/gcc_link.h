@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_US = 1000, SEQS = 8192, QUEUE = 8192, FEEDBACKS = 64, LEGS = 2, HIST = 4096 };
+enum { STEP_US = 1000, SEQS = 8192, QUEUE = 8192, FEEDBACKS = 64, LEGS = 2, HIST = 4096, SAMPLES = 8192 };
 
 static uint64_t seed;
 
@@ -74,6 +74,7 @@ static struct link {
 	uint32_t hist[HIST]; /* queueing delay in ms */
 	uint64_t hist_count, queue_most_us, dropped;
 	double est_sum[LEGS], est_least[LEGS], est_most[LEGS];
+	float est[LEGS][SAMPLES];
 	uint64_t est_count;
 } L;
 
@@ -364,14 +365,17 @@ static void look(void)
 {
 	if (!L.measuring || L.now_us % 50000)
 		return;
-	L.est_count++;
+	if (L.est_count == SAMPLES)
+		return;
 	for (unsigned i = 0; i < LEGS; i++) {
 		double bps = L.legs[i].on ? gcc_bps(&L.legs[i].c) : 0;
 
 		L.est_sum[i] += bps;
 		L.est_least[i] = bps < L.est_least[i] ? bps : L.est_least[i];
 		L.est_most[i] = bps > L.est_most[i] ? bps : L.est_most[i];
+		L.est[i][L.est_count] = (float)bps;
 	}
+	L.est_count++;
 }
 
 static int traces = -1;
@@ -437,6 +441,17 @@ static double p95_ms(void)
 static double est_mean(unsigned leg)
 {
 	return L.est_sum[leg] / (double)L.est_count;
+}
+
+/* Part of the time in which it was further from its mean than that. */
+static double est_outside(unsigned leg, double by)
+{
+	double mean = est_mean(leg);
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < L.est_count; i++)
+		count += fabs(L.est[leg][i] / mean - 1) > by;
+	return (double)count / (double)L.est_count;
 }
 
 #endif
