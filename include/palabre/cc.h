@@ -378,10 +378,12 @@ struct gcc {
 		struct {
 			double bps;
 			double recent, est_bps; /* as below, and estimate, then */
-			uint32_t told, lost;
+			uint32_t told, lost, runs;
 		} points[GCC_LOSS_POINTS];
 		struct {
 			uint32_t told, lost;
+			uint32_t runs; /* of packets lost in a row */
+			bool in_run;
 			uint64_t bytes;
 		} now;
 		uint64_t first_us, last_us; /* sent, of these */

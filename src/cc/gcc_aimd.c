@@ -28,7 +28,10 @@ static const double STEADY = 0.06;  /* it is the same if it differs by less */
 static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
-static const double FEEL = 0.045, FEEL_MIN = 0.002, FEEL_MAX = 0.028;
+static const double FEEL = 0.03, FEEL_MIN = 0.002, FEEL_MAX = 0.035;
+/* Found the same so often, it is most likely ours alone. */
+enum { STEADY_ALONE = 3 };
+static const double FEEL_STEADY = 0.018;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
 static const uint64_t FEEL_US = 300000, FASTER_US = 10000000;
 static const uint64_t BEST_US = 60000000;
@@ -165,14 +168,15 @@ void gcc_aimd_timeout(struct gcc *c)
 /* Per second; the faster, the longer there has been no queue at all. */
 static double feel(const struct gcc *c, uint64_t since_us)
 {
-	double root = sqrt(FEEL_BPS / c->delay_bps), per_s;
+	double root = sqrt(FEEL_BPS / c->delay_bps), per_s, most;
 
 	per_s = FEEL * root * sqrt(root);
 	per_s = per_s < FEEL_MIN ? FEEL_MIN : per_s > FEEL_MAX ? FEEL_MAX : per_s;
 	if (gcc_response_us(c) > FEEL_US)
 		per_s *= 2 * (double)FEEL_US / (double)(FEEL_US + gcc_response_us(c));
 	per_s *= 1 + (double)since_us / (double)FASTER_US;
-	return per_s > FEEL_MAX ? FEEL_MAX : per_s;
+	most = c->aimd.steady >= STEADY_ALONE ? FEEL_STEADY : FEEL_MAX;
+	return per_s > most ? most : per_s;
 }
 
 static void increase(struct gcc *c, double past_s)

@@ -63,8 +63,9 @@ void gcc_loss_status(struct gcc *c, const struct gcc_packet *p, bool received);
 /* It was told of as lost, and has come. */
 void gcc_loss_undo(struct gcc *c);
 void gcc_loss_update(struct gcc *c);
-/* Of `told` packets, at a rate: one observation at once. */
-void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost);
+/* Of `told` packets at a rate so many were lost, in so many runs: one observation at once. */
+void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost,
+		      unsigned runs);
 
 /* ---- gcc_probe.c */
 void gcc_probe_init(struct gcc *c);

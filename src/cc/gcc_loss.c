@@ -80,12 +80,16 @@ static double fit(const struct gcc *c, double capacity, double *inherent)
 static double explain(struct gcc *c)
 {
 	double most = 0, none, best = 0, p, inherent;
-	double capacity;
+	double capacity, lost = 0, runs = 0;
 
-	none = fit(c, 0, &inherent) + CLEARLY;
-	for (unsigned i = 0; i < c->loss.count; i++)
+	for (unsigned i = 0; i < c->loss.count; i++) {
 		if (c->loss.points[at(c, i)].bps > most)
 			most = c->loss.points[at(c, i)].bps;
+		lost += c->loss.points[at(c, i)].lost;
+		runs += c->loss.points[at(c, i)].runs;
+	}
+	/* Packets that are lost in a row are lost for one reason, and say so once. */
+	none = fit(c, 0, &inherent) + CLEARLY * (runs > 0 && lost > runs ? lost / runs : 1);
 	capacity = most;
 	for (unsigned i = 0; i < STEPS; i++) {
 		double likely;
@@ -151,7 +155,8 @@ static void test(struct gcc *c)
 				       : c->bps * TEST_MOST;
 }
 
-void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost)
+void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost,
+		      unsigned runs)
 {
 	if (!told)
 		return;
@@ -160,6 +165,7 @@ void gcc_loss_observe(struct gcc *c, double bps, unsigned told, unsigned lost)
 	c->loss.points[c->loss.head].bps = bps;
 	c->loss.points[c->loss.head].told = told;
 	c->loss.points[c->loss.head].lost = lost;
+	c->loss.points[c->loss.head].runs = runs;
 	c->loss.head = (c->loss.head + 1) % GCC_LOSS_POINTS;
 	if (c->loss.count < GCC_LOSS_POINTS)
 		c->loss.count++;
@@ -175,6 +181,8 @@ void gcc_loss_status(struct gcc *c, const struct gcc_packet *p, bool received)
 	if (!c->loss.now.told++)
 		c->loss.first_us = p->sent_us;
 	c->loss.now.lost += !received;
+	c->loss.now.runs += !received && !c->loss.now.in_run;
+	c->loss.now.in_run = !received;
 	c->loss.now.bytes += p->bytes;
 	c->loss.last_us = p->sent_us;
 }
@@ -189,13 +197,14 @@ void gcc_loss_undo(struct gcc *c)
 void gcc_loss_update(struct gcc *c)
 {
 	uint64_t past_us = c->loss.last_us - c->loss.first_us;
-	unsigned told = c->loss.now.told, lost = c->loss.now.lost;
+	unsigned told = c->loss.now.told, lost = c->loss.now.lost, runs;
 	double bps;
 
 	if (c->params.blind || !told || c->loss.last_us <= c->loss.first_us ||
 	    past_us < LONG_US || (told < TOLD_MIN && past_us < LONG_MAX_US))
 		return;
 	bps = (double)c->loss.now.bytes * 8e6 / (double)past_us;
+	runs = c->loss.now.runs;
 	memset(&c->loss.now, 0, sizeof c->loss.now);
-	gcc_loss_observe(c, bps, told, lost);
+	gcc_loss_observe(c, bps, told, lost, runs);
 }

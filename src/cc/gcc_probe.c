@@ -69,7 +69,8 @@ bool gcc_probe(struct gcc *c, uint64_t now_us, struct gcc_cluster *out)
 
 	if (c->params.blind || c->probe.active || c->delay.count < SEEN_MIN ||
 	    now_us < c->probe.next_us || c->delay.signal != GCC_NORMAL ||
-	    c->aimd.draining || c->delay.standing_us > gcc_delay_limit_us(c))
+	    c->aimd.draining || c->delay.standing_us > gcc_delay_limit_us(c) ||
+	    (c->aimd.start && c->delay.rise_us > (double)gcc_delay_limit_us(c)))
 		return false;
 	bps = aim(c, now_us);
 	if (bps <= 0)

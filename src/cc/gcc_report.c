@@ -48,7 +48,8 @@ bool gcc_report(struct gcc *c, uint64_t now_us, unsigned fraction_lost, uint64_t
 	}
 	bps = sent_bps(c);
 	c->limited = bps < c->bps * 0.8;
-	gcc_loss_observe(c, bps > 0 ? bps : c->bps, told, (unsigned)(told * lost + 0.5));
+	gcc_loss_observe(c, bps > 0 ? bps : c->bps, told, (unsigned)(told * lost + 0.5),
+			 (unsigned)(told * lost + 0.5));
 	if (gcc_rtt_queue_us(c) > QUEUE_US + gcc_packet_us(c, c->bps))
 		c->delay_bps *= LESS;
 	else if (c->loss.recent > MUCH && c->loss.recent > c->loss.inherent + MUCH / 2)
