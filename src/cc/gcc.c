@@ -212,7 +212,7 @@ static void assume(struct gcc *c, uint64_t number)
 
 static enum gcc_verdict arrived(struct gcc *c, struct gcc_packet *p, int64_t arrival_us)
 {
-	bool counted = p->state == GCC_ASSUMED;
+	bool counted = p->state != GCC_UNKNOWN;
 
 	if (p->state == GCC_LOST)
 		gcc_loss_undo(c);
@@ -250,6 +250,13 @@ enum gcc_verdict gcc_feedback(struct gcc *c, uint16_t seq, bool received,
 	c->fresh = true;
 	if (received)
 		return arrived(c, p, arrival_us);
+	/* What the radio loses has been carried nevertheless. */
+	if (p->state == GCC_UNKNOWN && c->loss.recent > 0)
+		gcc_rate_skip(&c->arrived,
+			      c->loss.inherent < c->loss.recent
+				      ? (unsigned)(p->bytes * c->loss.inherent /
+						   c->loss.recent)
+				      : p->bytes);
 	p->state = GCC_LOST;
 	gcc_loss_status(c, p, false);
 	gcc_probe_status(c, p, false, 0);

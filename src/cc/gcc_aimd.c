@@ -49,7 +49,6 @@ void gcc_aimd_init(struct gcc *c)
 
 /* ---- less -------------------------------------------------------------------------- */
 
-/* What arrives, and what the radio loses of it on the way whatever is sent. */
 static double throughput(const struct gcc *c)
 {
 	int64_t window_us = gcc_rate_window_us(c);
@@ -63,7 +62,7 @@ static double throughput(const struct gcc *c)
 		if (soon > 0 && soon < bps * 0.8)
 			bps = soon;
 	}
-	return bps / (1 - c->loss.inherent);
+	return bps;
 }
 
 static void learn(struct gcc *c, double bps)

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_US = 1000, SEQS = 8192, QUEUE = 8192, FEEDBACKS = 64, LEGS = 2, HIST = 4096, SAMPLES = 8192 };
+enum { STEP_US = 1000, SEQS = 8192, QUEUE = 8192, FEEDBACKS = 64, LEGS = 2, HIST = 4096, SAMPLES = 8192, AHEAD = 4000 };
 
 static uint64_t seed;
 
@@ -180,11 +180,11 @@ static void receiver(struct leg *l)
 		uint64_t n;
 
 		/* the next that has arrived by now, if any */
-		for (n = l->seen + 1; n <= l->number && n < l->seen + 400; n++)
+		for (n = l->seen + 1; n <= l->number && n < l->seen + AHEAD; n++)
 			if (l->arrivals[n % SEQS] &&
 			    l->arrivals[n % SEQS] <= (int64_t)L.now_us)
 				break;
-		if (n > l->number || n >= l->seen + 400)
+		if (n > l->number || n >= l->seen + AHEAD)
 			break;
 		l->seen = n;
 	}
