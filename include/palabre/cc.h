@@ -393,6 +393,12 @@ struct gcc {
 		double recent;	 /* smoothed, whatever the cause */
 		uint32_t sent;	 /* packets since the last report */
 	} loss;
+	/* without transport-cc: once in a while the queue is emptied, to see the way without it */
+	struct {
+		unsigned left; /* reports until it is over */
+		uint64_t at_us, rtt_us;
+		double bps; /* before */
+	} drain;
 	struct {
 		bool active, sending;
 		bool soon;		   /* the last one passed: on with it */

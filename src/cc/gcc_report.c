@@ -12,6 +12,9 @@ static const double LITTLE = 0.02;	      /* and below there is room */
 static const int64_t QUEUE_US = 150000;
 static const uint64_t FLOOR_US = 30000000;
 static const uint64_t RTT_MAX_US = 10000000;
+static const uint64_t DRAIN_US = 30000000, DRAIN_RTT_US = 300000;
+enum { DRAIN_REPORTS = 3 };
+static const double DRAINED = 0.7;
 
 bool gcc_remb(struct gcc *c, uint64_t now_us, uint64_t bps)
 {
@@ -32,6 +35,28 @@ static double sent_bps(const struct gcc *c)
 	return gcc_rate_until_bps(&c->sent, (int64_t)c->now_us, 2000000);
 }
 
+/* Loss, and a round trip that may have a queue in it which has stood since before the first report: for two
+ * of them half as much is sent, and if the way gets shorter it was too much (as BBR's ProbeRTT). */
+static bool draining(struct gcc *c)
+{
+	if (c->drain.left) {
+		if (--c->drain.left)
+			return true;
+		c->delay_bps = c->drain.bps *
+			       (c->rtt_last_us * 4 < c->drain.rtt_us * 3 ? DRAINED : 1);
+		return true;
+	}
+	if (c->loss.recent < MUCH || c->rtt_last_us < DRAIN_RTT_US ||
+	    (c->drain.at_us && c->now_us < c->drain.at_us + DRAIN_US))
+		return false;
+	c->drain.left = DRAIN_REPORTS;
+	c->drain.at_us = c->now_us;
+	c->drain.rtt_us = c->rtt_last_us;
+	c->drain.bps = c->delay_bps;
+	c->delay_bps *= 0.5;
+	return true;
+}
+
 bool gcc_report(struct gcc *c, uint64_t now_us, unsigned fraction_lost, uint64_t rtt_us)
 {
 	unsigned told = c->loss.sent;
@@ -50,6 +75,8 @@ bool gcc_report(struct gcc *c, uint64_t now_us, unsigned fraction_lost, uint64_t
 	c->limited = bps < c->bps * 0.8;
 	gcc_loss_observe(c, bps > 0 ? bps : c->bps, told, (unsigned)(told * lost + 0.5),
 			 (unsigned)(told * lost + 0.5));
+	if (draining(c))
+		return gcc_settle(c);
 	if (gcc_rtt_queue_us(c) > QUEUE_US + gcc_packet_us(c, c->bps))
 		c->delay_bps *= LESS;
 	else if (c->loss.recent > MUCH && c->loss.recent > c->loss.inherent + MUCH / 2)

@@ -89,9 +89,9 @@ static void test_steady(void **state)
 
 			begin(r, t, s);
 			leg_begin(0, L.rate_bps);
-			run(40);
+			run(50);
 			link_measure();
-			run(80);
+			run(90);
 			mean = est_mean(0);
 			p95 = p95_ms();
 			out = est_outside(0, 0.15);
