@@ -29,7 +29,6 @@ static const double FORGET = 1.10;  /* so much of it without a queue: it is anot
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
 static const double FEEL = 0.03, FEEL_MIN = 0.002, FEEL_MAX = 0.035;
-/* Found the same so often, it is most likely ours alone. */
 enum { STEADY_ALONE = 3 };
 static const double FEEL_STEADY = 0.018;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
@@ -45,6 +44,11 @@ void gcc_aimd_init(struct gcc *c)
 {
 	c->aimd.start = true;
 	c->aimd.updated_us = c->now_us;
+}
+
+bool gcc_aimd_alone(const struct gcc *c)
+{
+	return c->aimd.steady >= STEADY_ALONE;
 }
 
 /* ---- less -------------------------------------------------------------------------- */
@@ -174,7 +178,7 @@ static double feel(const struct gcc *c, uint64_t since_us)
 	if (gcc_response_us(c) > FEEL_US)
 		per_s *= 2 * (double)FEEL_US / (double)(FEEL_US + gcc_response_us(c));
 	per_s *= 1 + (double)since_us / (double)FASTER_US;
-	most = c->aimd.steady >= STEADY_ALONE ? FEEL_STEADY : FEEL_MAX;
+	most = gcc_aimd_alone(c) ? FEEL_STEADY : FEEL_MAX;
 	return per_s > most ? most : per_s;
 }
 

@@ -35,6 +35,8 @@ static const int64_t LIMIT_US = 20000, LIMIT_JITTER_MAX_US = 40000;
 /* More of it the less the rate: of two on a link the greater sees too much first, gives way, and the
  * smaller goes on. */
 static const int64_t LIMIT_OCTAVE_US = 8000;
+static const int64_t LIMIT_RTT_US = 1600000; /* at this round trip twice as much */
+static const int64_t LIMIT_MORE_US = 45000;
 static const double LIMIT_BPS = 10e6; /* none from there on */
 enum { RISING = 3 };
 static const int64_t JITTER_MAX_US = 100000;
@@ -163,15 +165,20 @@ static void adapt_gamma(struct gcc *c, double m, int64_t at_us)
 
 int64_t gcc_delay_limit_us(const struct gcc *c)
 {
-	int64_t jitter_us = c->delay.jitter_us, more_us = 0;
+	int64_t jitter_us = c->delay.jitter_us, more_us = 0, octave_us = LIMIT_OCTAVE_US;
 	double bps = c->bps;
 
+	/* What the greater gives way by takes a response to be seen by the smaller. */
+	octave_us += octave_us * c->rtt_floor.base_us / LIMIT_RTT_US;
 	for (; bps < LIMIT_BPS / 2; bps *= 2)
-		more_us += LIMIT_OCTAVE_US;
+		more_us += octave_us;
 	if (bps < LIMIT_BPS)
-		more_us += (int64_t)((LIMIT_BPS / bps - 1) * (double)LIMIT_OCTAVE_US);
+		more_us += (int64_t)((LIMIT_BPS / bps - 1) * (double)octave_us);
 	if (jitter_us > LIMIT_JITTER_MAX_US)
 		jitter_us = LIMIT_JITTER_MAX_US;
+	/* Nobody to give way to. */
+	if (gcc_aimd_alone(c) && more_us > LIMIT_MORE_US)
+		more_us = LIMIT_MORE_US;
 	return LIMIT_US + more_us + gcc_packet_us(c, c->bps) / 4 + jitter_us;
 }
 

@@ -53,6 +53,8 @@ void gcc_delay_rebase(struct gcc *c);
 /* ---- gcc_aimd.c */
 void gcc_aimd_init(struct gcc *c);
 void gcc_aimd_update(struct gcc *c, enum gcc_signal signal);
+/* The link has turned out to be the same so often that there is most likely nobody else on it. */
+bool gcc_aimd_alone(const struct gcc *c);
 /* A probe has shown that the link bears so much; full: and no more. */
 void gcc_aimd_probed(struct gcc *c, double bps, bool full);
 /* Nothing at all comes back. */
