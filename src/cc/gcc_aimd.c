@@ -198,7 +198,10 @@ static void increase(struct gcc *c, double past_s)
 		return;
 	} else {
 		bps *= 1 + feel(c, c->now_us - c->aimd.decreased_us - rest_us) * past_s;
-		if (bps > c->aimd.capacity_bps * FORGET)
+		/* It is measured no better than by half a packet, and a queue takes as long to show. */
+		if (bps > c->aimd.capacity_bps *
+				  (FORGET + (double)gcc_packet_us(c, bps) / 2 /
+						    (double)gcc_rate_window_us(c)))
 			c->aimd.capacity_bps = 0;
 	}
 	c->delay_bps = bps;
