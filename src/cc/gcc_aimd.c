@@ -36,6 +36,7 @@ static const uint64_t FEEL_US = 300000, FASTER_US = 10000000;
 static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
 static const double WORSE = 0.8;
+static const uint64_t FULL_US = 2000000;
 static const uint64_t SUSTAINED_US = 2000000; /* a probe has raised the rate for so long */
 static const double PUSHED = 1.3;
 enum { STUCK_MAX = 3 };
@@ -149,8 +150,11 @@ static void decrease(struct gcc *c)
 		remember_best(c, bps);
 		c->delay_bps = target;
 	}
+	/* The first time it may have been a probe's own queue, after little was sent. */
+	if (!c->limited && c->aimd.decreased_us &&
+	    c->now_us > c->aimd.decreased_us + FULL_US + gcc_response_us(c))
+		c->aimd.full = true;
 	c->aimd.start = false;
-	c->aimd.full = true;
 	if (!c->limited)
 		learn(c, bps);
 	c->aimd.draining = true;
