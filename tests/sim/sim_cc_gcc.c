@@ -221,7 +221,7 @@ static void test_fair(void **state)
 				leg_begin(0, L.rate_bps / 2);
 				run(s % 2 ? 40 : 5);
 				leg_begin(1, L.rate_bps / 2);
-				run(90);
+				run(120);
 				link_measure();
 				run(120);
 				ratio = (double)L.legs[0].got_bytes /
