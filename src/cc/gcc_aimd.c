@@ -30,7 +30,7 @@ static const double MULTIPLY = 0.08; /* per second, where nothing is known (draf
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
 static const double FEEL = 0.03, FEEL_MIN = 0.002, FEEL_MAX = 0.035;
 enum { STEADY_ALONE = 3 };
-static const double FEEL_STEADY = 0.018;
+static const double FEEL_STEADY = 0.015;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
 static const uint64_t FEEL_US = 300000, FASTER_US = 10000000;
 static const uint64_t BEST_US = 60000000;

@@ -34,7 +34,7 @@ static const int64_t OVER_US = 10000; /* for so long (draft §5.4: overuse_time_
 static const int64_t LIMIT_US = 20000, LIMIT_JITTER_MAX_US = 40000;
 /* More of it the less the rate: of two on a link the greater sees too much first, gives way, and the
  * smaller goes on. */
-static const int64_t LIMIT_OCTAVE_US = 8000;
+static const int64_t LIMIT_OCTAVE_US = 10000;
 static const int64_t LIMIT_RTT_US = 1600000; /* at this round trip twice as much */
 static const int64_t LIMIT_MORE_US = 45000;
 static const double LIMIT_BPS = 10e6; /* none from there on */
