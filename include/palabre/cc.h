@@ -369,6 +369,7 @@ struct gcc {
 		uint64_t best_us;
 		int64_t queue_us;     /* at the last decrease */
 		double decreased_bps; /* throughput then */
+		double drained_bps;   /* estimate before the queue that drains now */
 		unsigned stuck;
 		bool start;	    /* it has never been too much yet; */
 		bool full;	    /* a queue has shown it, not only a probe */

@@ -85,21 +85,25 @@ static void learn(struct gcc *c, double bps)
 	c->aimd.capacity_bps += (bps - c->aimd.capacity_bps) / 3;
 }
 
+/* It has become much less than it was before this queue: that is worth looking for. */
 static void remember_best(struct gcc *c, double bps)
 {
+	double before = c->aimd.draining ? c->aimd.drained_bps : c->delay_bps;
+
 	if (c->aimd.best_bps > 0 && c->now_us < c->aimd.best_us + BEST_US &&
-	    c->aimd.best_bps > c->delay_bps)
+	    c->aimd.best_bps >= before)
 		return;
 	/* What was never carried was never so. */
-	if (c->aimd.start || bps >= c->delay_bps * BEST_FADES)
+	if (c->aimd.start || bps >= before * BEST_FADES)
 		return;
-	if (c->aimd.raised_us && c->now_us < c->aimd.raised_us + SUSTAINED_US + gcc_response_us(c)) {
+	if (c->aimd.raised_us &&
+	    c->now_us < c->aimd.raised_us + SUSTAINED_US + gcc_response_us(c)) {
 		gcc_probe_regret(c);
 		return;
 	}
-	c->aimd.best_bps = c->delay_bps;
-	c->probe.row = 0;
+	c->aimd.best_bps = before;
 	c->aimd.best_us = c->now_us;
+	c->probe.row = 0;
 }
 
 /* The queue stays though less arrives than last time: it is not ours, or not one at all. */
@@ -146,6 +150,8 @@ static void decrease(struct gcc *c)
 		target = c->delay_bps * LIMITED_MIN;
 	if (soon(c, target) || stuck(c, bps))
 		return;
+	if (!c->aimd.draining)
+		c->aimd.drained_bps = c->delay_bps;
 	if (target < c->delay_bps) {
 		remember_best(c, bps);
 		c->delay_bps = target;
@@ -245,7 +251,8 @@ void gcc_aimd_probed(struct gcc *c, double bps, bool full)
 		if (c->aimd.capacity_bps <= 0 || bps > c->aimd.capacity_bps * FORGET) {
 			c->aimd.capacity_bps = bps;
 			c->aimd.steady = 0;
-			c->aimd.decreased_us = c->now_us;
+			c->aimd.decreased_us = c->now_us; /* for the rest */
+			c->aimd.queue_us = 0;
 		}
 		bps *= REST;
 	} else if (bps > c->aimd.capacity_bps * FORGET) {
