@@ -60,7 +60,7 @@ static double throughput(const struct gcc *c)
 	double bps = gcc_rate_bps(&c->arrived, window_us);
 
 	/* In the presence of a queue a short window is as good, and knows nothing of before. */
-	if (c->delay.queue_us > 2 * gcc_delay_limit_us(c)) {
+	if (c->delay.queue_us > gcc_delay_limit_us(c)) {
 		int64_t packet_us = gcc_packet_us(c, bps > 0 ? bps : c->bps);
 		double soon = gcc_rate_bps(&c->arrived, window_us / 4 + packet_us);
 
@@ -131,7 +131,7 @@ static bool soon(const struct gcc *c, double target)
 	if (!c->aimd.decreased_us || c->now_us >= c->aimd.decreased_us + effect_us)
 		return false;
 	return target > c->delay_bps * WORSE ||
-	       c->delay.standing_us * 5 < c->aimd.queue_us * 6;
+	       c->delay.queue_us * 5 < c->aimd.last_us * 6;
 }
 
 static void decrease(struct gcc *c)
@@ -165,6 +165,7 @@ static void decrease(struct gcc *c)
 		learn(c, bps);
 	c->aimd.draining = true;
 	c->aimd.queue_us = c->delay.standing_us;
+	c->aimd.last_us = c->delay.queue_us;
 	c->aimd.decreased_bps = bps;
 	c->aimd.decreased_us = c->now_us;
 }
@@ -252,7 +253,7 @@ void gcc_aimd_probed(struct gcc *c, double bps, bool full)
 			c->aimd.capacity_bps = bps;
 			c->aimd.steady = 0;
 			c->aimd.decreased_us = c->now_us; /* for the rest */
-			c->aimd.queue_us = 0;
+			c->aimd.queue_us = c->aimd.last_us = 0;
 		}
 		bps *= REST;
 	} else if (bps > c->aimd.capacity_bps * FORGET) {

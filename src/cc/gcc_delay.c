@@ -191,7 +191,8 @@ static void look(struct gcc *c, int64_t packet_us)
 	/* Jitter: what comes and goes; a packet's own time is no part of it. */
 	above_us = c->delay.queue_us - c->delay.standing_us - packet_us;
 	above_us = above_us < 0 ? 0 : above_us > JITTER_MAX_US ? JITTER_MAX_US : above_us;
-	c->delay.jitter_us += (above_us - c->delay.jitter_us) / 16;
+	if (!c->aimd.draining)
+		c->delay.jitter_us += (above_us - c->delay.jitter_us) / 16;
 	believed_us = gcc_rtt_queue_us(c) + RTT_SLACK_US;
 	if (c->delay.queue_us > believed_us)
 		c->delay.queue_us = believed_us;

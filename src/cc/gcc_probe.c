@@ -15,6 +15,7 @@
 
 static const uint64_t LENGTH_US = 120000, LENGTH_THIN_US = 160000;
 static const double THIN_BPS = 150000;
+static const double QUEUE_MOST_US = 130000;
 enum { SEEN_MIN = 5, PACKETS_MIN = 5, PACKET_MIN = 60, PACKET_MAX = 1200 };
 static const double STEP = 2.0, STEP_START = 3.0, STEP_BEST = 2.5, STEP_THIN = 1.7;
 static const double PASSED = 0.90; /* of the pace it was sent at: libwebrtc's 0.9 */
@@ -79,6 +80,9 @@ bool gcc_probe(struct gcc *c, uint64_t now_us, struct gcc_cluster *out)
 	length_us += 8 * (uint64_t)c->delay.jitter_us < LENGTH_US
 			     ? 8 * (uint64_t)c->delay.jitter_us
 			     : LENGTH_US;
+	/* On a link that bears no more than the estimate it makes so much of a queue. */
+	if ((double)length_us * (bps / c->bps - 1) > QUEUE_MOST_US && !c->aimd.start)
+		length_us = (uint64_t)(QUEUE_MOST_US / (bps / c->bps - 1));
 	plan->bps = (uint32_t)bps;
 	plan->bytes = (uint32_t)(bps * (double)length_us / 8e6);
 	plan->packet_bytes = plan->bytes / PACKETS_MIN;
