@@ -28,7 +28,7 @@ static const double STEADY = 0.06;  /* it is the same if it differs by less */
 static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
-static const double FEEL = 0.03, FEEL_MIN = 0.002, FEEL_MAX = 0.035;
+static const double FEEL = 0.03, FEEL_MIN = 0.003, FEEL_MAX = 0.030;
 enum { STEADY_ALONE = 3 };
 static const double FEEL_STEADY = 0.015;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
