@@ -204,7 +204,8 @@ static void look(struct gcc *c, int64_t packet_us)
  * much less. What was held back and let go at once comes the less late the later it was sent. */
 static bool rises(const struct gcc *c, int64_t packet_us)
 {
-	int64_t limit_us = gcc_delay_limit_us(c) * 3 / 4 + packet_us, first_us, last_us;
+	int64_t limit_us = gcc_delay_limit_us(c) * 3 / 4 + 2 * packet_us;
+	int64_t first_us, last_us;
 
 	if (c->delay.count < RISING)
 		return false;
