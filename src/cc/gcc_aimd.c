@@ -28,11 +28,11 @@ static const double STEADY = 0.06;  /* it is the same if it differs by less */
 static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
 static const double RECOVER = 0.40; /* per second, up to what was known to fit */
-static const double FEEL = 0.03, FEEL_MIN = 0.003, FEEL_MAX = 0.030;
+static const double FEEL = 0.03, FEEL_MIN = 0.0025, FEEL_MAX = 0.030;
 enum { STEADY_ALONE = 3 };
 static const double FEEL_STEADY = 0.015;
 static const double FEEL_BPS = 100000; /* there FEEL is per second */
-static const uint64_t FEEL_US = 300000, FASTER_US = 10000000;
+static const uint64_t FEEL_US = 300000, FASTER_US = 9000000;
 static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
 static const double WORSE = 0.8;
