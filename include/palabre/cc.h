@@ -310,10 +310,10 @@ struct gcc_rate {
 };
 struct gcc {
 	struct gcc_params params;
-	double bps;	      /* what comes out, the least of these: */
-	double delay_bps;     /* by delay; */
-	double loss_bps;      /* by loss, 0: no limit; */
-	double remb_bps;      /* by the receiver, 0: none */
+	double bps;	  /* what comes out, the least of these: */
+	double delay_bps; /* by delay; */
+	double loss_bps;  /* by loss, 0: no limit; */
+	double remb_bps;  /* by the receiver, 0: none */
 	uint64_t remb_us;
 	double wanted_bps; /* more is of no use; 0: it always is */
 	uint64_t ignored[GCC_VERDICTS];
@@ -321,18 +321,18 @@ struct gcc {
 	/* packets */
 	struct gcc_packet packets[GCC_PACKETS];
 	bool any;
-	uint64_t last; /* number of the last sent */
+	uint64_t last;	/* number of the last sent */
 	uint64_t acked; /* up to here nothing is in flight any more */
 	uint32_t in_flight_bytes;
 	unsigned packet_bytes; /* of the largest of late */
 	uint64_t packet_us;
 	/* feedback */
-	uint64_t now_us;	/* as told last, by anything */
-	uint64_t heard_us;	/* the last one */
-	bool fresh;		/* something in it was used */
-	uint64_t newest_us;	/* the last packet sent that has arrived, by it */
-	uint64_t interval_us;	/* from one to the next, smoothed */
-	uint64_t timeout_us;	/* nothing came: since then */
+	uint64_t now_us;	      /* as told last, by anything */
+	uint64_t heard_us;	      /* the last one */
+	bool fresh;		      /* something in it was used */
+	uint64_t newest_us;	      /* the last packet sent that has arrived, by it */
+	uint64_t interval_us;	      /* from one to the next, smoothed */
+	uint64_t timeout_us;	      /* nothing came: since then */
 	uint64_t rtt_us, rtt_last_us; /* smoothed */
 	struct gcc_floor rtt_floor;
 	struct gcc_rate arrived, sent;
@@ -365,15 +365,15 @@ struct gcc {
 		bool draining;
 		uint64_t decreased_us, updated_us;
 		uint64_t raised_us; /* by a probe */
-		double best_bps; /* before it became less, for a while */
+		double best_bps;    /* before it became less, for a while */
 		uint64_t best_us;
 		int64_t queue_us;     /* that stood at the last decrease, */
 		int64_t last_us;      /* and of the last packet */
 		double decreased_bps; /* throughput then */
 		double drained_bps;   /* estimate before the queue that drains now */
 		unsigned stuck;
-		bool start;	    /* it has never been too much yet; */
-		bool full;	    /* a queue has shown it, not only a probe */
+		bool start; /* it has never been too much yet; */
+		bool full;  /* a queue has shown it, not only a probe */
 	} aimd;
 	struct {
 		unsigned count, head;
@@ -390,7 +390,8 @@ struct gcc {
 		} now;
 		uint64_t first_us, last_us; /* sent, of these */
 		uint64_t dipped_us, tested_us;
-		uint64_t hold_us; /* until then the rate stays, so that it can be told from */
+		uint64_t
+			hold_us; /* until then the rate stays, so that it can be told from */
 		double inherent; /* fraction that is lost whatever is sent */
 		double recent;	 /* smoothed, whatever the cause */
 		uint32_t sent;	 /* packets since the last report */
@@ -403,8 +404,8 @@ struct gcc {
 	} drain;
 	struct {
 		bool active, sending;
-		bool soon;		   /* the last one passed: on with it */
-		uint64_t next_us, wait_us; /* patience */
+		bool soon;		      /* the last one passed: on with it */
+		uint64_t next_us, wait_us;    /* patience */
 		unsigned passed, failed, row; /* failed in a row */
 		struct gcc_cluster plan;
 		double before_bps; /* estimate when it began */
@@ -413,8 +414,8 @@ struct gcc {
 			uint32_t sent_bytes;
 			uint32_t count, bytes, lost_bytes; /* arrived; lost */
 			uint32_t first_bytes, last_bytes;
-			uint64_t first_us, last_us; /* sent */
-			uint64_t first_got_us;	    /* of the first that arrived */
+			uint64_t first_us, last_us;	 /* sent */
+			uint64_t first_got_us;		 /* of the first that arrived */
 			int64_t first_at_us, last_at_us; /* arrived */
 		} run;
 	} probe;

@@ -16,7 +16,8 @@ static const uint64_t RTT_FLOOR_US = 15000000;
 static const uint64_t WINDOW_SLACK_US = 150000; /* design: lowest round trip + 150 ms */
 static const uint64_t INTERVAL_US = 100000, INTERVAL_MAX_US = 250000;
 static const uint64_t PATIENCE_US = 1000000; /* for feedback, and two round trips */
-static const uint64_t LARGE_US = 8000000;    /* the largest packet is remembered for so long */
+static const uint64_t LARGE_US =
+	8000000; /* the largest packet is remembered for so long */
 static const uint64_t REMB_US = 10000000;
 static const double PACING = 1.15;
 enum { PACKET_BYTES = 300, PACKET_MAX = 1500, RTT_MAX_US = 10000000 };
@@ -252,11 +253,11 @@ enum gcc_verdict gcc_feedback(struct gcc *c, uint16_t seq, bool received,
 		return arrived(c, p, arrival_us);
 	/* What the radio loses has been carried nevertheless. */
 	if (p->state == GCC_UNKNOWN && c->loss.recent > 0)
-		gcc_rate_skip(&c->arrived,
-			      c->loss.inherent < c->loss.recent
-				      ? (unsigned)(p->bytes * c->loss.inherent /
-						   c->loss.recent)
-				      : p->bytes);
+		gcc_rate_skip(
+			&c->arrived,
+			c->loss.inherent < c->loss.recent
+				? (unsigned)(p->bytes * c->loss.inherent / c->loss.recent)
+				: p->bytes);
 	p->state = GCC_LOST;
 	gcc_loss_status(c, p, false);
 	gcc_probe_status(c, p, false, 0);
@@ -330,8 +331,8 @@ uint32_t gcc_window_bytes(const struct gcc *c)
 
 	if (slack_us > WINDOW_SLACK_US + packet_us)
 		slack_us = WINDOW_SLACK_US + packet_us;
-	slack_us += c->interval_us +
-		    (c->rtt_floor.known ? (uint64_t)c->rtt_floor.base_us : WINDOW_SLACK_US);
+	slack_us += c->interval_us + (c->rtt_floor.known ? (uint64_t)c->rtt_floor.base_us
+							 : WINDOW_SLACK_US);
 	bytes = c->bps * (double)slack_us / 8e6;
 
 	return bytes < c->packet_bytes ? c->packet_bytes : (uint32_t)bytes;

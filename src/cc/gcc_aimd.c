@@ -17,17 +17,17 @@
 
 #include <math.h>
 
-static const double BETA = 0.85;	 /* draft §5.5 */
-static const double BETA_MIN = 0.5;	 /* where the queue is long */
+static const double BETA = 0.85;    /* draft §5.5 */
+static const double BETA_MIN = 0.5; /* where the queue is long */
 static const int64_t BETA_QUEUE_US = 80000, BETA_PER_US = 700000;
 static const double LIMITED_MIN = 0.6; /* of the rate at once, where little was sent */
 static const double REST = 0.88;
 static const uint64_t REST_US = 1500000, REST_STEADY_US = 2000000;
 enum { STEADY_MAX = 4 };
-static const double STEADY = 0.06;  /* it is the same if it differs by less */
-static const double FORGET = 1.10;  /* so much of it without a queue: it is another link */
+static const double STEADY = 0.06; /* it is the same if it differs by less */
+static const double FORGET = 1.10; /* so much of it without a queue: it is another link */
 static const double MULTIPLY = 0.08; /* per second, where nothing is known (draft §5.5) */
-static const double RECOVER = 0.40; /* per second, up to what was known to fit */
+static const double RECOVER = 0.40;  /* per second, up to what was known to fit */
 static const double FEEL = 0.03, FEEL_MIN = 0.0025, FEEL_MAX = 0.030;
 enum { STEADY_ALONE = 3 };
 static const double FEEL_STEADY = 0.015;
@@ -37,7 +37,8 @@ static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
 static const double WORSE = 0.8;
 static const uint64_t FULL_US = 2000000;
-static const uint64_t SUSTAINED_US = 2000000; /* a probe has raised the rate for so long */
+static const uint64_t SUSTAINED_US =
+	2000000; /* a probe has raised the rate for so long */
 static const double PUSHED = 1.3;
 enum { STUCK_MAX = 3 };
 
@@ -109,7 +110,8 @@ static void remember_best(struct gcc *c, double bps)
 /* The queue stays though less arrives than last time: it is not ours, or not one at all. */
 static bool stuck(struct gcc *c, double bps)
 {
-	bool stays = c->aimd.draining && c->delay.standing_us * 4 > c->aimd.queue_us * 3 &&
+	bool stays = c->aimd.draining &&
+		     c->delay.standing_us * 4 > c->aimd.queue_us * 3 &&
 		     bps < c->aimd.decreased_bps * 0.93;
 
 	c->aimd.stuck = stays ? c->aimd.stuck + 1 : 0;

@@ -18,13 +18,13 @@
 #include <string.h>
 
 static const uint64_t LONG_US = 300000, LONG_MAX_US = 2000000;
-enum { TOLD_MIN = 20 }; /* or as many as LONG_MAX_US has */
+enum { TOLD_MIN = 20 };		   /* or as many as LONG_MAX_US has */
 static const double AGE = 0.9;	   /* weight of each older observation */
 static const double CLEARLY = 4.0; /* log likelihood: e^4 to one */
 static const double INHERENT_MAX = 0.6;
-static const double FEW = 0.02;	   /* no matter */
+static const double FEW = 0.02;	    /* no matter */
 static const double CEILING = 0.95; /* of the capacity that was found */
-static const double LIFT = 0.03;   /* per observation, once it is explained no more */
+static const double LIFT = 0.03;    /* per observation, once it is explained no more */
 static const double DIP = 0.5, DIP_AT = 0.15; /* x loss (draft §6) */
 static const uint64_t DIP_US = 12000000;
 static const double STEP = 0.92;
@@ -69,8 +69,8 @@ static double fit(const struct gcc *c, double capacity, double *inherent)
 		double all = p + (1 - p) * x, lost = c->loss.points[at(c, i)].lost;
 
 		all = all < 0.001 ? 0.001 : all > 0.99 ? 0.99 : all;
-		sum += weight * (lost * log(all) + (c->loss.points[at(c, i)].told - lost) *
-							   log1p(-all));
+		sum += weight * (lost * log(all) +
+				 (c->loss.points[at(c, i)].told - lost) * log1p(-all));
 	}
 	*inherent = p;
 	return sum;
@@ -89,7 +89,8 @@ static double explain(struct gcc *c)
 		runs += c->loss.points[at(c, i)].runs;
 	}
 	/* Packets that are lost in a row are lost for one reason, and say so once. */
-	none = fit(c, 0, &inherent) + CLEARLY * (runs > 0 && lost > runs ? lost / runs : 1);
+	none = fit(c, 0, &inherent) +
+	       CLEARLY * (runs > 0 && lost > runs ? lost / runs : 1);
 	capacity = most;
 	for (unsigned i = 0; i < STEPS; i++) {
 		double likely;

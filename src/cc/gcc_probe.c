@@ -27,7 +27,7 @@ static const uint64_t WAIT_ROW_US = 6000000; /* where it was in vain that often 
 enum { ROW = 10, REGRET = 4 };
 static const uint64_t WAIT_MAX_US = 30000000;
 static const uint64_t BEST_US = 60000000; /* after it became less: every WAIT_US */
-static const double LOST_MORE = 0.1; /* than usual: chance */
+static const double LOST_MORE = 0.1;	  /* than usual: chance */
 
 void gcc_probe_init(struct gcc *c)
 {
@@ -157,7 +157,8 @@ static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 	int64_t got_us = c->probe.run.last_at_us - c->probe.run.first_at_us;
 	double lost = told ? (double)c->probe.run.lost_bytes / told : 1, sent_us;
 
-	if (c->probe.run.count + 1 < PACKETS_MIN || told * 5ull < c->probe.plan.bytes * 4ull ||
+	if (c->probe.run.count + 1 < PACKETS_MIN ||
+	    told * 5ull < c->probe.plan.bytes * 4ull ||
 	    c->probe.run.last_us <= c->probe.run.first_us || got_us <= 0)
 		return false;
 	*sent_bps = (told - c->probe.run.last_bytes) * 8e6 /
@@ -216,7 +217,8 @@ void gcc_probe_judge(struct gcc *c)
 	if (c->acked < c->probe.run.last && c->probe.run.sent_bytes &&
 	    c->now_us < c->probe.plan.deadline_us + PATIENCE_US + 2 * c->rtt_us)
 		return;
-	if (!paces(c, &sent_bps, &got_bps) || sent_bps < c->probe.before_bps * SENT_LEAST) {
+	if (!paces(c, &sent_bps, &got_bps) ||
+	    sent_bps < c->probe.before_bps * SENT_LEAST) {
 		over(c, false);
 	} else if (got_bps >= PASSED * sent_bps) {
 		gcc_aimd_probed(c, got_bps < sent_bps ? got_bps : sent_bps, false);

@@ -51,7 +51,8 @@ static unsigned begins(const struct gcc_rate *r, int64_t end_us, int64_t window_
 {
 	unsigned back = 0;
 
-	while (back + 1 < r->count && r->points[at(r, back + 1)].at_us >= end_us - window_us)
+	while (back + 1 < r->count &&
+	       r->points[at(r, back + 1)].at_us >= end_us - window_us)
 		back++;
 	return back;
 }

@@ -9,12 +9,21 @@
 
 #include <palabre/cc.h>
 
-#include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_US = 1000, SEQS = 8192, QUEUE = 8192, FEEDBACKS = 64, LEGS = 2, HIST = 4096, SAMPLES = 8192, AHEAD = 4000 };
+enum {
+	STEP_US = 1000,
+	SEQS = 8192,
+	QUEUE = 8192,
+	FEEDBACKS = 64,
+	LEGS = 2,
+	HIST = 4096,
+	SAMPLES = 8192,
+	AHEAD = 4000
+};
 
 static uint64_t seed;
 
@@ -30,13 +39,13 @@ struct leg {
 	bool on;
 	uint64_t number;
 	/* what is sent */
-	double app_bps;	 /* pictures have no use for more; 0: they have */
+	double app_bps;	   /* pictures have no use for more; 0: they have */
 	uint64_t audio_us; /* from one to the next */
 	unsigned audio_bytes, fps;
 	uint64_t audio_next_us, frame_next_us, pace_us;
-	double debt;	    /* bytes by which pictures are below what they may be */
-	unsigned waiting;   /* bytes of pictures before the pacer, */
-	unsigned packet;    /* in packets of that size */
+	double debt;	  /* bytes by which pictures are below what they may be */
+	unsigned waiting; /* bytes of pictures before the pacer, */
+	unsigned packet;  /* in packets of that size */
 	struct gcc_cluster cluster;
 	unsigned cluster_left;
 	bool padding;
@@ -106,8 +115,7 @@ static bool lost(void)
 {
 	if (L.burst <= 1)
 		return dice() < L.loss;
-	L.bad = L.bad ? dice() >= 1 / L.burst
-		      : dice() < L.loss / (1 - L.loss) / L.burst;
+	L.bad = L.bad ? dice() >= 1 / L.burst : dice() < L.loss / (1 - L.loss) / L.burst;
 	return L.bad;
 }
 
@@ -331,9 +339,9 @@ static void link_begin(double rate_bps, double rtt_ms)
 
 static void leg_begin(unsigned leg, double share_bps)
 {
-	struct gcc_params p = {
-		.min_bps = 6000, .start_bps = 60000, .max_bps = 30000000
-	};
+	struct gcc_params p = { .min_bps = 6000,
+				.start_bps = 60000,
+				.max_bps = 30000000 };
 	struct leg *l = &L.legs[leg];
 
 	memset(l, 0, sizeof *l);
@@ -378,12 +386,14 @@ static void look(void)
 	L.est_count++;
 }
 
-static int traces = -1;
+/* TRACE=n: a line every n ms. */
 static void trace(void)
 {
-	if (traces < 0)
-		traces = getenv("TRACE") ? atoi(getenv("TRACE")) : 0;
-	if (!traces || (L.now_us - L.begun_us) % ((unsigned)traces * 1000))
+	static int every_ms = -1;
+
+	if (every_ms < 0)
+		every_ms = getenv("TRACE") ? atoi(getenv("TRACE")) : 0;
+	if (!every_ms || (L.now_us - L.begun_us) % ((unsigned)every_ms * 1000u))
 		return;
 	for (unsigned i = 0; i < LEGS; i++) {
 		const struct gcc *c = &L.legs[i].c;
@@ -391,18 +401,21 @@ static void trace(void)
 		if (!L.legs[i].on)
 			continue;
 		fprintf(stderr,
-			"%7.2f leg %u link %.0f queue %.0f ms | est %.0f delay %.0f loss %.0f cap %.0f best %.0f %s%s | stand %.0f rise %.0f gamma %.0f jit %.0f lim %.0f sig %d %s | rtt %.0f int %.0f flight %u/%u | inh %.3f rec %.3f | probe %s %u/%u\n",
-			(double)(L.now_us - L.begun_us) / 1e6, i, L.rate_bps / 1000,
-			L.bits * 1e3 / L.rate_bps, c->bps / 1e3, c->delay_bps / 1e3,
-			c->loss_bps / 1e3, c->aimd.capacity_bps / 1e3,
-			c->aimd.best_bps / 1e3, c->aimd.start ? "start " : "",
-			c->limited ? "alr" : "", (double)c->delay.standing_us / 1e3,
-			c->delay.rise_us / 1e3, c->delay.gamma_us / 1e3,
-			(double)c->delay.jitter_us / 1e3, 0.0, c->delay.signal,
-			c->aimd.draining ? "drain" : "", (double)c->rtt_last_us / 1e3,
-			(double)c->interval_us / 1e3, c->in_flight_bytes,
-			gcc_window_bytes(c), c->loss.inherent, c->loss.recent,
-			c->probe.active ? "on" : "-", c->probe.passed, c->probe.failed);
+			"%7.2f leg %u queue %.0f est %.0f loss %.0f capacity %.0f best "
+			"%.0f%s | "
+			"signal %d stands %.0f rise %.0f gamma %.0f jitter %.0f%s | rtt "
+			"%.0f "
+			"flight %u/%u | inherent %.3f recent %.3f | probes %u/%u%s\n",
+			(double)(L.now_us - L.begun_us) / 1e6, i,
+			L.bits * 1e3 / L.rate_bps, c->bps / 1e3, c->loss_bps / 1e3,
+			c->aimd.capacity_bps / 1e3, c->aimd.best_bps / 1e3,
+			c->limited ? " limited" : "", (int)c->delay.signal,
+			(double)c->delay.standing_us / 1e3, c->delay.rise_us / 1e3,
+			c->delay.gamma_us / 1e3, (double)c->delay.jitter_us / 1e3,
+			c->aimd.draining ? " drains" : "", (double)c->rtt_last_us / 1e3,
+			c->in_flight_bytes, gcc_window_bytes(c), c->loss.inherent,
+			c->loss.recent, c->probe.passed, c->probe.failed,
+			c->probe.active ? " on" : "");
 	}
 }
 

@@ -17,9 +17,9 @@ enum { AHEAD_US = 123456789 }; /* the receiver's clock */
 
 static void begin(uint32_t start_bps)
 {
-	struct gcc_params p = {
-		.min_bps = 6000, .start_bps = start_bps, .max_bps = 20000000
-	};
+	struct gcc_params p = { .min_bps = 6000,
+				.start_bps = start_bps,
+				.max_bps = 20000000 };
 
 	now_us = 5000000;
 	number = 65000; /* wraps soon */
@@ -87,7 +87,8 @@ static void test_sent(void **state)
 	assert_int_equal(C.in_flight_bytes, 100);
 	/* what is not acknowledged at all leaves the ring, and flight with it */
 	for (unsigned i = 1; i <= 3 * GCC_PACKETS; i++)
-		assert_int_equal(gcc_sent(&C, now_us, (1ull << 40) + i, 100, GCC_VIDEO), 0);
+		assert_int_equal(gcc_sent(&C, now_us, (1ull << 40) + i, 100, GCC_VIDEO),
+				 0);
 	assert_int_equal(C.in_flight_bytes, 100 * GCC_PACKETS);
 }
 
@@ -145,9 +146,10 @@ static void test_duplicates(void **state)
 /* Any arrival times at all: bounded, and well again when they are. */
 static void test_clocks(void **state)
 {
-	static const int64_t jumps_us[] = { INT64_MIN,		INT64_MAX,	 -1,
-					    (int64_t)1 << 43,	-((int64_t)1 << 43),
-					    (int64_t)1 << 44,	0 };
+	static const int64_t jumps_us[] = {
+		INT64_MIN,	     INT64_MAX,	       -1, (int64_t)1 << 43,
+		-((int64_t)1 << 43), (int64_t)1 << 44, 0
+	};
 
 	(void)state;
 	begin(300000);
