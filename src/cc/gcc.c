@@ -133,7 +133,7 @@ int gcc_sent(struct gcc *c, uint64_t now_us, uint64_t number, unsigned bytes,
 {
 	struct gcc_packet *p = &c->packets[number % GCC_PACKETS];
 
-	if (!bytes || bytes > UINT16_MAX || (c->any && number <= c->last))
+	if (!bytes || bytes > UINT16_MAX || number <= c->last || kind >= GCC_KINDS)
 		return -EINVAL;
 	if (!c->any || number - c->last >= GCC_PACKETS) {
 		c->in_flight_bytes = 0;
@@ -151,6 +151,7 @@ int gcc_sent(struct gcc *c, uint64_t now_us, uint64_t number, unsigned bytes,
 	p->kind = (uint8_t)kind;
 	p->state = GCC_UNKNOWN;
 	c->in_flight_bytes += bytes;
+	c->sent_bytes[kind] += bytes;
 	if (bytes >= c->packet_bytes || now_us > c->packet_us + LARGE_US) {
 		c->packet_bytes = bytes > PACKET_MAX ? PACKET_MAX : bytes;
 		c->packet_us = now_us;

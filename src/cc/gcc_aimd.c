@@ -5,18 +5,20 @@
  * - Less: a part of what arrives, since a full link delivers at its own pace. The longer the queue
  *   the less, so that it is gone in about a second.
  * - What arrived then is what the link bears (libwebrtc's link capacity estimate). When the queue is
- *   gone the rate goes straight to 90 % of that, and rests there: the longer, the more often the link
+ *   gone the rate goes straight to REST of that, and rests there: the longer, the more often the link
  *   has turned out to be the same. Then it feels its way up until there is a queue again, or until
  *   the link clearly bears more, and what was known of it is forgotten.
- * - Feeling up grows with the square root of the rate (binomial control: Bansal, Balakrishnan,
- *   INFOCOM 2001), so that of two on a link the smaller gains on the greater, and still no link,
- *   thin or fat, takes minutes; and with the time that a change takes to show.
+ * - Feeling up grows with the fourth root of the rate (binomial control: Bansal, Balakrishnan,
+ *   INFOCOM 2001), so that of two on a link the smaller gains on the greater; the slower, the longer a
+ *   change takes to show, and the faster, the longer there has been no queue, so that no link, thin or
+ *   fat, takes minutes.
  * - With less sent than may be there is nothing to grow on (ALR); probes are for that.
  */
 #include "gcc_in.h"
 
 #include <math.h>
 
+/* Numbers without a source are those with which sim_cc_gcc holds its bounds; it tells when they do not. */
 static const double BETA = 0.85;    /* draft §5.5 */
 static const double BETA_MIN = 0.5; /* where the queue is long */
 static const int64_t BETA_QUEUE_US = 80000, BETA_PER_US = 700000;
@@ -36,9 +38,9 @@ static const uint64_t FEEL_US = 300000, FASTER_US = 9000000;
 static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
 static const double WORSE = 0.8;
-static const uint64_t FULL_US = 2000000;
-static const uint64_t SUSTAINED_US =
-	2000000; /* a probe has raised the rate for so long */
+/* From a decrease to the next that is no echo of it; that what a probe has found must hold for. */
+static const uint64_t FULL_US = 2000000, SUSTAINED_US = 2000000;
+/* What a burst takes of a link that is shared. */
 static const double PUSHED = 1.3;
 enum { STUCK_MAX = 3 };
 
@@ -55,6 +57,7 @@ bool gcc_aimd_alone(const struct gcc *c)
 
 /* ---- less -------------------------------------------------------------------------- */
 
+/* What arrives; it counts what the radio has lost (gcc.c). */
 static double throughput(const struct gcc *c)
 {
 	int64_t window_us = gcc_rate_window_us(c);
@@ -63,10 +66,10 @@ static double throughput(const struct gcc *c)
 	/* In the presence of a queue a short window is as good, and knows nothing of before. */
 	if (c->delay.queue_us > gcc_delay_limit_us(c)) {
 		int64_t packet_us = gcc_packet_us(c, bps > 0 ? bps : c->bps);
-		double soon = gcc_rate_bps(&c->arrived, window_us / 4 + packet_us);
+		double of_late = gcc_rate_bps(&c->arrived, window_us / 4 + packet_us);
 
-		if (soon > 0 && soon < bps * 0.8)
-			bps = soon;
+		if (of_late > 0 && of_late < bps * WORSE)
+			bps = of_late;
 	}
 	return bps;
 }

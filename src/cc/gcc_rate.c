@@ -107,7 +107,6 @@ void gcc_rate_limited(struct gcc *c)
 	bps = gcc_rate_until_bps(&c->sent, (int64_t)c->now_us, window_us);
 	if (!c->limited && bps < LIMITED * c->bps) {
 		c->limited = true;
-		c->limited_us = c->now_us;
 	} else if (bps > UNLIMITED * c->bps) {
 		c->limited = false;
 	}

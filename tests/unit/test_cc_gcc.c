@@ -74,11 +74,13 @@ static void test_sent(void **state)
 {
 	(void)state;
 	begin(100000);
+	assert_int_equal(gcc_sent(&C, now_us, 0, 1200, GCC_AUDIO), -EINVAL);
 	assert_int_equal(gcc_sent(&C, now_us, 10, 1200, GCC_AUDIO), 0);
 	assert_int_equal(gcc_sent(&C, now_us, 10, 1200, GCC_AUDIO), -EINVAL);
 	assert_int_equal(gcc_sent(&C, now_us, 9, 1200, GCC_AUDIO), -EINVAL);
 	assert_int_equal(gcc_sent(&C, now_us, 11, 0, GCC_AUDIO), -EINVAL);
 	assert_int_equal(gcc_sent(&C, now_us, 11, 65536, GCC_AUDIO), -EINVAL);
+	assert_int_equal(gcc_sent(&C, now_us, 11, 100, GCC_KINDS), -EINVAL);
 	assert_int_equal(C.in_flight_bytes, 1200);
 	/* numbers may be left out, and jump */
 	assert_int_equal(gcc_sent(&C, now_us, 20, 100, GCC_AUDIO), 0);
@@ -99,6 +101,16 @@ static void test_feedback_of_nothing(void **state)
 	(void)state;
 	begin(100000);
 	before = gcc_bps(&C);
+	gcc_feedback_begin(&C, now_us);
+	assert_int_equal(tell(5, true, 1), GCC_NEVER_SENT);
+	(void)gcc_feedback_end(&C);
+	/* before the first number of all */
+	assert_int_equal(gcc_sent(&C, now_us, 1, 100, GCC_AUDIO), 0);
+	gcc_feedback_begin(&C, now_us);
+	assert_int_equal(tell(65530, true, 1), GCC_FORGOTTEN);
+	assert_int_equal(tell(1, true, 1), GCC_USED);
+	assert_int_equal(C.in_flight_bytes, 0);
+	begin(100000);
 	gcc_feedback_begin(&C, now_us);
 	assert_int_equal(tell(5, true, 1), GCC_NEVER_SENT);
 	assert_false(gcc_feedback_end(&C));
