@@ -366,8 +366,8 @@ struct gcc {
 		unsigned steady;     /* times in a row it was the same */
 		bool draining;
 		uint64_t decreased_us, updated_us;
-		uint64_t raised_us; /* by a probe */
-		double best_bps;    /* before it became less, for a while */
+		uint64_t raised_us, probed_us; /* by a probe; capacity, by one */
+		double best_bps;	       /* before it became less, for a while */
 		uint64_t best_us;
 		int64_t queue_us;     /* that stood at the last decrease, */
 		int64_t last_us;      /* and of the last packet */

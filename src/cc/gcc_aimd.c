@@ -39,7 +39,7 @@ static const uint64_t BEST_US = 60000000;
 static const double BEST_FADES = 0.7; /* it has become so much less */
 static const double WORSE = 0.8;
 /* From a decrease to the next that is no echo of it; that what a probe has found must hold for. */
-static const uint64_t FULL_US = 2000000, SUSTAINED_US = 2000000;
+static const uint64_t FULL_US = 2000000, SUSTAINED_US = 2000000, ECHO_US = 300000;
 /* What a burst takes of a link that is shared. */
 static const double PUSHED = 1.3;
 enum { STUCK_MAX = 3 };
@@ -69,6 +69,9 @@ static double throughput(const struct gcc *c)
 		double of_late = gcc_rate_bps(&c->arrived, window_us / 4 + packet_us);
 
 		if (of_late > 0 && of_late < bps * WORSE)
+			bps = of_late;
+		/* A cluster's own queue drains at the pace of the link, not at what was sent before. */
+		if (c->probe.active && of_late > bps)
 			bps = of_late;
 	}
 	return bps;
@@ -146,6 +149,11 @@ static void decrease(struct gcc *c)
 
 	if (bps <= 0)
 		return;
+	/* The queue of a cluster that has just shown more. */
+	if (c->aimd.probed_us &&
+	    c->now_us < c->aimd.probed_us + gcc_response_us(c) + ECHO_US &&
+	    bps < c->aimd.capacity_bps)
+		bps = c->aimd.capacity_bps;
 	if (over_us > 0)
 		beta -= (double)over_us / (double)BETA_PER_US;
 	if (beta < BETA_MIN)
@@ -166,7 +174,7 @@ static void decrease(struct gcc *c)
 	    c->now_us > c->aimd.decreased_us + FULL_US + gcc_response_us(c))
 		c->aimd.full = true;
 	c->aimd.start = false;
-	if (!c->limited)
+	if (!c->limited && !(c->probe.active && c->aimd.capacity_bps > 0))
 		learn(c, bps);
 	c->aimd.draining = true;
 	c->aimd.queue_us = c->delay.standing_us;
@@ -258,6 +266,7 @@ void gcc_aimd_probed(struct gcc *c, double bps, bool full)
 			c->aimd.capacity_bps = bps;
 			c->aimd.steady = 0;
 			c->aimd.decreased_us = c->now_us; /* for the rest */
+			c->aimd.probed_us = c->now_us;
 			c->aimd.queue_us = c->aimd.last_us = 0;
 		}
 		bps *= REST;

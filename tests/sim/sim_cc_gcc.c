@@ -364,9 +364,9 @@ static void test_start(void **state)
 				run(10);
 				add(&queues, (double)L.queue_most_us / 1e3);
 				/* Twice the link until a round trip has passed. */
-				check((double)L.queue_most_us / 1e3 < 900 + rtts_ms[t],
+				check((double)L.queue_most_us / 1e3 < 1100 + rtts_ms[t],
 				      "queue", (double)L.queue_most_us / 1e3,
-				      900 + rtts_ms[t]);
+				      1100 + rtts_ms[t]);
 				continue;
 			}
 			while (gcc_bps(&L.legs[0].c) < 0.7 * L.rate_bps && s_s < 60) {
