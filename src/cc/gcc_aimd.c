@@ -101,7 +101,7 @@ static void remember_best(struct gcc *c, double bps)
 	    c->aimd.best_bps >= before)
 		return;
 	/* What was never carried was never so. */
-	if (c->aimd.start || bps >= before * BEST_FADES)
+	if (!c->aimd.full || bps >= before * BEST_FADES)
 		return;
 	if (c->aimd.raised_us &&
 	    c->now_us < c->aimd.raised_us + SUSTAINED_US + gcc_response_us(c)) {
