@@ -366,7 +366,7 @@ struct gcc {
 		unsigned steady;     /* times in a row it was the same */
 		bool draining;
 		uint64_t decreased_us, updated_us;
-		uint64_t raised_us, probed_us; /* by a probe; capacity, by one */
+		uint64_t raised_us, probed_us; /* by a probe; it was over */
 		double best_bps;	       /* before it became less, for a while */
 		uint64_t best_us;
 		int64_t queue_us;     /* that stood at the last decrease, */

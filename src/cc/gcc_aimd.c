@@ -149,7 +149,7 @@ static void decrease(struct gcc *c)
 
 	if (bps <= 0)
 		return;
-	/* The queue of a cluster that has just shown more. */
+	/* What is left of a cluster's queue. */
 	if (c->aimd.probed_us &&
 	    c->now_us < c->aimd.probed_us + gcc_response_us(c) + ECHO_US &&
 	    bps < c->aimd.capacity_bps)
@@ -266,7 +266,6 @@ void gcc_aimd_probed(struct gcc *c, double bps, bool full)
 			c->aimd.capacity_bps = bps;
 			c->aimd.steady = 0;
 			c->aimd.decreased_us = c->now_us; /* for the rest */
-			c->aimd.probed_us = c->now_us;
 			c->aimd.queue_us = c->aimd.last_us = 0;
 		}
 		bps *= REST;

@@ -182,6 +182,7 @@ static bool paces(const struct gcc *c, double *sent_bps, double *got_bps)
 static void over(struct gcc *c, bool passed)
 {
 	c->probe.active = c->probe.sending = false;
+	c->aimd.probed_us = c->now_us;
 	c->probe.soon = passed && !c->limited;
 	c->probe.passed += passed;
 	c->probe.failed += !passed;
