@@ -369,10 +369,9 @@ struct gcc {
 		uint64_t raised_us, probed_us; /* by a probe; it was over */
 		double best_bps;	       /* before it became less, for a while */
 		uint64_t best_us;
-		int64_t queue_us;     /* that stood at the last decrease, */
-		int64_t last_us;      /* and of the last packet */
-		double decreased_bps; /* throughput then */
-		double drained_bps;   /* estimate before the queue that drains now */
+		int64_t queue_us;   /* that stood at the last decrease, */
+		int64_t last_us;    /* and of the last packet */
+		double drained_bps; /* estimate before the queue that drains now */
 		unsigned stuck;
 		bool start; /* it has never been too much yet; */
 		bool full;  /* a queue has shown it, not only a probe */

@@ -42,7 +42,7 @@ static const double WORSE = 0.8;
 static const uint64_t FULL_US = 2000000, SUSTAINED_US = 2000000, ECHO_US = 300000;
 /* What a burst takes of a link that is shared. */
 static const double PUSHED = 1.3;
-enum { STUCK_MAX = 3 };
+enum { STUCK_MAX = 2 };
 
 void gcc_aimd_init(struct gcc *c)
 {
@@ -113,12 +113,12 @@ static void remember_best(struct gcc *c, double bps)
 	c->probe.row = 0;
 }
 
-/* The queue stays though less arrives than last time: it is not ours, or not one at all. */
-static bool stuck(struct gcc *c, double bps)
+/* The queue stays as it was though less is sent than last time: it is not ours, or not one at all. */
+static bool stuck(struct gcc *c)
 {
 	bool stays = c->aimd.draining &&
-		     c->delay.standing_us * 4 > c->aimd.queue_us * 3 &&
-		     bps < c->aimd.decreased_bps * 0.93;
+		     c->delay.standing_us * 5 > c->aimd.queue_us * 4 &&
+		     c->delay.standing_us * 4 < c->aimd.queue_us * 5;
 
 	c->aimd.stuck = stays ? c->aimd.stuck + 1 : 0;
 	if (c->aimd.stuck < STUCK_MAX)
@@ -161,7 +161,7 @@ static void decrease(struct gcc *c)
 	target = bps * beta;
 	if (c->limited && target < c->delay_bps * LIMITED_MIN)
 		target = c->delay_bps * LIMITED_MIN;
-	if (soon(c, target) || stuck(c, bps))
+	if (soon(c, target) || stuck(c))
 		return;
 	if (!c->aimd.draining)
 		c->aimd.drained_bps = c->delay_bps;
@@ -179,7 +179,6 @@ static void decrease(struct gcc *c)
 	c->aimd.draining = true;
 	c->aimd.queue_us = c->delay.standing_us;
 	c->aimd.last_us = c->delay.queue_us;
-	c->aimd.decreased_bps = bps;
 	c->aimd.decreased_us = c->now_us;
 }
 

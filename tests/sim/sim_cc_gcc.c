@@ -345,6 +345,31 @@ static void test_dead(void **state)
 	show(&backs, "dead for 5 s: 80 % back after, s");
 }
 
+/* The way becomes longer by 120 ms and stays so: a queue that nothing drains is none for long. */
+static void test_route(void **state)
+{
+	static struct figure backs;
+
+	(void)state;
+	for (unsigned r = 1; r < ARRAY_LEN(rates_k); r++)
+		for (unsigned s = 0; s < 4; s++) {
+			double s_s = 0, under_s = 0;
+
+			begin(r, 0, s);
+			leg_begin(0, L.rate_bps);
+			run(50);
+			L.delay_us += 120000;
+			for (; s_s < 60; s_s += 0.1) {
+				run(0.1);
+				if (gcc_bps(&L.legs[0].c) < 0.7 * L.rate_bps)
+					under_s = s_s;
+			}
+			add(&backs, under_s);
+			check(under_s <= 35, "70 % again after", under_s, 35);
+		}
+	show(&backs, "120 ms more of way: 70 % of the link again after, s");
+}
+
 /* What it begins with is twice what a link of 2G bears. */
 static void test_start(void **state)
 {
@@ -481,12 +506,12 @@ static void test_blind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_steady), cmocka_unit_test(test_jitter),
-		cmocka_unit_test(test_radio),  cmocka_unit_test(test_short_queue),
-		cmocka_unit_test(test_fair),   cmocka_unit_test(test_drop),
-		cmocka_unit_test(test_rise),   cmocka_unit_test(test_dead),
-		cmocka_unit_test(test_start),  cmocka_unit_test(test_limited),
-		cmocka_unit_test(test_blind),
+		cmocka_unit_test(test_steady),	cmocka_unit_test(test_jitter),
+		cmocka_unit_test(test_radio),	cmocka_unit_test(test_short_queue),
+		cmocka_unit_test(test_fair),	cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_rise),	cmocka_unit_test(test_dead),
+		cmocka_unit_test(test_route),	cmocka_unit_test(test_start),
+		cmocka_unit_test(test_limited), cmocka_unit_test(test_blind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
