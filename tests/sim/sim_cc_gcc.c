@@ -205,9 +205,10 @@ static void test_short_queue(void **state)
 /* ---- two on one link */
 
 /* The greater gets at most twice as much, from two minutes after the second came: in 19 of 20 runs, and in
- * none three times. What is left are runs in which the second finds next to nothing at its start (an
- * eighth): the greater gives way step by step, which on a fat link are half a minute apart. Steps of twice
- * the size were tried: they cost the 15 % of a steady link. */
+ * none three times. Beyond twice there are runs of two at 50 kbit/s each with 300 ms and more: each has
+ * found its share the same for so often that it takes itself for alone (gcc_aimd_alone), and neither
+ * gives way by more than the other. Putting that to the test every fifth time was tried: it costs the
+ * 15 % of a steady link, and mends one run of three. */
 static void test_fair(void **state)
 {
 	static struct figure ratios, sums, queues;
@@ -255,7 +256,7 @@ static void test_fair(void **state)
  * the rate are back within 8 s. */
 static void test_drop(void **state)
 {
-	static struct figure overshoots, backs, lows;
+	static struct figure overshoots, backs, lows, longest;
 
 	(void)state;
 	for (unsigned t = 0; t < ARRAY_LEN(rtts_ms); t++)
@@ -277,6 +278,8 @@ static void test_drop(void **state)
 			run(15 + 10 * dice());
 			over_ms = (double)L.queue_most_us / 1e3 - known_ms;
 			add(&overshoots, over_ms);
+			if (!t)
+				add(&longest, (double)L.queue_most_us / 1e3);
 			add(&lows, gcc_bps(&L.legs[0].c) / L.rate_bps);
 			check(over_ms <= 300, "overshoot", over_ms, 300);
 			L.rate_bps = 1000000;
@@ -288,6 +291,7 @@ static void test_drop(void **state)
 			check(back_s <= 8, "back after", back_s, 8);
 		}
 	show(&overshoots, "1000 -> 200 kbit/s: queue beyond what was on its way, ms");
+	show(&longest, "1000 -> 200 kbit/s: longest queue at 20 ms, ms");
 	show(&lows, "1000 -> 200 kbit/s: estimate before it is back, of the link");
 	show(&backs, "200 -> 1000 kbit/s: 90 % back after, s");
 }
@@ -365,7 +369,8 @@ static void test_route(void **state)
 					under_s = s_s;
 			}
 			add(&backs, under_s);
-			check(under_s <= 35, "70 % again after", under_s, 35);
+			/* two windows of gcc_delay.c, and the way up */
+			check(under_s <= 45, "70 % again after", under_s, 45);
 		}
 	show(&backs, "120 ms more of way: 70 % of the link again after, s");
 }
