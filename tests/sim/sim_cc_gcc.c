@@ -249,11 +249,12 @@ static void test_fair(void **state)
 
 /* ---- a link that changes */
 
-/* 1000 -> 200 -> 1000 kbit/s. What has been sent until feedback of the new rate can be back is in the
- * queue whatever is decided then (3.6 s at a round trip of 800 ms): the queue of that moment is not the
- * estimator's. It takes a round trip, an interval of feedback, and two packets at the new rate, 48 ms
- * each, since a single late one is jitter. From there on the queue may grow by 300 ms. Afterwards 90 % of
- * the rate are back within 8 s. */
+/* 1000 -> 200 -> 1000 kbit/s. A queue of 300 ms at most is not possible: what is on its way at 920 kbit/s in
+ * a round trip of 20 ms and an interval of feedback of 50 ms is 320 ms of the new rate by itself (at 800 ms,
+ * 3.9 s). What is sent until feedback of the new rate can be back is in the queue whatever is decided then:
+ * a round trip, an interval, and two packets at the new rate, 48 ms each, since a single late one is
+ * jitter. The queue of that moment is not the estimator's; from there on it may grow by 300 ms. Afterwards
+ * 90 % of the rate are back within 8 s. */
 static void test_drop(void **state)
 {
 	static struct figure overshoots, backs, lows, longest;
