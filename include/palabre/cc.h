@@ -11,6 +11,10 @@
  *
  * video_ctl: do others' pictures go down beside the voices, all of them or none? A voice that is
  * seconds late, or lost, says no; how much a link bears is not asked here.
+ *
+ * pacer: what goes now and what waits, of what is to go to one listener. alloc_ctl: which layers of
+ * whose pictures go to one listener. demand: which of a source's layers anybody takes.
+ * gcc: how much a leg bears, in bits per second; by the transport-cc feedback of what it is sent.
  */
 #ifndef PALABRE_CC_H
 #define PALABRE_CC_H
@@ -242,5 +246,451 @@ bool video_asks(const struct video_ctl *c, uint64_t now_us);
 void video_probe(struct video_ctl *c, uint64_t now_us);
 /* There is nothing to decide until something is sent. */
 bool video_rests(const struct video_ctl *c);
+
+/* ---- pacer: what goes now ---------------------------------------------------------------
+ *
+ * One a leg that gets pictures; hot; 21 KB. Sound goes at once and is paid for by what comes behind it:
+ * first what is sent again, then pictures, slots in turns, evenly at the rate that the link is said to
+ * bear, then padding. A key frame takes its time like the rest. While what waits would take longer than
+ * PACER_DRAIN_US, it goes faster, up to 2.5 times (as libwebrtc's pacing factor).
+ *
+ * How a leg uses it. forward() puts a picture's packet, its reference as the handle, instead of
+ * enqueueing it, and does not number it yet. Sound and reports take no detour: they go by the out queue
+ * as ever, and pacer_sent() tells of their bytes. legs_drain(), after the out queue, which stays in front,
+ *
+ *	while (pacer_take(&leg->pacer, now_us, &out))
+ *		out.drop ? give the reference back : rtp_slot_map, write, seal, send
+ *
+ * for each leg on a list of those that have been put something, or whose timer, armed for
+ * pacer_next_us(), has fired. Numbers are given there, and a new segment begins where `resumed` says so:
+ * what is dropped then leaves no gap that the receiver would ask to have filled. leg/resend.c puts what it
+ * would write, with (slot, seq) as the handle; a resend of sound goes at once as before.
+ *
+ * Cost: a few stores and two multiplications an item, whatever waits; once a batch and leg a look at each
+ * slot's head. Nothing is kept but numbers: who puts something has it back once, by pacer_take or
+ * pacer_flush, and counts what is dropped. */
+enum pacer_class { PACER_AUDIO, PACER_RTX, PACER_VIDEO, PACER_PADDING, PACER_CLASSES };
+enum {
+	PACER_SLOTS = 16,
+	PACER_QUEUES = PACER_SLOTS + 3,
+	PACER_AUDIO_MAX = 64,
+	PACER_RTX_MAX = 128,
+	PACER_VIDEO_MAX = 560, /* 0.25 s of 20 Mbit/s; of one slot two thirds of it */
+	PACER_PADDING_MAX = 16,
+	PACER_ITEMS = 768, /* of all classes */
+	PACER_PROBES = 4,
+	/* At once go so much of the rate, and what a late call has missed of so much, and one packet. */
+	PACER_AHEAD_US = 5000,
+	PACER_LATE_US = 5000,
+	PACER_DRAIN_US = 1000000,
+	PACER_DRAIN_X10 = 25,
+	/* Pictures that have waited for longer go, to the next key frame; a frame that has begun, or a key
+	 * frame, only after the second. */
+	PACER_STALE_US = 1000000,
+	PACER_CUT_US = 2000000
+};
+struct pacer_item {
+	uint64_t handle; /* the caller's, like note */
+	uint64_t at_us;	 /* since when it waits: its arrival */
+	uint16_t bytes;	 /* on the wire */
+	uint8_t class;
+	uint8_t slot;
+	bool start, end, key; /* pictures: of a frame; it belongs to a key frame */
+	uint8_t note;
+};
+struct pacer_out {
+	struct pacer_item item;
+	bool drop;	 /* it is not to be sent */
+	bool key_needed; /* nothing more comes of its slot before a key frame, and none waits */
+	bool resumed;  /* of what came before it in its slot something was dropped */
+	uint8_t probe; /* that it belongs to, 0 none */
+};
+struct pacer {
+	uint32_t rate_bps;
+	uint64_t at_us; /* the debt is as of then */
+	int64_t debt; /* in bits, times a million; below 0: time that a late call missed */
+	uint16_t free;		    /* items that are, by next */
+	uint16_t waiting, dropping; /* slots, as bits */
+	uint8_t turn;
+	uint64_t looked_us; /* for what is stale */
+	uint32_t count[PACER_CLASSES], bytes[PACER_CLASSES];
+	struct pacer_queue {
+		uint16_t first, last, count;
+	} queues[PACER_QUEUES];
+	struct pacer_slot {
+		uint16_t keys;	 /* key frames that wait, without doomed ones */
+		uint16_t doomed; /* so many from the head are dropped, */
+		bool seeks;	 /* and then what comes before a key frame */
+		bool untold;	 /* that a key frame is needed */
+		bool resumes;
+		bool open, open_key; /* what was sent last has not ended its frame */
+		/* a key frame was through: what waited behind it is given time from then on */
+		uint64_t since_us;
+		uint64_t dropped_us;
+	} slots[PACER_SLOTS];
+	unsigned probe_count;
+	struct pacer_probe {
+		uint8_t id;
+		bool begun;
+		uint32_t bps, bytes, sent;
+		uint64_t begin_us;
+	} probes[PACER_PROBES];
+	uint16_t next[PACER_ITEMS];
+	struct pacer_item items[PACER_ITEMS];
+};
+void pacer_init(struct pacer *p, uint64_t now_us);
+/* At any time; to begin with, and with 0 (no more may be in flight), nothing goes but sound. */
+void pacer_rate(struct pacer *p, uint64_t now_us, uint32_t bps);
+/* 0, and it comes back by pacer_take; else it stays the caller's, who counts it: -ENOBUFS: no room, and if
+ * it is a picture's, what waits of its slot is dropped too and a key frame needed; -ESTALE: a picture's,
+ * whose slot waits for a key frame; -EINVAL. */
+int pacer_put(struct pacer *p, uint64_t now_us, const struct pacer_item *item) MUST_CHECK;
+/* So much went out around it: sound, reports. */
+void pacer_sent(struct pacer *p, uint64_t now_us, unsigned bytes);
+/* The next that is to be sent now, or dropped; false: none. */
+bool pacer_take(struct pacer *p, uint64_t now_us, struct pacer_out *out);
+/* What waits in the slot is dropped at the next pacer_take: somebody else comes into it, or nobody. */
+void pacer_forget(struct pacer *p, unsigned slot);
+/* Whatever waits, one after the other, to be given back; false: nothing does. */
+bool pacer_flush(struct pacer *p, struct pacer_out *out);
+/* When pacer_take is to be called again, after it has returned false; UINT64_MAX: not before something is
+ * put. Other times do no harm. */
+uint64_t pacer_next_us(const struct pacer *p, uint64_t now_us);
+/* What waits would take so long at the rate; UINT64_MAX: it stands. */
+uint64_t pacer_delay_us(const struct pacer *p);
+/* Soon `bytes` go at a rate of their own, as libwebrtc's probe clusters: of what waits, and where that is
+ * not enough of the padding that is wanted then. What it sends is in debt afterwards. Given up when nothing
+ * comes for half a second. -ENOBUFS, -EINVAL (an id is not 0). */
+int pacer_probe(struct pacer *p, uint8_t id, uint32_t bps, uint32_t bytes) MUST_CHECK;
+/* So much padding is to be put now, after pacer_take has returned false. */
+unsigned pacer_wants(struct pacer *p, uint64_t now_us);
+
+/* ---- allocation: which layers of whose pictures go to one listener ------------------------
+ *
+ * One a leg that gets pictures; run a few times a second, and at once when the estimate falls or anything of a
+ * slot changes; not for packets. Sound has what it needs first. Then each slot in turn (screens, who speaks, who
+ * is pinned, others; of each kind first who is shown already) gets its smallest layer if that fits, screens
+ * their full resolution at the lowest frame rate; what is left goes to steps up by what they give to the eye for
+ * a bit. A tile's size is the most that its slot gets. Less comes at once; more when there has been room for it
+ * for some time, with a margin, and what has not stood is not tried again soon. So with an estimate that is off
+ * by 10 % either way next to nothing flaps.
+ *
+ * Without that memory (the first run): a greater estimate takes from no slot, unless a slot before it in turn
+ * has got its smallest layer, or a screen more resolution, by it.
+ *
+ * Cost: for 16 slots of 9 layers some 2000 comparisons, when all of them climb to the top. */
+enum { ALLOC_SLOTS = 16, ALLOC_SPATIAL = 3, ALLOC_TEMPORAL = 3 };
+enum alloc_kind { ALLOC_SCREEN, ALLOC_SPEAKER, ALLOC_PINNED, ALLOC_CAMERA, ALLOC_KINDS };
+/* What the person wants to pay for: voices only, screens too, all. */
+enum alloc_saving { ALLOC_VOICE, ALLOC_SLIDES, ALLOC_VIDEO };
+enum alloc_state {
+	ALLOC_NONE,   /* its source has no such layer */
+	ALLOC_ALIVE,  /* it comes */
+	ALLOC_PAUSED, /* it would, if it were wanted */
+};
+struct alloc_layer {
+	/* On the wire, with all the layers it needs: measured, or to be expected; 0 unknown: not chosen. */
+	uint32_t bps;
+	uint16_t width, height; /* 0 unknown */
+	uint8_t fps;		/* likewise */
+	uint8_t state;
+	bool key; /* to come to it takes a key frame */
+};
+struct alloc_slot {
+	/* What is remembered is of it, wherever it moves; 0: the slot is empty. */
+	uint32_t source;
+	uint8_t kind;
+	bool hidden, undecodable;
+	bool muted;		     /* its sender has switched it off */
+	uint16_t width, height;	     /* of the tile; 0 unknown: any layer */
+	int8_t shown_sid, shown_tid; /* what goes now, -1 nothing, */
+	uint64_t shown_us;	     /* since then */
+	struct alloc_layer layers[ALLOC_SPATIAL][ALLOC_TEMPORAL];
+};
+struct alloc_link {
+	uint32_t estimate_bps, audio_bps; /* what it bears; what sound needs of it */
+	uint8_t saving;
+};
+enum alloc_reason {
+	ALLOC_SENT,
+	ALLOC_EMPTY,
+	ALLOC_SAVING, /* the person's choice */
+	ALLOC_UNDECODABLE,
+	ALLOC_MUTED,
+	ALLOC_HIDDEN,
+	ALLOC_NO_ROOM,
+	ALLOC_WAITING /* for the sender: it is wanted, and paused there */
+};
+struct alloc_choice {
+	uint8_t reason;
+	int8_t sid, tid; /* wanted, and paid for; -1 none */
+	/* The best up to there that comes, and so can go now; -1 nothing does. */
+	int8_t now_sid, now_tid;
+	/* What goes now costs too much to go on until a key frame lets it change. */
+	bool stop;
+	uint32_t bps;
+	uint32_t room_bps; /* a layer of that rate would have been taken */
+};
+enum { ALLOC_BUCKETS = 5 };
+struct alloc_ctl {
+	bool begun;
+	/* the least estimate of 2 to 2.5 s, in buckets of 500 ms */
+	uint64_t bucket_us;
+	unsigned bucket;
+	uint32_t least_bps[ALLOC_BUCKETS];
+	struct alloc_held {
+		uint32_t source;
+		uint8_t reason;
+		int8_t sid, tid; /* chosen last, -1 none */
+		uint32_t bps;
+		uint64_t changed_us, raised_us;
+		uint32_t failed_bps;	  /* so much did not stand, */
+		uint64_t failed_until_us; /* and is not tried before then */
+		uint64_t wait_us;	  /* patience */
+	} held[ALLOC_SLOTS];
+};
+void alloc_init(struct alloc_ctl *c);
+/* out: `count` choices. What they cost in all is within the estimate. Gives the slots, as bits, whose choice or
+ * reason is another than last time. */
+unsigned alloc_run(struct alloc_ctl *c, uint64_t now_us, const struct alloc_link *link,
+		   const struct alloc_slot *slots, unsigned count,
+		   struct alloc_choice *out);
+
+/* ---- demand: what is wanted of a source, of all its listeners ----------------------------
+ *
+ * One a source, and a part of it a listener and slot, all zero to begin with. A change costs the same however
+ * many there are: layers and steps of rate are counted. */
+enum { DEMAND_LAYERS = ALLOC_SPATIAL * ALLOC_TEMPORAL, DEMAND_STEPS = 48 };
+struct demand_part {
+	uint8_t layer; /* 1 + its place, 0 none */
+	uint8_t step;  /* of rate, 0 none */
+};
+struct demand {
+	uint32_t takers[DEMAND_LAYERS], rooms[DEMAND_STEPS];
+	uint16_t layers; /* with takers, as bits */
+	uint64_t steps;
+};
+/* A listener now wants this of it (alloc_choice's sid, tid and room_bps; -1, -1, 0: nothing, also before it
+ * goes). True: what the source is to make is another. */
+bool demand_change(struct demand *d, struct demand_part *part, int sid, int tid,
+		   uint32_t room_bps);
+/* The layers that somebody needs, as bits sid * ALLOC_TEMPORAL + tid; the others may pause. svc: a layer needs
+ * the smaller pictures below it, too. */
+unsigned demand_layers(const struct demand *d, bool svc);
+/* The largest picture that anybody takes, -1 none. */
+int demand_top(const struct demand *d);
+/* The most that anybody has room for, rounded down in steps of a quarter at most: no layer above that is of
+ * use. 0: for nobody there is any. */
+uint32_t demand_room_bps(const struct demand *d);
+/*
+ * gcc: how many bits per second go down one leg (Google Congestion Control:
+ * draft-ietf-rmcat-gcc-02, and what libwebrtc has made of it since: trendline, link capacity,
+ * loss from a model with an inherent part, probe clusters, application-limited regions).
+ *
+ * Each packet is told of when it goes out (gcc_sent), each transport-cc feedback as
+ * gcc_feedback_begin, gcc_feedback for each status in it, gcc_feedback_end. In between: gcc_run every
+ * 100 ms or so, and gcc_probe, which says when a burst is to show if there is more.
+ * gcc_bps is for the allocator, gcc_pacing_bps and gcc_may_send are for the pacer: audio goes at
+ * once, video only as long as it may.
+ *
+ * A receiver may say what it likes: the estimate stays within params, and nothing grows. Memory is the
+ * struct's, some 37 KB; a status costs some 100 ns.
+ *
+ * Bytes are those on the wire with IP and UDP. Windows are times, and what counts as a queue is
+ * measured in the time that one packet takes: at 20 kbit/s as at 20 Mbit/s.
+ */
+enum gcc_kind { GCC_AUDIO, GCC_VIDEO, GCC_PADDING, GCC_KINDS };
+/* What has become of a status. All but GCC_USED have changed nothing but gcc.ignored. */
+enum gcc_verdict {
+	GCC_USED,
+	GCC_NEVER_SENT,
+	GCC_FORGOTTEN, /* or never told of */
+	GCC_DUPLICATE,
+	GCC_BAD_TIME, /* arrival out of any range: it counts as arrived, but at no time */
+	GCC_VERDICTS
+};
+enum gcc_signal { GCC_NORMAL, GCC_OVERUSE, GCC_UNDERUSE };
+enum {
+	GCC_PACKETS = 2048, /* remembered; 1 s at 20 Mbit/s */
+	GCC_POINTS = 64,
+	GCC_RATE_POINTS = 64,
+	GCC_LOSS_POINTS = 20
+};
+struct gcc_params {
+	uint32_t min_bps, start_bps, max_bps;
+	bool blind; /* no transport-cc: reports and REMB alone */
+};
+/* Send `bytes` in all at bps from now on, in packets of packet_bytes at most, until deadline_us:
+ * what waits to be sent first, then padding. */
+struct gcc_cluster {
+	uint32_t bps, bytes, packet_bytes;
+	uint64_t deadline_us;
+};
+struct gcc_packet {
+	uint64_t sent_us;
+	uint32_t number; /* low bits */
+	uint16_t bytes;
+	uint8_t kind;
+	uint8_t state;
+};
+/* The lowest of the last one to two windows. */
+struct gcc_floor {
+	bool known;
+	int64_t base_us, next_us;
+	uint64_t window_us;
+};
+/* Bytes by time, of which the rate over any window within is known. */
+struct gcc_rate {
+	unsigned count, head;
+	uint64_t total;
+	struct {
+		int64_t at_us;
+		uint64_t total;
+	} points[GCC_RATE_POINTS];
+};
+struct gcc {
+	struct gcc_params params;
+	double bps;	  /* what comes out, the least of these: */
+	double delay_bps; /* by delay; */
+	double loss_bps;  /* by loss, 0: no limit; */
+	double remb_bps;  /* by the receiver, 0: none */
+	uint64_t remb_us;
+	double wanted_bps; /* more is of no use; 0: it always is */
+	uint64_t ignored[GCC_VERDICTS];
+	uint64_t jumps; /* of the receiver's clock */
+	uint64_t sent_bytes[GCC_KINDS];
+	/* packets */
+	struct gcc_packet packets[GCC_PACKETS];
+	bool any;
+	uint64_t last;	/* number of the last sent */
+	uint64_t acked; /* up to here nothing is in flight any more */
+	uint32_t in_flight_bytes;
+	unsigned packet_bytes; /* of the largest of late */
+	uint64_t packet_us;
+	/* feedback */
+	uint64_t now_us;	      /* as told last, by anything */
+	uint64_t heard_us;	      /* the last one */
+	bool fresh;		      /* something in it was used */
+	uint64_t newest_us;	      /* the last packet sent that has arrived, by it */
+	uint64_t interval_us;	      /* from one to the next, smoothed */
+	uint64_t timeout_us;	      /* nothing came: since then */
+	uint64_t rtt_us, rtt_last_us; /* smoothed */
+	struct gcc_floor rtt_floor;
+	struct gcc_rate arrived, sent;
+	bool limited; /* less is sent than may be */
+	/* delay */
+	struct {
+		enum gcc_signal signal;
+		bool grouped;
+		struct {
+			uint64_t first_us, last_us; /* sent */
+			int64_t first_at_us, at_us; /* arrival */
+		} group;
+		struct gcc_floor floor;
+		unsigned count, head;
+		struct {
+			int64_t at_us, way_us;
+		} points[GCC_POINTS];
+		double gamma_us, rise_us, rise_before_us; /* draft's gamma(i), m(i) */
+		int64_t gamma_at_us, over_us;		  /* at which arrival; 0 none */
+		int64_t queue_us, standing_us;
+		int64_t jitter_us;
+		unsigned over;
+	} delay;
+	/* what the link bears */
+	struct {
+		double capacity_bps; /* 0: not known */
+		unsigned steady;     /* times in a row it was the same */
+		bool draining;
+		uint64_t decreased_us, updated_us;
+		uint64_t raised_us, probed_us; /* by a probe; it was over */
+		double best_bps;	       /* before it became less, for a while */
+		uint64_t best_us;
+		int64_t queue_us;   /* that stood at the last decrease, */
+		int64_t last_us;    /* and of the last packet */
+		double drained_bps; /* estimate before the queue that drains now */
+		unsigned stuck;
+		bool start; /* it has never been too much yet; */
+		bool full;  /* a queue has shown it, not only a probe */
+	} aimd;
+	struct {
+		unsigned count, head;
+		struct {
+			double bps;
+			double recent, est_bps; /* as below, and estimate, then */
+			uint32_t told, lost, runs;
+		} points[GCC_LOSS_POINTS];
+		struct {
+			uint32_t told, lost;
+			uint32_t runs; /* of packets lost in a row */
+			bool in_run;
+			uint64_t bytes;
+		} now;
+		uint64_t first_us, last_us; /* sent, of these */
+		uint64_t dipped_us, tested_us;
+		uint64_t
+			hold_us; /* until then the rate stays, so that it can be told from */
+		double inherent; /* fraction that is lost whatever is sent */
+		double recent;	 /* smoothed, whatever the cause */
+		uint32_t sent;	 /* packets since the last report */
+	} loss;
+	/* without transport-cc: once in a while the queue is emptied, to see the way without it */
+	struct {
+		unsigned left; /* reports until it is over */
+		uint64_t at_us, rtt_us;
+		double bps; /* before */
+	} drain;
+	struct {
+		bool active, sending;
+		bool soon;		      /* the last one passed: on with it */
+		uint64_t next_us, wait_us;    /* patience */
+		unsigned passed, failed, row; /* failed in a row */
+		struct gcc_cluster plan;
+		double before_bps; /* estimate when it began */
+		struct {
+			uint64_t first, last; /* numbers */
+			uint32_t sent_bytes;
+			uint32_t count, bytes, lost_bytes; /* arrived; lost */
+			uint32_t first_bytes, last_bytes;
+			uint64_t first_us, last_us;	 /* sent */
+			uint64_t first_got_us;		 /* of the first that arrived */
+			int64_t first_at_us, last_at_us; /* arrived */
+		} run;
+	} probe;
+};
+void gcc_init(struct gcc *c, const struct gcc_params *params, uint64_t now_us);
+/* More than that is of no use to anybody on this leg: nothing is probed beyond. 0: it always is. */
+void gcc_wanted(struct gcc *c, uint32_t bps);
+/* A packet goes out with that transport-wide number, 64 bit; numbers begin with 1 or more and only rise.
+ * -EINVAL: it does not, or the size is none of a packet. */
+int gcc_sent(struct gcc *c, uint64_t now_us, uint64_t number, unsigned bytes,
+	     enum gcc_kind kind);
+/* One transport-cc feedback: its statuses in its order, arrival on the receiver's clock. A packet
+ * that was told of as lost may arrive after all. */
+void gcc_feedback_begin(struct gcc *c, uint64_t now_us);
+enum gcc_verdict gcc_feedback(struct gcc *c, uint16_t seq, bool received,
+			      int64_t arrival_us);
+/* True: gcc_bps has changed. */
+bool gcc_feedback_end(struct gcc *c);
+/* What a receiver allows (draft-alvestrand-rmcat-remb-03), for 10 s: an upper limit. */
+bool gcc_remb(struct gcc *c, uint64_t now_us, uint64_t bps);
+/* A receiver report: loss of 256 since the last, without what was missing before it came here (or one
+ * speaker's uplink lowers everybody's estimate); round trip, 0 unknown. Decides only where params.blind. */
+bool gcc_report(struct gcc *c, uint64_t now_us, unsigned fraction_lost, uint64_t rtt_us);
+/* What follows from time alone. */
+bool gcc_run(struct gcc *c, uint64_t now_us);
+/* True: a probe cluster begins with the next packet. Ask after each feedback and gcc_run. */
+bool gcc_probe(struct gcc *c, uint64_t now_us, struct gcc_cluster *out);
+uint32_t gcc_bps(const struct gcc *c);
+/* For video and padding, where no cluster is being sent; audio counts, and does not wait. */
+uint32_t gcc_pacing_bps(const struct gcc *c);
+/* In flight at most: (lowest round trip + interval of feedback + the queue that may stand, 150 ms and a
+ * packet at most) x estimate. */
+uint32_t gcc_window_bytes(const struct gcc *c);
+/* Is there room for so much more; always, if nothing is in flight. */
+bool gcc_may_send(const struct gcc *c, unsigned bytes);
+/* For display: queue that stands on the way, loss of 256 whatever its cause. */
+uint64_t gcc_queue_us(const struct gcc *c);
+unsigned gcc_loss_q8(const struct gcc *c);
 
 #endif
