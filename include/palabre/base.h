@@ -222,7 +222,7 @@ struct rtp_view {
 	} ext[EXT_COUNT];
 	uint64_t seq64; /* extended by rtp_recv; starts at 2^16 + first seq, never 0 */
 	uint64_t ts64;	/* extended likewise */
-	uint32_t late;	/* pictures: ticks behind the source's earliest, by rtp_recv */
+	int64_t transit; /* pictures: arrival less timestamp of the source's earliest, ticks, by rtp_recv */
 	struct frame_view frame;
 };
 

@@ -16,19 +16,14 @@ static inline uint64_t rtp_ticks(uint64_t us, uint32_t rate)
 	return us / 1000000 * rate + us % 1000000 * rate / 1000000;
 }
 
-/* How long after its timestamp a packet comes, against the earliest of the last 2 to 4
- * seconds: pictures lie on the line of those that waited least. All zero: nothing known. */
+/* How long after its timestamp a stream's earliest packet of the last 2 to 4 s came: arrival less
+ * timestamp, in ticks. All zero: nothing known. */
 struct rtp_transit {
-	uint64_t since_us; /* begin of the present window, 0 none */
-	int64_t least,
-		pending; /* arrival - timestamp, ticks: of both windows, of the present one */
+	uint64_t since_us;	/* begin of the present window, 0 none */
+	int64_t least, pending; /* of both windows, of the present one */
 };
-/* Takes a packet in; how much later than the earliest it is, ticks. Hot. */
-uint32_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, uint64_t ts64,
-			 uint32_t rate);
-/* The timestamp that comes at `due` (ticks of arrival). false: nothing came for so long. */
-bool rtp_transit_ts(const struct rtp_transit *t, uint64_t now_us, uint64_t due,
-		    uint64_t *ts64);
+/* Takes a packet in; the least. Hot. */
+int64_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, int64_t transit);
 
 /* ---- receiving: one per source SSRC (RFC 3550 §6.4.1, appendix A; RFC 4585 for NACK)  */
 
@@ -84,7 +79,7 @@ struct rtp_recv {
 };
 void rtp_recv_init(struct rtp_recv *r, uint32_t ssrc, uint32_t clock_rate, bool audio,
 		   bool nack);
-/* Sets p->rtp.seq64, ts64 and late and accounts for the packet. A jump of more than RECV_JUMP
+/* Sets p->rtp.seq64, ts64 and transit and accounts for the packet. A jump of more than RECV_JUMP
  * restarts the statistics after two packets in sequence (RFC 3550 A.1; the first of them
  * is RECV_OLD). seq64 then goes on *upwards*, more than RECV_JUMP past all before, so
  * that numbers never repeat in a store: whoever keeps a mapping sees the restart from the
@@ -174,9 +169,9 @@ struct rtp_slot {
 	struct rtp_segment segments[SLOT_SEGMENTS];
 	/* Highest sent; start random (seq at most 2^15, RFC 3550 §5.1). */
 	uint64_t highest, ts64;
-	uint64_t sent_us;	 /* arrival time of what was sent last */
-	struct rtp_transit line; /* pictures: where they are in time, */
-	uint32_t packet_ticks;	 /* sound: a packet's duration, for continuing */
+	uint64_t sent_us;      /* arrival time of what was sent last */
+	int64_t transit;       /* of what was sent last: pictures' line of time */
+	uint32_t packet_ticks; /* sound: a packet's duration, for continuing */
 	uint16_t pid, dd_frame;
 	uint8_t tl0, dd_next;
 	uint64_t rtx_seq;

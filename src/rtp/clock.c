@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Other clocks against ours: a stream's timestamps, and a sender's wall clock. Its offset is the smallest difference seen in the last
- * two to four minutes: the SR that waited least in queues is the best witness; forgetting
+ * Other clocks against ours: a stream's timestamps, and a sender's wall clock. Its offset is
+ * the smallest difference seen in the last two to four minutes: the SR that waited least in queues is the best witness; forgetting
  * old ones follows drift (100 ppm are 24 ms in four minutes).
  */
 #include <palabre/rtp.h>
@@ -11,36 +11,22 @@ static const uint64_t WINDOW_US = UINT64_C(120) * 1000000;
 /* Beyond what a queue can delay: somebody has set the clock. */
 static const int64_t STEP_US = INT64_C(30) * 1000000;
 
-uint32_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, uint64_t ts64,
-			 uint32_t rate)
+int64_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, int64_t transit)
 {
-	int64_t d = (int64_t)(rtp_ticks(arrival_us, rate) - ts64);
-	uint64_t late;
-
 	if (!t->since_us || arrival_us >= t->since_us + 2 * TRANSIT_WINDOW_US) {
-		t->least = d;
-		t->pending = d;
+		t->least = transit;
+		t->pending = transit;
 		t->since_us = arrival_us;
 	} else if (arrival_us >= t->since_us + TRANSIT_WINDOW_US) {
 		t->least = t->pending;
-		t->pending = d;
+		t->pending = transit;
 		t->since_us = arrival_us;
 	}
-	if (d < t->pending)
-		t->pending = d;
-	if (d < t->least)
-		t->least = d;
-	late = (uint64_t)d - (uint64_t)t->least;
-	return late < UINT32_MAX ? (uint32_t)late : UINT32_MAX;
-}
-
-bool rtp_transit_ts(const struct rtp_transit *t, uint64_t now_us, uint64_t due,
-		    uint64_t *ts64)
-{
-	if (!t->since_us || now_us >= t->since_us + 2 * TRANSIT_WINDOW_US)
-		return false;
-	*ts64 = due - (uint64_t)t->least;
-	return true;
+	if (transit < t->pending)
+		t->pending = transit;
+	if (transit < t->least)
+		t->least = transit;
+	return t->least;
 }
 
 void rtp_clock_sr(struct rtp_clock *c, uint64_t ntp, uint64_t arrival_us)

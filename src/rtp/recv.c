@@ -141,10 +141,8 @@ static void advance(struct rtp_recv *r, uint64_t seq, uint64_t now_us)
 }
 
 /* RFC 3550 A.8, in its integer form. */
-static void jitter_update(struct rtp_recv *r, const struct pkt *p)
+static void jitter_update(struct rtp_recv *r, int64_t transit)
 {
-	int64_t transit =
-		(int64_t)(rtp_ticks(p->arrival_us, r->clock_rate) - p->rtp.ts64);
 	uint64_t d;
 
 	if (r->transit != INT64_MIN) {
@@ -243,6 +241,7 @@ bool rtp_recv_lacks(const struct rtp_recv *r, uint16_t seq)
 enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaired)
 {
 	enum recv_result res = RECV_NEW;
+	int64_t transit;
 	uint64_t seq;
 
 	seq = seq_extend16(r->highest, p->rtp.seq);
@@ -284,12 +283,12 @@ enum recv_result rtp_recv_packet(struct rtp_recv *r, struct pkt *p, bool repaire
 	r->received++;
 	r->bytes += p->rtp.payload_len;
 	r->last_us = p->arrival_us;
+	transit = (int64_t)(rtp_ticks(p->arrival_us, r->clock_rate) - p->rtp.ts64);
 	if (!repaired && res != RECV_STRAY)
-		jitter_update(r, p);
+		jitter_update(r, transit);
 	if (r->audio)
 		return res;
-	p->rtp.late =
-		rtp_transit_put(&r->early, p->arrival_us, p->rtp.ts64, r->clock_rate);
+	p->rtp.transit = rtp_transit_put(&r->early, p->arrival_us, transit);
 	if (p->rtp.frame.start && p->rtp.frame.key && p->rtp.seq64 > r->key_seq)
 		r->key_seq = p->rtp.seq64;
 	return res;

@@ -138,14 +138,11 @@ static uint64_t next_sound_ts(const struct rtp_slot *s, uint64_t now_us)
  * others do. In order, and no two on one timestamp, whatever came in a burst. */
 static uint64_t next_picture_ts(const struct rtp_slot *s, const struct pkt *p)
 {
-	uint64_t us = p->arrival_us > s->sent_us ? p->arrival_us - s->sent_us : 0;
-	uint64_t due = rtp_ticks(p->arrival_us, s->clock_rate) - p->rtp.late;
-	uint64_t least = s->ts64 + s->clock_rate / 1000, ts;
+	uint64_t ts = p->rtp.ts64 + (uint64_t)p->rtp.transit - (uint64_t)s->transit;
+	uint64_t least = s->ts64 + s->clock_rate / 1000;
 
 	if (!s->segment_count)
 		return s->ts64;
-	if (!rtp_transit_ts(&s->line, p->arrival_us, due, &ts))
-		ts = s->ts64 + rtp_ticks(us, s->clock_rate);
 	return (int64_t)(ts - least) > 0 ? ts : least;
 }
 
@@ -203,8 +200,7 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 
 static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 {
-	if (!s->audio)
-		(void)rtp_transit_put(&s->line, p->arrival_us, ts64, s->clock_rate);
+	s->transit = p->rtp.transit - (int64_t)(ts64 - p->rtp.ts64);
 	if ((int64_t)(ts64 - s->ts64) <= 0 && s->packets)
 		return;
 	if (p->rtp.frame.samples) /* its next one follows without a gap */

@@ -90,7 +90,11 @@ char *join_body(const struct signal_link *link, const char *name, const char *of
 
 /* ---- an attacker with a media connection (peer.c) ---------------------------------- */
 
-enum { PEER_SLOT_FIRST = 2, PEER_SLOTS = 7 }; /* sections: three audio, four video */
+enum {
+	PEER_SLOT_FIRST = 2,
+	PEER_SLOTS = 7,
+	PEER_AUDIO = 3
+}; /* sections: three audio, four video */
 struct peer {
 	const struct hostile *h;
 	const struct signal_link *link;
