@@ -16,11 +16,12 @@ static inline uint64_t rtp_ticks(uint64_t us, uint32_t rate)
 	return us / 1000000 * rate + us % 1000000 * rate / 1000000;
 }
 
-/* How long after its timestamp a stream's earliest packet of the last 2 to 4 s came: arrival less
- * timestamp, in ticks. All zero: nothing known. */
+/* How long after its timestamp a stream's earliest packet came: arrival less timestamp, in ticks. Of the last two
+ * windows, each of 2 s and 30 packets at least, so a pause of up to two minutes changes nothing. All zero: nothing known. */
 struct rtp_transit {
-	uint64_t since_us;	/* begin of the present window, 0 none */
-	int64_t least, pending; /* of both windows, of the present one */
+	uint64_t since_us, last_us; /* begin of the present window, 0 none; last packet */
+	int64_t least, pending;	    /* of both windows, of the present one */
+	unsigned count;		    /* packets in the present one */
 };
 /* Takes a packet in; the least. Hot. */
 int64_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, int64_t transit);
@@ -32,7 +33,7 @@ enum {
 	RECV_JUMP = RECV_WINDOW *
 		    4, /* a larger step of the sequence is a restart of the source */
 	RECV_NACKS_MAX = 128, /* missing packets asked for at the same time */
-	RECV_NACK_TRIES_MAX = 10,
+	RECV_NACK_TRIES_MAX = 20,
 	RECV_NACK_AGE_AUDIO_MS = 600,
 	RECV_NACK_AGE_VIDEO_MS = 1500,
 	RECV_REORDER_MS = 10, /* how long a gap may be mere reordering */
@@ -169,8 +170,8 @@ struct rtp_slot {
 	struct rtp_segment segments[SLOT_SEGMENTS];
 	/* Highest sent; start random (seq at most 2^15, RFC 3550 §5.1). */
 	uint64_t highest, ts64;
-	uint64_t sent_us;      /* arrival time of what was sent last */
-	int64_t transit;       /* of what was sent last: pictures' line of time */
+	uint64_t sent_us; /* arrival time of what was sent last */
+	int64_t transit; /* pictures' line of time: earliest arrival less timestamp, ticks */
 	uint32_t packet_ticks; /* sound: a packet's duration, for continuing */
 	uint16_t pid, dd_frame;
 	uint8_t tl0, dd_next;

@@ -361,33 +361,12 @@ static void on_silence(struct timer *t, uint64_t now_us)
 		wheel_arm(leg->all->wheel, t, now_us + 20000);
 }
 
-static void on_repeat(struct timer *t, uint64_t now_us)
-{
-	struct leg *leg = CONTAINER_OF(t, struct leg, repeat);
-
-	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
-		struct leg_slot *slot = &leg->slots[i];
-		uint16_t seqs[REPEAT_PKTS_MAX];
-		uint64_t seq = slot->repeat_first;
-		unsigned n = 0;
-
-		if (!slot->repeat_ts64)
-			continue;
-		if (slot->repeat_last - seq >= REPEAT_PKTS_MAX)
-			seq = slot->repeat_last - REPEAT_PKTS_MAX + 1;
-		for (; seq <= slot->repeat_last; seq++)
-			seqs[n++] = (uint16_t)seq;
-		slot->repeat_ts64 = 0;
-		leg_resend(leg, i, seqs, n, now_us);
-	}
-}
-
 void leg_feedback_init(struct leg *leg, uint64_t now_us)
 {
 	leg->report.fn = on_report;
 	leg->feedback.fn = on_feedback;
 	leg->silence.fn = on_silence;
-	leg->repeat.fn = on_repeat;
+	leg->repeat.fn = leg_on_repeat;
 	wheel_arm(leg->all->wheel, &leg->report, now_us + REPORT_US);
 }
 

@@ -21,6 +21,10 @@ enum {
 	 * loss, and the repeat asked for may be lost, too. Apart, since losses come in bursts. */
 	REPEAT_PKTS_MAX = 8,
 	REPEAT_US = 25000,
+	/* So does a picture's packet that was asked for: it may be lost as well, and a browser that does not know the way
+	 * yet asks again after 100 ms. At most so many of what was sent, since a full queue loses most. */
+	TWICE_MAX = 8,
+	TWICE_PART = 16,
 	LOSSY_US = 10000000,
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
@@ -73,6 +77,8 @@ struct leg_slot {
 	uint64_t anchor_ts64, anchor_us; /* of state.ts: the source's number, its capture
 					    */
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
+	uint64_t repeat_us;				 /* when */
+	uint64_t twice; /* that were sent again twice, ever */
 	uint8_t silence_left;
 	uint32_t sr_mid_ntp; /* last sender report: middle of its NTP time, */
 	uint64_t sr_sent_us; /* and when it went out */
@@ -129,6 +135,12 @@ struct leg {
 	struct leg_slot *slots; /* plan.slot_count */
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
+	unsigned twice_count;
+	struct twice {
+		uint64_t due_us;
+		uint16_t seq;
+		uint8_t slot;
+	} twice[TWICE_MAX]; /* to go out once more, in this order */
 	uint64_t nacked_us; /* when it last asked for a packet */
 	struct {
 		uint32_t ssrc, mid_ntp;
@@ -258,9 +270,11 @@ int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_
 /* Sound that went out last goes once more, as much of it as makes `bytes` on the wire; nobody hears it. False:
  * there was not so much. */
 bool leg_resend_probe(struct leg *leg, unsigned bytes, uint64_t now_us);
-void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
-		uint64_t now_us);
-/* The same because it is asked for. */
+/* Hot. Of pictures: the frame that begins with this packet goes once more soon. */
+void leg_repeat_later(struct leg *leg, struct leg_slot *slot, const struct rtp_out *out,
+		      uint64_t now_us);
+void leg_on_repeat(struct timer *t, uint64_t now_us); /* leg->repeat's */
+/* What is asked for. */
 void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 		      unsigned count, uint64_t now_us);
 

@@ -6,6 +6,7 @@
 #include "leg_private.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum { PROBE_PKTS = 32 };
 
@@ -98,14 +99,78 @@ static int count_resend(int result)
 	return result;
 }
 
-void leg_resend(struct leg *leg, unsigned index, const uint16_t *seqs, unsigned count,
-		uint64_t now_us)
+/* ---- pictures: once more, a while later -------------------------------------------- */
+
+static void repeat_arm(struct leg *leg, uint64_t due_us)
 {
-	for (unsigned i = 0; i < count; i++)
-		if (count_resend(leg_resend_one(leg, &leg->slots[index], seqs[i],
-						now_us)) == -EAGAIN)
+	if (!leg->repeat.due_us || due_us < leg->repeat.due_us)
+		wheel_arm(leg->all->wheel, &leg->repeat, due_us);
+}
+
+void leg_repeat_later(struct leg *leg, struct leg_slot *slot, const struct rtp_out *out,
+		      uint64_t now_us)
+{
+	slot->repeat_ts64 = out->ts64;
+	slot->repeat_first = slot->repeat_last = out->seq64;
+	slot->repeat_us = now_us + REPEAT_US;
+	repeat_arm(leg, slot->repeat_us);
+}
+
+static void twice_later(struct leg *leg, unsigned index, uint16_t seq, uint64_t now_us)
+{
+	struct leg_slot *slot = &leg->slots[index];
+
+	if (leg->twice_count == TWICE_MAX ||
+	    slot->twice >= TWICE_MAX + slot->rtp.packets / TWICE_PART)
+		return;
+	slot->twice++;
+	leg->twice[leg->twice_count++] =
+		(struct twice) { now_us + REPEAT_US, seq, (uint8_t)index };
+	repeat_arm(leg, now_us + REPEAT_US);
+}
+
+static void repeat_first(struct leg *leg, struct leg_slot *slot, uint64_t now_us)
+{
+	uint64_t seq = slot->repeat_first;
+
+	slot->repeat_ts64 = 0;
+	if (slot->repeat_last - seq >= REPEAT_PKTS_MAX)
+		seq = slot->repeat_last - REPEAT_PKTS_MAX + 1;
+	for (; seq <= slot->repeat_last; seq++)
+		if (count_resend(leg_resend_one(leg, slot, (uint16_t)seq, now_us)) ==
+		    -EAGAIN)
 			return;
 }
+
+void leg_on_repeat(struct timer *t, uint64_t now_us)
+{
+	struct leg *leg = CONTAINER_OF(t, struct leg, repeat);
+	uint64_t next_us = UINT64_MAX;
+	unsigned done = 0;
+
+	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
+		struct leg_slot *slot = &leg->slots[i];
+
+		if (slot->repeat_ts64 && slot->repeat_us <= now_us)
+			repeat_first(leg, slot, now_us);
+		else if (slot->repeat_ts64 && slot->repeat_us < next_us)
+			next_us = slot->repeat_us;
+	}
+	for (; done < leg->twice_count && leg->twice[done].due_us <= now_us; done++) {
+		const struct twice *x = &leg->twice[done];
+
+		(void)count_resend(
+			leg_resend_one(leg, &leg->slots[x->slot], x->seq, now_us));
+	}
+	leg->twice_count -= done;
+	memmove(leg->twice, leg->twice + done, leg->twice_count * sizeof *leg->twice);
+	if (leg->twice_count && leg->twice[0].due_us < next_us)
+		next_us = leg->twice[0].due_us;
+	if (next_us != UINT64_MAX)
+		repeat_arm(leg, next_us);
+}
+
+/* ---- what was asked for ------------------------------------------------------------ */
 
 void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 		      unsigned count, uint64_t now_us)
@@ -122,6 +187,8 @@ void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 			break;
 		if (err) /* its speaker's own link has lost it: it is not there to be sent */
 			continue;
+		if (!leg->slots[index].plan->sec.audio && times)
+			twice_later(leg, index, seqs[i], now_us);
 		if (times > 1)
 			leg_again_twice(leg, index, seqs[i], now_us);
 		if (!leg_control_lost(leg, index, seqs[i], now_us))

@@ -219,15 +219,6 @@ static bool is_ahead(struct leg *leg, unsigned index, const struct leg_source *s
 	return true;
 }
 
-static void repeat_later(struct leg *leg, struct leg_slot *slot,
-			 const struct rtp_out *out, uint64_t now_us)
-{
-	slot->repeat_ts64 = out->ts64;
-	slot->repeat_first = slot->repeat_last = out->seq64;
-	if (!leg->repeat.due_us)
-		wheel_arm(leg->all->wheel, &leg->repeat, now_us + REPEAT_US);
-}
-
 static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
 		    bool first, uint64_t now_us)
 {
@@ -254,7 +245,7 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 		if (slot->plan->sec.audio)
 			return;
 		if (leg->nacked_us && now_us < leg->nacked_us + LOSSY_US)
-			repeat_later(leg, slot, &out, now_us);
+			leg_repeat_later(leg, slot, &out, now_us);
 		catch_up(leg, index, src, p->rtp.seq64);
 	} else {
 		(void)enqueue(leg, index, p, &out);

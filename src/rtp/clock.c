@@ -7,21 +7,28 @@
 #include <palabre/rtp.h>
 
 static const uint64_t TRANSIT_WINDOW_US = UINT64_C(2) * 1000000;
+/* What was known before a pause holds after it, when the first is often late: clocks drift by 10 ms in that time. */
+static const uint64_t TRANSIT_KEPT_US = UINT64_C(120) * 1000000;
+enum { TRANSIT_PKTS = 30 }; /* fewer may all have been late */
 static const uint64_t WINDOW_US = UINT64_C(120) * 1000000;
 /* Beyond what a queue can delay: somebody has set the clock. */
 static const int64_t STEP_US = INT64_C(30) * 1000000;
 
 int64_t rtp_transit_put(struct rtp_transit *t, uint64_t arrival_us, int64_t transit)
 {
-	if (!t->since_us || arrival_us >= t->since_us + 2 * TRANSIT_WINDOW_US) {
-		t->least = transit;
-		t->pending = transit;
+	if (!t->since_us || arrival_us > t->last_us + TRANSIT_KEPT_US) {
+		t->least = t->pending = transit;
 		t->since_us = arrival_us;
-	} else if (arrival_us >= t->since_us + TRANSIT_WINDOW_US) {
+		t->count = 0;
+	} else if (t->count >= TRANSIT_PKTS &&
+		   arrival_us > t->since_us + TRANSIT_WINDOW_US) {
 		t->least = t->pending;
 		t->pending = transit;
 		t->since_us = arrival_us;
+		t->count = 0;
 	}
+	t->last_us = arrival_us;
+	t->count++;
 	if (transit < t->pending)
 		t->pending = transit;
 	if (transit < t->least)

@@ -12,10 +12,14 @@
 #include <string.h>
 
 enum {
-	NACK_SPACING_MIN_US = 20000,
-	/* Sound is asked for twice each time: on a link that loses packets so are the askings, and
-	 * whoever has answered the first within a round trip ignores the second. */
-	NACK_TWICE_US = 40000,
+	NACK_SPACING_MIN_US = 12000,
+	/* Each is asked for twice: on a link that loses packets so are the askings, and
+	 * whoever has answered the first within a round trip ignores the second. Sound, whose packets
+	 * are small and losses in bursts, later. */
+	NACK_TWICE_AUDIO_US = 40000,
+	NACK_TWICE_VIDEO_US = 15000,
+	/* After so long without a packet nothing is merely out of order. */
+	NACK_AT_ONCE_US = 3 * RECV_REORDER_MS * 1000,
 	NACK_GIVE_UP_US =
 		100000, /* without NACK: enough for reordering, soon for a PLI */
 	NACK_GAP_AUDIO = RECV_NACK_AGE_AUDIO_MS / 20, /* older ones would come too late */
@@ -103,6 +107,7 @@ static void nack_remove(struct rtp_recv *r, uint64_t seq)
 /* Packets `from`..`to` are missing. */
 static void nack_add(struct rtp_recv *r, uint64_t from, uint64_t to, uint64_t now_us)
 {
+	bool at_once = !r->audio && now_us >= r->last_us + NACK_AT_ONCE_US;
 	uint64_t missing = to - from + 1;
 
 	if (r->audio) {
@@ -121,7 +126,7 @@ static void nack_add(struct rtp_recv *r, uint64_t from, uint64_t to, uint64_t no
 
 		r->nacks[i].seq = seq;
 		r->nacks[i].since_us = now_us;
-		r->nacks[i].next_us = now_us + RECV_REORDER_MS * 1000;
+		r->nacks[i].next_us = now_us + (at_once ? 0 : RECV_REORDER_MS * 1000);
 		r->nacks[i].tries = 0;
 	}
 }
@@ -307,11 +312,13 @@ unsigned rtp_recv_nacks(struct rtp_recv *r, uint64_t now_us, uint64_t rtt_us,
 			uint16_t *out, unsigned max, uint64_t *next_us)
 {
 	uint64_t spacing = rtt_us > NACK_SPACING_MIN_US ? rtt_us : NACK_SPACING_MIN_US;
-	uint64_t age = nack_age_us(r), twice;
+	uint64_t twice = r->audio ? NACK_TWICE_AUDIO_US : NACK_TWICE_VIDEO_US;
+	uint64_t age = nack_age_us(r);
 	unsigned kept = 0, count = 0;
 
 	spacing += spacing / 4;
-	twice = r->audio && rtt_us > NACK_TWICE_US ? NACK_TWICE_US : spacing;
+	if (rtt_us <= twice)
+		twice = spacing;
 	*next_us = UINT64_MAX;
 	for (unsigned i = 0; i < r->nack_count; i++) {
 		uint64_t due = r->nacks[i].next_us;

@@ -27,6 +27,7 @@ enum {
 	DD_BYTES_MAX = 255,
 	DD_TEMPLATES_MAX = 64,
 	AUDIO_CONTINUES_US = 200000,
+	LINE_FOLLOWS = 1000,
 	NACK_WINDOW_US = 1000000,
 	NACK_QUOTA_MIN = 50,
 	NACK_QUOTA_MAX = 10000, /* 100 Mbit/s of resends: no slot needs it */
@@ -198,11 +199,28 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 	out->twcc_id = 0;
 }
 
+/* The line follows the clock of who is in the slot by at most 1 ms a second, ten times what clocks drift by. What is
+ * more comes of a picture that was late when nothing earlier of its source was known (the first after a
+ * long pause): that segment runs ahead, and the next must not begin there. */
+static void follow_line(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
+{
+	int64_t seen = p->rtp.transit - (int64_t)(ts64 - p->rtp.ts64);
+	int64_t off = seen - s->transit;
+	uint64_t us = p->arrival_us > s->sent_us ? p->arrival_us - s->sent_us : 0;
+	int64_t most = 1 + (int64_t)rtp_ticks(us / LINE_FOLLOWS, s->clock_rate);
+
+	if (s->segment_count == 1 || (off <= most && off >= -most))
+		s->transit = seen;
+	else
+		s->transit += off > 0 ? most : -most;
+}
+
 static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 {
-	s->transit = p->rtp.transit - (int64_t)(ts64 - p->rtp.ts64);
 	if ((int64_t)(ts64 - s->ts64) <= 0 && s->packets)
 		return;
+	if (!s->audio)
+		follow_line(s, p, ts64);
 	if (p->rtp.frame.samples) /* its next one follows without a gap */
 		s->packet_ticks = p->rtp.frame.samples;
 	s->ts64 = ts64;

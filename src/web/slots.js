@@ -34,7 +34,7 @@ export function adoptSlots(list, pc) {
 			el.srcObject = new MediaStream([receiver.track]);
 		box(kind === 'audio' ? 'sound' : 'parking').append(el);
 		/** @type {Slot} */
-		const slot = { mid, kind, p: null, k: null, clock: null, pending: [], id: 0, since: null, el, receiver };
+		const slot = { mid, kind, p: null, k: null, clock: null, turn: 0, pending: [], id: 0, since: null, el, receiver };
 		state.slots.set(mid, slot);
 		if (el instanceof HTMLVideoElement)
 			eachFrame(slot, el);
@@ -181,6 +181,7 @@ function heed(slot, frame) {
 		return;
 	slot.p = p;
 	slot.k = p ? k : null;
+	slot.turn++;
 	slot.clock = own?.clock ?? null;
 	flush();
 }
@@ -223,6 +224,7 @@ function settle(slot, frame, blind) {
 		slot.pending.shift();
 		slot.p = next.p;
 		slot.k = next.k;
+		slot.turn++;
 		slot.clock = next.clock;
 		if (slot.id)
 			slot.since = next.ts;

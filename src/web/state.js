@@ -35,6 +35,7 @@ import { WAY_FIRST } from './voice.js';
  * @property {string|null} p
  * @property {Kind|null} k
  * @property {Clock|null} clock
+ * @property {number} turn how often it was given to somebody
  * @property {number} id
  * @property {number|null} since
  * @property {{p: string|null, k: Kind|null, ts: number, clock: Clock|null}[]} pending

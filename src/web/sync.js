@@ -19,6 +19,7 @@ const DEAD_MS = 40;
 const LATE_MS = 80;
 const AUDIO_MAX_MS = 300;
 const VIDEO_MAX_MS = 2000;
+const VIDEO_STEP_MS = 80; // held back by more at once, the picture would be seen to stand still
 const SHOWS_S = 1; // a target takes one to two seconds to show
 
 /** @typedef {{audio: number, video: number}} Targets  in ms, 0 = the browser's own choice */
@@ -39,7 +40,7 @@ export function steer(skew, now, delay) {
 		if (now.audio > 0)
 			next.audio = Math.max(0, now.audio - step);
 		else // A target below what the buffer holds anyway would do nothing.
-			next.video = Math.min(VIDEO_MAX_MS, Math.max(now.video, Math.round(delay.video)) + step);
+			next.video = Math.min(VIDEO_MAX_MS, Math.max(now.video, Math.round(delay.video)) + Math.min(VIDEO_STEP_MS, step));
 	} else if (now.video > 0) {
 		next.video = now.video - step < 20 ? 0 : now.video - step;
 	} else if (skew < -LATE_MS) {
@@ -49,7 +50,7 @@ export function steer(skew, now, delay) {
 	return next;
 }
 
-/** @typedef {{p: string, audioMid: string, skew: number|null, wait: number, targets: Targets}} Pair */
+/** `turns`: as its slots' `turn` was. @typedef {{turns: string, audioMid: string, skew: number|null, wait: number, targets: Targets}} Pair */
 /** Sums of getStats() on a jitter buffer: seconds, and of how many samples or frames. @typedef {{delay: number, emitted: number}} Sample */
 
 /**
@@ -105,8 +106,10 @@ export class LipSync {
 	 */
 	#align(video, audio, samples) {
 		let pair = this.pairs.get(video.mid);
-		if (!pair || pair.p !== video.p || pair.audioMid !== audio.mid) {
-			pair = { p: video.p || '', audioMid: audio.mid, skew: null, wait: 0, targets: { audio: 0, video: 0 } };
+		// Two seconds with another person between them agree upon nothing: what was measured last may have been that one's.
+		const turns = `${video.turn} ${audio.turn}`;
+		if (!pair || pair.turns !== turns || pair.audioMid !== audio.mid) {
+			pair = { turns, audioMid: audio.mid, skew: null, wait: SHOWS_S, targets: { audio: 0, video: 0 } };
 			this.pairs.set(video.mid, pair);
 			setTarget(video, 0);
 			setTarget(audio, 0);

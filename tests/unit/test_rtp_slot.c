@@ -611,6 +611,64 @@ static void test_picture_line(void **state)
 	assert_in_range(last - from + 3600, 0, 7200);
 }
 
+/* A second of the camera's pictures, the first of them `late` µs after where it would be; where the last stands,
+ * in ticks. */
+static int64_t second_of(struct rtp_slot *s, struct camera *c, uint32_t stream,
+			 unsigned late)
+{
+	int64_t d = 0;
+
+	for (unsigned f = 0; f < 30; f++) {
+		uint64_t due = c->at;
+		struct pkt *p = picture(c, !f, f ? 0 : late);
+
+		if (!f)
+			rtp_slot_switch(s, stream, 100, 101, 0, p);
+		d = sent_at(s, p, due);
+	}
+	return d;
+}
+
+static void pause_until(struct camera *c, uint64_t us)
+{
+	while (c->at + c->us <= us) {
+		c->gen.ts += 3000;
+		c->at += c->us;
+	}
+}
+
+/* A camera that is seldom watched, its first picture late each time: where it has been seen before it stands on the
+ * line, and where nothing was known of it the line is found again at the next change. */
+static void test_picture_line_found_again(void **state)
+{
+	struct camera cam[] = {
+		{ .gen = { .codec = CODEC_VP8, .seq = 1, .ts = 5 },
+		  .at = 1000000,
+		  .us = 33333 },
+		{ .gen = { .codec = CODEC_VP8, .seq = 9, .ts = 7 },
+		  .at = 1000000,
+		  .us = 33333 },
+	};
+	struct rtp_slot s;
+	int64_t line, d;
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++)
+		rtp_recv_init(&cam[k].recv, k, 90000, false, true);
+	rtp_slot_init(&s, 5, 6, 90000, false);
+	line = second_of(&s, &cam[0], 1, 0);
+	for (unsigned round = 0; round < 12; round++) {
+		pause_until(&cam[1], cam[0].at);
+		d = second_of(&s, &cam[1], 2, 60000) - line;
+		/* 60 ms ahead the first time, when nobody could know; else within 5 ms, as clocks drift */
+		assert_in_range(d + 450, round ? 0 : 5400, round ? 900 : 6300);
+		pause_until(&cam[0], cam[1].at + (round % 2 ? 20000000 : 0));
+		d = second_of(&s, &cam[0], 1, round % 2 ? 60000 : 0) - line;
+		/* right behind what ran ahead, no earlier than that */
+		assert_in_range(d + 450, 0, round ? 900 : 3150);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -621,6 +679,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_find_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_picture_line, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_picture_line_found_again, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_sr, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_video_codecs, setup, teardown),
 	};

@@ -151,7 +151,7 @@ static void ask_again(struct client *c, uint16_t seq)
 /* Who has just missed packets gets the first frame after a switch once more. */
 static void repeated_key_frame(void **state)
 {
-	static const uint8_t want[] = { 1, 20, 21 };
+	static const uint8_t want[] = { 1, 1, 20, 21 };
 	struct client *a, *b, *c;
 	struct scene s;
 
@@ -161,19 +161,41 @@ static void repeated_key_frame(void **state)
 	await_seen(&s, 1);
 	ask_again(c, seen.seq[0]);
 	run(&s, 60);
-	assert_int_equal(again.count, 1);
+	assert_int_equal(again.count, 2);
+	assert_int_equal(again.seq[0], again.seq[1]);
 	show(&s, 2);
 	send_video(b, SECOND, 71, 1, true, true, 20);
 	send_video(b, SECOND, 72, 1, false, true, 21);
 	await_seen(&s, 3);
-	for (unsigned i = 0; i < 500 && again.count < 3; i++)
+	for (unsigned i = 0; i < 500 && again.count < 4; i++)
 		run(&s, 1);
 	send_video(b, SECOND, 73, 2, true, false, 22);
 	await_seen(&s, 4);
 	run(&s, 100);
-	assert_int_equal(again.count, 3); /* and nothing more */
+	assert_int_equal(again.count, 4); /* and nothing more */
 	assert_memory_equal(again.mark, want, sizeof want);
-	assert_memory_equal(again.seq, seen.seq, 3 * sizeof seen.seq[0]);
+	assert_memory_equal(again.seq + 1, seen.seq, 3 * sizeof seen.seq[0]);
+	scene_close(&s);
+}
+
+/* What is asked for goes once more unasked, but no more than a part of what was sent. */
+static void asked_for_twice(void **state)
+{
+	struct client *a, *b, *c;
+	struct scene s;
+
+	(void)state;
+	show_open(&s, 5, &a, &b, &c);
+	for (unsigned i = 0; i < 32; i++)
+		send_video(a, FIRST, (uint16_t)(7 + i), (uint16_t)(1 + i), true, i == 0,
+			   (uint8_t)i);
+	await_seen(&s, 32);
+	for (unsigned i = 0; i < 20; i++) {
+		ask_again(c, seen.seq[i]);
+		run(&s, 30);
+	}
+	run(&s, 60);
+	assert_int_equal(again.count, 20 + 8 + 32 / 16);
 	scene_close(&s);
 }
 
@@ -182,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(late_key_frame, setup),
 		cmocka_unit_test_setup(repeated_key_frame, setup),
+		cmocka_unit_test_setup(asked_for_twice, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
