@@ -42,16 +42,29 @@ struct audio_rung_params {
 };
 extern const struct audio_rung_params audio_rungs[RUNGS];
 
+/* ---- effort: how much care encoders take, by how busy their thread is -------------- */
+
+enum { AUDIO_EFFORTS = 4 };
+struct audio_effort {
+	uint64_t now_us, cpu_us; /* when run last; now_us 0: never */
+	unsigned less;		 /* steps below full care, < AUDIO_EFFORTS */
+	unsigned calm;		 /* runs in a row */
+};
+/* About once a second, with the time that the thread has spent computing: steps down from 70 % on, up
+ * after five runs below 40 %. */
+void audio_effort_run(struct audio_effort *e, uint64_t now_us, uint64_t cpu_us);
+
 /* ---- encoder ----------------------------------------------------------------------- */
 
 struct audio_encoder;
 /* NULL: out of memory. */
 struct audio_encoder *audio_encoder_create(enum audio_rung rung) MUST_CHECK;
 void audio_encoder_destroy(struct audio_encoder *e);
-/* Several speak at once in what is encoded next: with more care, at rungs of up to 8 kbit/s. */
-void audio_encoder_together(struct audio_encoder *e, bool together);
-/* One packet's samples (packet_ms of them) → its length, -EINVAL, or 0: nothing to send. Of
- * silence the first packet is sent (it tells the receiver), then one every 400 ms. */
+/* Of what is encoded next: several speak at once (with more care, at rungs of up to 8 kbit/s); and
+ * audio_effort.less. */
+void audio_encoder_care(struct audio_encoder *e, bool together, unsigned less);
+/* One packet's samples (packet_ms of them) → its length or -EINVAL. Silence has one or two bytes (DTX), and a few more
+ * every 400 ms. */
 int audio_encode(struct audio_encoder *e, const float *samples, uint8_t *out,
 		 size_t cap) MUST_CHECK;
 
@@ -119,6 +132,10 @@ void audio_join_clear(struct audio_join *j);
  * four wait, more are dropped). */
 bool audio_join_next(struct audio_join *j, const struct audio_joined **out);
 
+/* Two packets of the same TOC in one, of a + b + 3 bytes at most. 0: they cannot be. */
+size_t audio_join_two(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len,
+		      uint8_t out[AUDIO_PACKET_MAX]);
+
 /* ---- level: a shy phone and a loud headset equally loud, noise as silence ---------- */
 
 enum {
@@ -155,7 +172,8 @@ enum {
 	MIXES
 };
 struct audio_mixer;
-struct audio_mixer *audio_mixer_create(void) MUST_CHECK;
+/* `effort` is its thread's, and stays. */
+struct audio_mixer *audio_mixer_create(const struct audio_effort *effort) MUST_CHECK;
 void audio_mixer_destroy(struct audio_mixer *m);
 /* A (new) speaker takes place `voice`. Hot. */
 void audio_mixer_open(struct audio_mixer *m, unsigned voice);
@@ -185,12 +203,13 @@ struct audio_mixed {
 	unsigned mix;
 	enum audio_rung rung;
 	uint64_t ts64;	 /* of its first sample; 48 kHz, from 0 at the mixer's start */
+	unsigned ticks;	 /* how long, likewise: the rung's packet_ms, or half of it */
 	unsigned voices; /* bits: who is heard in it */
 	int level_dbov;	 /* 0 to 127, as RFC 6464 */
 	size_t len;
 	uint8_t data[AUDIO_PACKET_MAX];
 };
-/* false: no more is due. */
+/* false: no more is due. Of silence the first packet comes (it tells the receiver), then one every 400 ms. */
 bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out);
 /* The same of what is joined. Valid until the next tick. */
 bool audio_mixer_next_joined(struct audio_mixer *m, unsigned voice, unsigned join,

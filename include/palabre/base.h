@@ -55,6 +55,8 @@ static inline void put_be32(uint8_t *p, uint32_t v)
 uint64_t clock_now_us(void);
 /* Wall-clock time in microseconds since 1970. */
 uint64_t clock_wall_us(void);
+/* What this thread has spent computing, in microseconds. */
+uint64_t clock_thread_us(void);
 /* The wall clock minus the monotonic clock, in microseconds, measured now. */
 int64_t clock_wall_offset_us(void);
 /* Wall-clock microseconds as a 64-bit NTP timestamp (RFC 5905 §6) and back. */
@@ -245,6 +247,8 @@ struct pkt_pool *pkt_pool_create(unsigned count) MUST_CHECK;
 void pkt_pool_destroy(struct pkt_pool *pool);
 unsigned pkt_pool_free_count(const struct pkt_pool *pool);
 unsigned pkt_pool_size(const struct pkt_pool *pool);
+/* Fewer than an eighth are free. Hot. */
+bool pkt_pool_scarce(const struct pkt_pool *pool);
 /* A packet with one reference, len 0; NULL when the pool is empty (caller counts it). */
 struct pkt *pkt_take(struct pkt_pool *pool);
 static inline struct pkt *pkt_ref(struct pkt *p)
@@ -355,7 +359,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(rtp_rx) X(rtp_bad) X(rtp_dup) X(rtp_old) X(rtp_fwd) X(rtp_muted) X(rtx_rx) X(rtx_tx) X(red_rx) \
 	X(rtp_csrc) X(ts_stray) X(ts_jump) X(voice_bad) X(voice_drop) X(fec_used) \
 	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(copy_tx) X(copy_miss) X(dlrr_tx) X(pli_rx) X(pli_tx) X(pli_throttled) \
-	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(mix_late) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
+	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full)
 /* clang-format on */

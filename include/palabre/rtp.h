@@ -132,7 +132,7 @@ struct rtp_store {
 int rtp_store_init(struct rtp_store *s,
 		   unsigned size) MUST_CHECK; /* control time; size a power of two */
 void rtp_store_fini(struct rtp_store *s);
-/* Takes a reference of its own; replaces what was size packets before. Hot. */
+/* Takes a reference of its own; replaces what was size packets before, and more of the oldest while the pool has few left. Hot. */
 void rtp_store_put(struct rtp_store *s, struct pkt *p);
 /* By p->rtp.seq64; NULL if gone. */
 struct pkt *rtp_store_get(const struct rtp_store *s, uint64_t seq64);

@@ -11,6 +11,7 @@
 #include <palabre/wire.h>
 
 #include <opus/opus.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ enum {
 	FRAMES_MAX = 48,   /* RFC 6716 §3.2.5 */
 	LENGTHS = 2 + 48,  /* what joining may add: a count, and a frame's length each */
 	TOC_KIND = 0xfc,   /* all but how many frames */
+	STATE_MAX = 1024,  /* of a repacketizer: 496 in libopus 1.3 */
 	AGO_TICKS = 480000 /* 10 s: no longer late, but another beginning */
 };
 
@@ -59,6 +61,23 @@ void audio_join_destroy(struct audio_join *j)
 		return;
 	opus_repacketizer_destroy(j->opus);
 	free(j);
+}
+
+size_t audio_join_two(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len,
+		      uint8_t out[AUDIO_PACKET_MAX])
+{
+	_Alignas(max_align_t) uint8_t state[STATE_MAX];
+	OpusRepacketizer *opus = (OpusRepacketizer *)(void *)state;
+	int len;
+
+	if (opus_repacketizer_get_size() > STATE_MAX)
+		return 0;
+	opus_repacketizer_init(opus);
+	if (opus_repacketizer_cat(opus, a, (opus_int32)a_len) ||
+	    opus_repacketizer_cat(opus, b, (opus_int32)b_len))
+		return 0;
+	len = opus_repacketizer_out(opus, out, AUDIO_PACKET_MAX);
+	return len > 0 ? (size_t)len : 0;
 }
 
 /* Nothing is held. */

@@ -105,7 +105,7 @@ static float needed(const float *s)
 	float peak = 0;
 
 	for (unsigned i = 0; i < PART; i++)
-		peak = fmaxf(peak, fabsf(s[i]));
+		peak = fabsf(s[i]) > peak ? fabsf(s[i]) : peak;
 	return peak > CEILING ? CEILING / peak : 1;
 }
 

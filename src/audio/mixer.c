@@ -6,51 +6,18 @@
  * nothing and hears nothing twice. What is joined of a voice are the packets whose turn to be
  * played was within the mix's packet of that length.
  *
- * Invariant: an output's encoder exists exactly between start and stop; history[mix] holds the
+ * Invariant: an output is wanted exactly between start and stop, and has an encoder then; history[mix] holds the
  * last 240 ms of a mix that any output wants: a packet, and the one before for an encoder that
- * has rested.
+ * has rested. Rungs of one bitrate have one encoder, that of the shorter packets: of the longer, two of them
+ * are joined. output.encoder is theirs then, and exists while either is wanted.
  */
-#include <palabre/audio.h>
+#include "mixer_in.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-	GRID_TICKS = 6, /* 120 ms */
-	HISTORY = 2 * GRID_TICKS,
-	/* Silence is encoded for so long, then it is known: Opus decides within 200 ms. */
-	QUIET_TICKS = 10 * GRID_TICKS
-};
-
-struct output {
-	struct audio_encoder *encoder;
-	bool due, ready, rests;
-	bool stale; /* has rested since its last packet */
-};
-struct mix {
-	struct audio_limiter limiter;
-	unsigned wanted; /* outputs */
-	unsigned quiet;	 /* ticks of silence in a row */
-	unsigned voices[HISTORY];
-	float history[HISTORY][AUDIO_TICK];
-	struct output outputs[RUNGS];
-};
-struct audio_mixer {
-	uint64_t tick; /* the next one */
-	struct place {
-		struct audio_voice *voice;
-		struct audio_join *joins[JOINS]; /* NULL: nobody wants that */
-		struct audio_level level;
-		bool taken, said;
-		unsigned silence; /* ticks since it was last heard, if it was */
-		unsigned nothing; /* ticks without a packet */
-	} voices[MIX_VOICES];
-	struct mix mixes[MIXES];
-	unsigned next_mix, next_rung;
-};
 
 static void on_turn(void *arg, const struct pkt *p)
 {
@@ -63,7 +30,7 @@ static void on_turn(void *arg, const struct pkt *p)
 				       p->rtp.level_dbov);
 }
 
-struct audio_mixer *audio_mixer_create(void)
+struct audio_mixer *audio_mixer_create(const struct audio_effort *effort)
 {
 	struct audio_mixer *m = calloc(1, sizeof *m);
 
@@ -73,6 +40,7 @@ struct audio_mixer *audio_mixer_create(void)
 		audio_limiter_init(&m->mixes[i].limiter);
 		m->mixes[i].quiet = QUIET_TICKS;
 	}
+	m->effort = effort;
 	m->next_mix = MIXES;
 	for (unsigned i = 0; i < MIX_VOICES; i++) {
 		m->voices[i].nothing = QUIET_TICKS;
@@ -127,50 +95,6 @@ void audio_mixer_clear(struct audio_mixer *m, unsigned voice)
 	m->voices[voice].nothing = QUIET_TICKS;
 }
 
-int audio_mixer_start(struct audio_mixer *m, unsigned mix, enum audio_rung rung)
-{
-	struct mix *x = &m->mixes[mix];
-	struct output *o = &x->outputs[rung];
-
-	if (o->encoder)
-		return 0;
-	o->encoder = audio_encoder_create(rung);
-	if (!o->encoder)
-		return -ENOMEM;
-	if (!x->wanted++) {
-		memset(x->history, 0, sizeof x->history);
-		memset(x->voices, 0, sizeof x->voices);
-		audio_limiter_init(&x->limiter);
-	}
-	x->quiet = 0; /* or the new encoder would hear nothing */
-	return 0;
-}
-
-void audio_mixer_stop(struct audio_mixer *m, unsigned mix, enum audio_rung rung)
-{
-	struct output *o = &m->mixes[mix].outputs[rung];
-
-	if (!o->encoder)
-		return;
-	audio_encoder_destroy(o->encoder);
-	*o = (struct output) { 0 };
-	m->mixes[mix].wanted--;
-}
-
-bool audio_mixer_ready(const struct audio_mixer *m, unsigned mix, enum audio_rung rung)
-{
-	return m->mixes[mix].outputs[rung].ready;
-}
-
-void audio_mixer_rest(struct audio_mixer *m, unsigned mix, enum audio_rung rung,
-		      bool rests)
-{
-	struct output *o = &m->mixes[mix].outputs[rung];
-
-	o->rests = rests;
-	o->stale |= rests;
-}
-
 int audio_mixer_join(struct audio_mixer *m, unsigned voice, unsigned join)
 {
 	struct place *pl = &m->voices[voice];
@@ -217,11 +141,6 @@ static void sum(struct audio_mixer *m, unsigned mix, float (*s)[AUDIO_TICK],
 	x->quiet = x->voices[at] ? 0 : x->quiet + 1;
 }
 
-static unsigned packet_ticks(unsigned rung)
-{
-	return audio_rungs[rung].packet_ms / (AUDIO_TICK_US / 1000);
-}
-
 /* Where a packet of the mix ends, one that is joined does, too. */
 static void end_joined(struct audio_mixer *m, bool all)
 {
@@ -255,71 +174,7 @@ void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us)
 			sum(m, i, s, speaking);
 	m->tick++;
 	end_joined(m, false);
-	for (unsigned i = 0; i < MIXES; i++)
-		for (unsigned r = 0; r < RUNGS; r++)
-			m->mixes[i].outputs[r].due = m->mixes[i].outputs[r].encoder &&
-						     m->tick % packet_ticks(r) == 0 &&
-						     m->mixes[i].quiet < QUIET_TICKS;
-	m->next_mix = m->next_rung = 0;
-}
-
-static int level_of(const float *s, unsigned n)
-{
-	float power = 0;
-	int level;
-
-	for (unsigned i = 0; i < n; i++)
-		power += s[i] * s[i];
-	power /= (float)n;
-	level = power > 0 ? (int)lroundf(-10 * log10f(power)) : 127;
-	return level < 0 ? 0 : level > 127 ? 127 : level;
-}
-
-static bool encode(struct audio_mixer *m, struct audio_mixed *out)
-{
-	struct mix *x = &m->mixes[out->mix];
-	struct output *o = &x->outputs[out->rung];
-	unsigned ticks = packet_ticks(out->rung);
-	unsigned at = (unsigned)((m->tick - ticks) % HISTORY);
-	unsigned before = (at + HISTORY - ticks) % HISTORY;
-	const float *s = x->history[at]; /* whole on the grid: no wrap inside a packet */
-	int len;
-
-	out->voices = 0;
-	for (unsigned i = 0; i < ticks; i++)
-		out->voices |= x->voices[at + i];
-	audio_encoder_together(o->encoder, (out->voices & (out->voices - 1)) != 0);
-	if (o->stale)
-		(void)!audio_encode(o->encoder, x->history[before], out->data,
-				    sizeof out->data);
-	o->stale = false;
-	len = audio_encode(o->encoder, s, out->data, sizeof out->data);
-	STAT_INC(mix_encode);
-	o->ready = true;
-	if (len <= 0)
-		return false;
-	out->len = (size_t)len;
-	out->ts64 = (m->tick - ticks) * AUDIO_TICK_48K;
-	out->level_dbov = level_of(s, ticks * AUDIO_TICK);
-	return true;
-}
-
-bool audio_mixer_next(struct audio_mixer *m, struct audio_mixed *out)
-{
-	for (; m->next_mix < MIXES; m->next_mix++, m->next_rung = 0) {
-		while (m->next_rung < RUNGS) {
-			struct output *o = &m->mixes[m->next_mix].outputs[m->next_rung];
-
-			out->mix = m->next_mix;
-			out->rung = (enum audio_rung)m->next_rung++;
-			if (!o->due)
-				continue;
-			o->due = false;
-			if (!o->rests && encode(m, out))
-				return true;
-		}
-	}
-	return false;
+	mixer_outputs_due(m);
 }
 
 unsigned audio_mixer_silence(const struct audio_mixer *m, unsigned voice)
@@ -348,8 +203,10 @@ void audio_mixer_skip(struct audio_mixer *m, unsigned ticks)
 {
 	for (unsigned v = 0; v < MIX_VOICES; v++)
 		m->voices[v].silence += ticks;
-	for (unsigned i = 0; i < MIXES; i++)
+	for (unsigned i = 0; i < MIXES; i++) {
 		memset(m->mixes[i].history, 0, sizeof m->mixes[i].history);
+		m->mixes[i].halves[0].len = m->mixes[i].halves[1].len = 0;
+	}
 	m->tick += ticks;
 	m->next_mix = MIXES;
 	end_joined(m, true);

@@ -11,15 +11,12 @@
 #include <opus/opus.h>
 #include <stdlib.h>
 
-enum {
-	COMPLEXITY = 5, /* half the cost of 10, no difference in ESTOI at 8 kbit/s */
-	/* But where several speak at once, who are all to be understood, it is one; and so are
-	 * 10 % more, which still fit where the rung is the floor. */
-	TOGETHER_COMPLEXITY = 9,
-	TOGETHER_BPS = 8800,
-	SILENT_BYTES_MAX = 2 /* opus_encode: such a packet need not be sent, */
-	/* but the first of them tells a receiver that the pause is meant (NetEq). */
-};
+/* By audio_effort.less. 5 costs half of what 10 does, and there is no difference in ESTOI at 8 kbit/s. */
+static const int usual_complexity[AUDIO_EFFORTS] = { 5, 3, 1, 0 };
+/* But where several speak at once, who are all to be understood, it is one; and so are 10 % more, which still
+ * fit where the rung is the floor. */
+static const int together_complexity[AUDIO_EFFORTS] = { 9, 5, 1, 0 };
+enum { TOGETHER_BPS = 8800 };
 
 const struct audio_rung_params audio_rungs[RUNGS] = {
 	[RUNG_6K_120] = { 6000, 120 }, [RUNG_8K_120] = { 8000, 120 },
@@ -31,7 +28,8 @@ struct audio_encoder {
 	OpusEncoder *opus;
 	enum audio_rung rung;
 	int samples; /* of a packet */
-	bool silent, together;
+	bool together;
+	unsigned less;
 };
 
 static int set_bitrate(OpusEncoder *opus, uint32_t bitrate_bps, int complexity)
@@ -44,7 +42,7 @@ static int set_bitrate(OpusEncoder *opus, uint32_t bitrate_bps, int complexity)
 
 static int set_up(OpusEncoder *opus, enum audio_rung rung)
 {
-	if (set_bitrate(opus, audio_rungs[rung].bitrate_bps, COMPLEXITY) ||
+	if (set_bitrate(opus, audio_rungs[rung].bitrate_bps, usual_complexity[0]) ||
 	    (rung <= RUNG_8K_60 &&
 	     opus_encoder_ctl(opus, OPUS_SET_MAX_BANDWIDTH(OPUS_BANDWIDTH_NARROWBAND))) ||
 	    opus_encoder_ctl(opus, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE)) ||
@@ -78,16 +76,19 @@ void audio_encoder_destroy(struct audio_encoder *e)
 	free(e);
 }
 
-void audio_encoder_together(struct audio_encoder *e, bool together)
+void audio_encoder_care(struct audio_encoder *e, bool together, unsigned less)
 {
 	uint32_t bps = audio_rungs[e->rung].bitrate_bps;
 
-	if (e->together == together || e->rung > RUNG_8K_60)
+	together = together && e->rung <= RUNG_8K_60;
+	if (e->together == together && e->less == less)
 		return;
 	e->together = together;
-	if (together && e->rung == RUNG_8K_120)
+	e->less = less;
+	if (together && e->rung == RUNG_8K_60)
 		bps = TOGETHER_BPS;
-	(void)set_bitrate(e->opus, bps, together ? TOGETHER_COMPLEXITY : COMPLEXITY);
+	(void)set_bitrate(e->opus, bps,
+			  (together ? together_complexity : usual_complexity)[less]);
 }
 
 int audio_encode(struct audio_encoder *e, const float *samples, uint8_t *out, size_t cap)
@@ -96,10 +97,5 @@ int audio_encode(struct audio_encoder *e, const float *samples, uint8_t *out, si
 				  cap < AUDIO_PACKET_MAX ? (opus_int32)cap
 							 : AUDIO_PACKET_MAX);
 
-	bool before = e->silent;
-
-	if (n < 0)
-		return -EINVAL;
-	e->silent = n <= SILENT_BYTES_MAX;
-	return e->silent && before ? 0 : n;
+	return n < 0 ? -EINVAL : n;
 }

@@ -262,7 +262,9 @@ static bool decode(struct audio_voice *v, const uint8_t *data, size_t len,
 	/* A stream can be made that decodes to anything, and the limiter would turn everybody
 	 * down for it. */
 	for (unsigned i = 0; i < v->pcm_len; i++)
-		v->pcm[i] = fminf(fmaxf(v->pcm[i], -PEAK), PEAK);
+		v->pcm[i] = v->pcm[i] > PEAK	 ? PEAK
+			    : v->pcm[i] >= -PEAK ? v->pcm[i]
+						 : -PEAK; /* NaN, too */
 	return n > 0;
 }
 

@@ -12,7 +12,7 @@ static uint64_t read_us(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(id, &ts); /* cannot fail for these two clocks and a good pointer */
+	clock_gettime(id, &ts); /* cannot fail for these clocks and a good pointer */
 	return (uint64_t)ts.tv_sec * US_PER_S + (uint64_t)ts.tv_nsec / 1000;
 }
 
@@ -26,6 +26,11 @@ uint64_t clock_now_us(void)
 uint64_t clock_wall_us(void)
 {
 	return read_us(CLOCK_REALTIME);
+}
+
+uint64_t clock_thread_us(void)
+{
+	return read_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
 int64_t clock_wall_offset_us(void)

@@ -80,6 +80,11 @@ unsigned pkt_pool_free_count(const struct pkt_pool *pool)
 	return pool->free_count;
 }
 
+bool pkt_pool_scarce(const struct pkt_pool *pool)
+{
+	return pool->free_count < pool->size / 8;
+}
+
 unsigned pkt_pool_size(const struct pkt_pool *pool)
 {
 	return pool->size;

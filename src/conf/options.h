@@ -58,7 +58,7 @@ NUMBER(media, announce_port, 0, 0, 65535, "", \
 	"Public port that goes with them, if NAT changes it. 0: the same as the port listened on.") \
 SWITCH(media, tcp, true, \
 	"Offer TCP too, for networks that block UDP.") \
-NUMBER(media, pool_pkts, 8192, 1024, 1048576, "packets", \
+NUMBER(media, pool_pkts, 32768, 1024, 1048576, "packets", \
 	"Packets that one worker can hold, at about 2 KB each; memory is taken when used.") \
 NUMBER(media, video_slots_max, 4, 0, 9, "videos", \
 	"Videos that one person can receive at once. 0: voice only.") \

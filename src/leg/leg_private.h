@@ -3,6 +3,7 @@
 #ifndef LEG_PRIVATE_H
 #define LEG_PRIVATE_H
 
+#include <palabre/audio.h>
 #include <palabre/cc.h>
 #include <palabre/leg.h>
 
@@ -157,8 +158,12 @@ struct leg {
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at,
-		mix_to;		  /* heard now, unless somebody speaks alone, and soon */
-	uint32_t hears;		  /* the stream that it hears of the mixer's choice */
+		mix_to; /* heard now, unless somebody speaks alone, and soon */
+	struct leg_mix
+		mix_all; /* everybody's, which it uses besides while it is one of the voices, */
+	struct leg_mix
+		mix_hears; /* and which of the two it hears: its own only while it speaks */
+	uint32_t hears;	   /* the stream that it hears of the mixer's choice */
 	struct leg_joined joined; /* that it uses */
 	uint64_t
 		from_ts64; /* `hears` begins here if it is there already, 0: with the next */
@@ -184,7 +189,10 @@ struct legs {
 	struct rtp_clock no_clock; /* of what is made here: never known */
 	unsigned out_count;
 	struct out_item out[OUT_QUEUE];
-	bool making; /* what is enqueued now has a mixer made: a ring of its own */
+	bool making;	 /* what is enqueued now has a mixer made: a ring of its own */
+	unsigned mixers; /* while there are any: */
+	struct timer effort_timer; /* how busy is the thread? */
+	struct audio_effort effort;
 	unsigned made_first, made_count;
 	struct out_item made[MADE_QUEUE];
 };

@@ -244,7 +244,7 @@ static void send_mixed(struct mixer *m, const struct audio_mixed *x, uint64_t at
 	const struct saying saying = { .data = x->data,
 				       .len = x->len,
 				       .ts64 = (UINT64_C(1) << 32) + x->ts64,
-				       .ticks = audio_rungs[x->rung].packet_ms * 48u,
+				       .ticks = x->ticks,
 				       .level_dbov = x->level_dbov,
 				       .at_us = at_us };
 
@@ -273,6 +273,22 @@ static void send_joined(struct mixer *m, struct joined *j, const struct audio_jo
 		}
 	}
 	say(m, &j->out, &saying, now_us);
+}
+
+static void output_expire(struct output *o, uint64_t before_us)
+{
+	for (unsigned red = 0; red <= RED_DEPTH; red++)
+		if (o->made[red].users)
+			rtp_store_expire(&o->made[red].src.store, before_us);
+}
+
+void made_expire(struct mixer *m, uint64_t before_us)
+{
+	for (unsigned i = 0; i < MIXES; i++)
+		for (unsigned r = 0; r < RUNGS; r++)
+			output_expire(&m->out[i][r], before_us);
+	for (unsigned i = 0; i < JOINS; i++)
+		output_expire(&m->joined[i].out, before_us);
 }
 
 bool made_send(struct mixer *m, uint64_t now_us)

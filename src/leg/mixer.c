@@ -5,7 +5,8 @@
  *
  * Who speaks hears the mix without themselves: the port's places are the mixer's voices,
  * and a listener whose own port is in a place is moved to that place's mix at the next
- * tick. A listener who changes rungs goes over on the 120 ms grid, once the new encoder has
+ * tick. While they are silent there, everybody's is the same, and theirs is not encoded: they
+ * hear that from 2 s after their last word on, and their own again with the packet in which they begin. A listener who changes rungs goes over on the 120 ms grid, once the new encoder has
  * heard a packet.
  *
  * Who speaks alone is not encoded again where the rung bears it otherwise: they are heard as they
@@ -13,7 +14,7 @@
  * length. Listeners go over to that on the grid, from where the mix has come to, and back to the
  * mix when somebody else says something, with the packet in which that begins.
  *
- * Invariants: out[mix][rung].made[red].users counts the listeners with that, as `at` or as `to`;
+ * Invariants: out[mix][rung].made[red].users counts the listeners with that, as `at`, as `to` or as `all`;
  * joined[].out.made[red].users those with that as `joined`. Ticks are counted from start_us; the timer runs
  * while there is something to hear.
  */
@@ -29,13 +30,16 @@ enum {
 	MIXER_PORT = LEG_PORT_MAX, /* no leg's */
 	GRID_TICKS = 6,
 	BETWEEN_TURNS_US = 1000,
+	EFFORT_US = 1000000,
 	TICKS_LATE_MAX = 10, /* later than that time is skipped */
 	PAUSE_TICKS =
 		5, /* 100 ms since the gate closed, 400 since the last word: between words, not
 			    within */
-	ALONE_TICKS = 150, /* 3 s */
-	LOOK_GRIDS = 8,	   /* about a second: what it costs may have changed */
-	JOINED_BYTES = 1   /* that a packet has more than its parts */
+	ALONE_TICKS = 150,  /* 3 s */
+	SPEAKS_TICKS = 100, /* 2 s: longer than pauses between sentences */
+	EXPIRE_TICKS = 10 * GRID_TICKS,
+	LOOK_GRIDS = 8,	 /* about a second: what it costs may have changed */
+	JOINED_BYTES = 1 /* that a packet has more than its parts */
 };
 /* A voice far too soft or too loud is evened out, which takes encoding. */
 static const float GAIN_MAX = 2;
@@ -163,6 +167,14 @@ static uint32_t alone_for(const struct mixer *m, const struct leg *leg,
 	return 0;
 }
 
+/* Of the mixes. */
+static struct leg_mix mix_heard(const struct mixer *m, const struct leg *leg)
+{
+	if (!leg->mix_all.used || m->places[leg->mix_at.mix].speaks)
+		return leg->mix_at;
+	return leg->mix_all;
+}
+
 /* What it is to hear, from now on. Into what somebody says alone only on the grid, where the mix has
  * ended a packet. */
 static void hear(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
@@ -184,9 +196,10 @@ static void hear(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
 		joined = (struct leg_joined) { 0 };
 		other = was.used;
 	}
+	leg->mix_hears = mix_heard(m, leg);
 	if (!stream)
-		audio_mixer_rest(m->audio, leg->mix_at.mix,
-				 (enum audio_rung)leg->mix_at.rung, false);
+		audio_mixer_rest(m->audio, leg->mix_hears.mix,
+				 (enum audio_rung)leg->mix_hears.rung, false);
 	m->settle = true;
 	if (stream != leg->hears) {
 		leg->from_ts64 = 0;
@@ -195,7 +208,7 @@ static void hear(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
 						  &leg->from_ts64);
 	}
 	leg->joined = joined;
-	leg->hears = stream ? stream : made_id(leg->mix_at);
+	leg->hears = stream ? stream : made_id(leg->mix_hears);
 	relay_port_alone(leg->port, leg->hears, now_us);
 	if (was.used && other)
 		joined_leave(m, was, now_us);
@@ -208,8 +221,8 @@ static void settle(struct mixer *m)
 
 	m->settle = false;
 	for (const struct leg *leg = m->listeners; leg; leg = leg->next_listener) {
-		if (leg->hears == made_id(leg->mix_at))
-			heard[leg->mix_at.mix][leg->mix_at.rung] = true;
+		if (leg->hears == made_id(leg->mix_hears))
+			heard[leg->mix_hears.mix][leg->mix_hears.rung] = true;
 		if (!same(leg->mix_at, leg->mix_to))
 			heard[leg->mix_to.mix][leg->mix_to.rung] = true;
 	}
@@ -264,6 +277,22 @@ static void end_alone(struct mixer *m, uint64_t now_us)
 	hear_all(m, false, now_us);
 }
 
+/* Somebody in a place has begun to speak, or has not for a while. */
+static void follow_speaking(struct mixer *m, uint64_t now_us)
+{
+	for (unsigned v = 0; v < MIX_VOICES; v++) {
+		struct place *pl = &m->places[v];
+		bool speaks = audio_mixer_silence(m->audio, v) < SPEAKS_TICKS;
+
+		if (speaks == pl->speaks)
+			continue;
+		pl->speaks = speaks;
+		for (struct leg *leg = m->listeners; leg; leg = leg->next_listener)
+			if (leg->mix_all.used && leg->mix_at.mix == v)
+				hear(m, leg, false, now_us);
+	}
+}
+
 /* In a pause of theirs somebody turns out to speak alone, or what they cost is looked at again. */
 static void follow_alone(struct mixer *m, uint64_t now_us)
 {
@@ -285,12 +314,17 @@ static void follow_alone(struct mixer *m, uint64_t now_us)
 /* From now on. */
 static void go_over(struct mixer *m, struct leg *leg, bool grid, uint64_t now_us)
 {
-	struct leg_mix old = leg->mix_at;
+	struct leg_mix old = leg->mix_at, old_all = leg->mix_all;
 
-	leg->mix_at = leg->mix_to;
+	leg->mix_at = leg->mix_all = leg->mix_to;
+	leg->mix_all.mix = MIX_ALL;
+	leg->mix_all.used =
+		leg->mix_at.mix != MIX_ALL && !made_use(m, leg->mix_all, now_us);
 	hear(m, leg, grid, now_us);
 	if (old.used)
 		made_leave(m, old, now_us);
+	if (old_all.used)
+		made_leave(m, old_all, now_us);
 }
 
 /* In the mix that is theirs. Another mix at once, another rung when it is ready. */
@@ -342,6 +376,8 @@ static void on_grid(struct mixer *m, uint64_t now_us)
 	follow_alone(m, now_us);
 	if (m->settle)
 		settle(m);
+	if (m->ticks % EXPIRE_TICKS == 0)
+		made_expire(m, now_us - STORE_AGE_MS * UINT64_C(1000));
 }
 
 static void on_timer(struct timer *t, uint64_t now_us)
@@ -365,11 +401,13 @@ static void on_timer(struct timer *t, uint64_t now_us)
 			on_grid(m, now_us);
 		audio_mixer_tick(m->audio, m->start_us + m->ticks++ * AUDIO_TICK_US);
 		end_alone(m, now_us);
+		follow_speaking(m, now_us);
 		wheel_arm(m->all->wheel, t, now_us);
 		return;
 	}
 	if (audio_mixer_idle(m->audio) && !m->moved) {
 		m->running = false;
+		made_expire(m, now_us);
 		return;
 	}
 	wheel_arm(m->all->wheel, t, m->start_us + (m->ticks + 1) * AUDIO_TICK_US);
@@ -377,8 +415,19 @@ static void on_timer(struct timer *t, uint64_t now_us)
 
 /* ---- life -------------------------------------------------------------------------- */
 
+static void on_effort(struct timer *t, uint64_t now_us)
+{
+	struct legs *l = CONTAINER_OF(t, struct legs, effort_timer);
+
+	audio_effort_run(&l->effort, now_us, clock_thread_us());
+	STAT_ADD(mix_less_s, l->effort.less > 0);
+	wheel_arm(l->wheel, t, now_us + EFFORT_US);
+}
+
 static void mixer_destroy(struct mixer *m, uint64_t now_us)
 {
+	if (!--m->all->mixers)
+		wheel_disarm(m->all->wheel, &m->all->effort_timer);
 	wheel_disarm(m->all->wheel, &m->timer);
 	if (m->port)
 		relay_port_destroy(m->port, now_us);
@@ -401,7 +450,11 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 	m->start_us = now_us;
 	m->timer.fn = on_timer;
 	m->alone = -1;
-	m->audio = audio_mixer_create();
+	if (!m->all->mixers++) {
+		m->all->effort_timer.fn = on_effort;
+		on_effort(&m->all->effort_timer, now_us);
+	}
+	m->audio = audio_mixer_create(&m->all->effort);
 	m->port =
 		m->audio ? relay_mixer_create(leg->room, MIXER_PORT, &port_ops, m, now_us)
 			 : NULL;
@@ -415,7 +468,7 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 void leg_voice_end(struct leg *leg, uint64_t now_us)
 {
 	struct mixer *m = leg->mixer;
-	struct leg_mix at = leg->mix_at, to = leg->mix_to;
+	struct leg_mix at = leg->mix_at, to = leg->mix_to, all = leg->mix_all;
 
 	if (!m)
 		return;
@@ -425,7 +478,8 @@ void leg_voice_end(struct leg *leg, uint64_t now_us)
 			break;
 		}
 	}
-	leg->mix_at = leg->mix_to = (struct leg_mix) { 0 };
+	leg->mix_at = leg->mix_to = leg->mix_all = leg->mix_hears =
+		(struct leg_mix) { 0 };
 	leg->mixer = NULL;
 	leg->hears = 0;
 	leg->from_ts64 = 0;
@@ -437,6 +491,8 @@ void leg_voice_end(struct leg *leg, uint64_t now_us)
 		made_leave(m, at, now_us);
 	if (to.used)
 		made_leave(m, to, now_us);
+	if (all.used)
+		made_leave(m, all, now_us);
 	if (!m->listeners)
 		mixer_destroy(m, now_us);
 }

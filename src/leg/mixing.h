@@ -42,6 +42,7 @@ struct cost {
 struct place {
 	uint32_t port;	 /* whose, 0 nobody's */
 	uint32_t stream; /* what they send */
+	bool speaks;	 /* or did a moment ago: must not hear themselves */
 	struct cost cost;
 };
 
@@ -74,6 +75,8 @@ void made_leave(struct mixer *m, struct leg_mix x, uint64_t now_us);
 uint32_t joined_id(struct leg_joined x);
 int joined_use(struct mixer *m, struct leg_joined x, uint64_t now_us) MUST_CHECK;
 void joined_leave(struct mixer *m, struct leg_joined x, uint64_t now_us);
+/* What was made before that is no longer there to be sent again. */
+void made_expire(struct mixer *m, uint64_t before_us);
 /* Sends what is due of the last tick, as far as a turn goes. True: more is. */
 bool made_send(struct mixer *m, uint64_t now_us);
 

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { SCARCE_DROPS = 4 }; /* for one that is put */
+
 int rtp_store_init(struct rtp_store *s, unsigned size)
 {
 	if (!size || (size & (size - 1)))
@@ -44,6 +46,17 @@ void rtp_store_fini(struct rtp_store *s)
 	s->oldest = 0;
 }
 
+/* Rather no resend than no packet for what arrives: then everybody's connection would be lost. */
+static void make_room(struct rtp_store *s, const struct pkt *p)
+{
+	for (unsigned i = 0;
+	     i < SCARCE_DROPS && s->oldest < s->highest && pkt_pool_scarce(p->pool);
+	     i++) {
+		STAT_ADD(store_scarce, s->ring[s->oldest & s->mask] != NULL);
+		drop(s, s->oldest++);
+	}
+}
+
 void rtp_store_put(struct rtp_store *s, struct pkt *p)
 {
 	uint64_t seq = p->rtp.seq64;
@@ -69,6 +82,7 @@ void rtp_store_put(struct rtp_store *s, struct pkt *p)
 	}
 	drop(s, seq);
 	s->ring[seq & s->mask] = pkt_ref(p);
+	make_room(s, p);
 }
 
 struct pkt *rtp_store_get(const struct rtp_store *s, uint64_t seq64)

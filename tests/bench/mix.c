@@ -52,11 +52,11 @@ static int with(struct voices_room *r, unsigned listeners,
 	us = (f.cpu_us_per_s - before->cpu_us_per_s) / listeners;
 	printf("listeners=%u encodes_per_s=%.0f cpu_pct=%.1f kib_per_listener=%.1f "
 	       "us_per_listener_s=%.0f added_p99_us=%d p99_us=%u p50_us=%u "
-	       "packets_per_s=%.0f join_s=%.0f\n",
+	       "packets_per_s=%.0f join_s=%.0f less_care_s=%.0f\n",
 	       listeners, f.encodes_per_s, f.cpu_pct,
 	       (double)(f.rss_kib - before->rss_kib) / listeners, us,
 	       (int)f.p99_us - (int)before->p99_us, f.p99_us, f.p50_us, f.packets_per_s,
-	       (double)begin_us / 1e6);
+	       (double)begin_us / 1e6, f.less_s);
 	fflush(stdout);
 	return 0;
 }

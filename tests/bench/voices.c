@@ -284,6 +284,7 @@ static int by_size(const void *a, const void *b)
 int voices_measure(struct voices *v, unsigned seconds, struct voices_figures *f)
 {
 	int64_t encodes = server_counter(&v->server, v->log, "mix_encode");
+	int64_t less = server_counter(&v->server, v->log, "mix_less_s");
 	uint64_t cpu_ns = server_cpu_ns(&v->server);
 	uint64_t received = crowd_received(&v->crowd);
 	uint64_t wall_us = clock_now_us();
@@ -303,6 +304,7 @@ int voices_measure(struct voices *v, unsigned seconds, struct voices_figures *f)
 	f->cpu_pct = f->cpu_us_per_s / 1e4;
 	f->packets_per_s = (double)(crowd_received(&v->crowd) - received) / s;
 	encodes = server_counter(&v->server, v->log, "mix_encode") - encodes;
+	f->less_s = (double)(server_counter(&v->server, v->log, "mix_less_s") - less);
 	f->encodes_per_s = (double)encodes / s;
 	f->rss_kib = server_rss_kib(&v->server);
 	if (!v->sample_count) {

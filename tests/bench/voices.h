@@ -36,6 +36,7 @@ struct voices {
 };
 struct voices_figures {
 	double cpu_pct, cpu_us_per_s, encodes_per_s, packets_per_s;
+	double less_s; /* seconds in which encoders took less care (audio_effort) */
 	unsigned p50_us, p99_us;
 	long rss_kib;
 };

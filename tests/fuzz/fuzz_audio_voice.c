@@ -40,6 +40,7 @@ static struct {
 	size_t len;
 } made[MADE];
 static struct pkt_pool *pool;
+static struct audio_effort effort;
 static struct audio_mixer *mixer;
 static struct audio_voice *alone; /* what the first talker says, without a mixer */
 static uint64_t now_us, ts64[MIX_VOICES];
@@ -173,9 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!pool)
 		make_all();
-	mixer = audio_mixer_create();
+	mixer = audio_mixer_create(&effort);
 	alone = audio_voice_create();
 	check(mixer && alone && !audio_mixer_start(mixer, MIX_ALL, RUNG_8K_120));
+	effort.less = (unsigned)(size % AUDIO_EFFORTS);
 	now_us = START_US;
 	ticks = 0;
 	for (unsigned v = 0; v < MIX_VOICES; v++) {

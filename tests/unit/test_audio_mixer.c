@@ -17,6 +17,8 @@
 
 enum { POOL = 128, T0 = 7000000, SECOND = 50 };
 
+static struct audio_effort effort;
+static struct stats stats;
 static const unsigned tones_hz[MIX_VOICES] = { 300, 470, 740, 1150 };
 
 static struct scene {
@@ -28,7 +30,7 @@ static struct scene {
 	/* per output: decoder, counts, mean energy at each tone lately */
 	struct heard {
 		OpusDecoder *opus;
-		unsigned packets, bytes, silent;
+		unsigned packets, bytes, silent, halves;
 		uint64_t next_ts64;
 		unsigned gaps;
 		unsigned voices;
@@ -49,8 +51,9 @@ static int setup(void **state)
 
 	(void)state;
 	memset(&S, 0, sizeof S);
+	stats_here = &stats;
 	S.pool = pkt_pool_create(POOL);
-	S.m = audio_mixer_create();
+	S.m = audio_mixer_create(&effort);
 	for (unsigned v = 0; v < MIX_VOICES; v++) {
 		S.talkers[v] =
 			opus_encoder_create(AUDIO_RATE, 1, OPUS_APPLICATION_VOIP, &err);
@@ -116,7 +119,8 @@ static void hear(const struct audio_mixed *x)
 	if (!h->opus)
 		h->opus = opus_decoder_create(AUDIO_RATE, 1, &err);
 	n = opus_decode_float(h->opus, x->data, (int)x->len, s, 1920, 0);
-	assert_int_equal(n, audio_rungs[x->rung].packet_ms * (AUDIO_RATE / 1000));
+	assert_int_equal(n * 3, x->ticks);
+	h->halves += x->ticks != audio_rungs[x->rung].packet_ms * 48u;
 	assert_int_equal(opus_packet_samples(x->data, x->len), n * 3);
 	assert_int_equal(x->ts64 % ((uint64_t)n * 3), 0);
 	if (h->packets && x->ts64 != h->next_ts64)
@@ -238,6 +242,112 @@ static void test_rungs(void **state)
 		tick(1, NULL);
 	assert_int_equal(S.heard[MIX_ALL][RUNG_8K_60].packets, 200);
 	assert_int_equal(S.heard[MIX_ALL][RUNG_8K_120].packets, 108);
+}
+
+static unsigned encodes(void)
+{
+	return (unsigned)atomic_exchange(&stats.mix_encode, 0);
+}
+
+/* Two rungs of one bitrate are encoded once: packets of 120 ms are those of 60, joined. So they are when only they are
+ * wanted, and either may rest. */
+static void test_joined_rung(void **state)
+{
+	const struct heard *h = &S.heard[MIX_ALL][RUNG_8K_120],
+			   *half = &S.heard[MIX_ALL][RUNG_8K_60];
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_8K_120), 0);
+	(void)encodes();
+	for (unsigned t = 0; t < 60; t++)
+		tick(3, NULL);
+	assert_int_equal(encodes(), 20);
+	assert_int_equal(h->packets, 10);
+	assert_int_equal(half->packets, 0);
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_8K_60), 0);
+	for (unsigned t = 0; t < 60; t++)
+		tick(3, NULL);
+	assert_int_equal(encodes(), 20);
+	assert_int_equal(h->packets, 20);
+	assert_int_equal(half->packets, 20);
+	audio_mixer_rest(S.m, MIX_ALL, RUNG_8K_120, true);
+	for (unsigned t = 0; t < 60; t++)
+		tick(3, NULL);
+	assert_int_equal(encodes(), 20);
+	assert_int_equal(h->packets, 20);
+	audio_mixer_rest(S.m, MIX_ALL, RUNG_8K_60, true);
+	for (unsigned t = 0; t < 60; t++)
+		tick(3, NULL);
+	assert_int_equal(encodes(), 0);
+	assert_int_equal(half->packets, 40);
+	audio_mixer_rest(S.m, MIX_ALL, RUNG_8K_120, false);
+	audio_mixer_stop(S.m, MIX_ALL, RUNG_8K_60);
+	for (unsigned t = 0; t < 60; t++)
+		tick(3, NULL);
+	assert_int_equal(h->packets, 30);
+	assert_int_equal(h->halves, 0);
+	assert_true(h->tone[0] > 0.001f && h->tone[1] > 0.001f);
+	audio_mixer_stop(S.m, MIX_ALL, RUNG_8K_120);
+}
+
+/* Words of half a second between pauses: the packets of 120 ms bring what those of 60 do, and their first
+ * silent one tells of each pause. */
+static void test_joined_pauses(void **state)
+{
+	const struct heard *h = &S.heard[MIX_ALL][RUNG_8K_120],
+			   *half = &S.heard[MIX_ALL][RUNG_8K_60];
+
+	(void)state;
+	open_all();
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_8K_120), 0);
+	assert_int_equal(audio_mixer_start(S.m, MIX_ALL, RUNG_8K_60), 0);
+	for (unsigned word = 0; word < 20; word++)
+		for (unsigned t = 0; t < 25 + 40 + word % 6; t++)
+			tick(t < 25, NULL);
+	assert_in_range(h->silent + 4, half->silent, half->silent + 8);
+	assert_true(half->silent >= 18);
+	assert_true(h->bytes < half->bytes + h->packets * 3);
+	assert_true(h->bytes > half->bytes * 9 / 10);
+	assert_true(h->packets < half->packets * 2 / 3);
+	print_message("packets of 60: %u, of 120: %u, of them half: %u\n", half->packets,
+		      h->packets, h->halves);
+}
+
+/* A thread with no time left takes less care, one step a second or two; and more again when it is calm. What is left is
+ * speech still. */
+static void test_effort(void **state)
+{
+	static const struct {
+		unsigned pct, runs, less;
+	} steps[] = { { 50, 20, 0 }, { 75, 1, 1 }, { 60, 20, 1 }, { 95, 1, 3 },
+		      { 100, 5, 3 }, { 35, 4, 3 }, { 50, 1, 3 },  { 35, 5, 2 },
+		      { 10, 9, 1 },  { 10, 50, 0 } };
+	struct audio_effort e = { 0 };
+	uint64_t now_us = T0, cpu_us = 5;
+
+	(void)state;
+	audio_effort_run(&e, now_us, cpu_us);
+	for (unsigned i = 0; i < ARRAY_LEN(steps); i++) {
+		for (unsigned n = 0; n < steps[i].runs; n++) {
+			now_us += 1000000;
+			cpu_us += steps[i].pct * 10000;
+			audio_effort_run(&e, now_us, cpu_us);
+		}
+		assert_int_equal(e.less, steps[i].less);
+	}
+	open_all();
+	for (unsigned r = 0; r < RUNGS; r++)
+		assert_int_equal(audio_mixer_start(S.m, MIX_ALL, (enum audio_rung)r), 0);
+	for (effort.less = 0; effort.less < AUDIO_EFFORTS; effort.less++) {
+		for (unsigned t = 0; t < 2 * SECOND; t++)
+			tick(3, NULL);
+		for (unsigned r = 0; r < RUNGS; r++)
+			assert_true(S.heard[MIX_ALL][r].tone[0] > 0.001f &&
+				    S.heard[MIX_ALL][r].tone[1] > 0.001f &&
+				    !S.heard[MIX_ALL][r].gaps);
+	}
+	effort.less = 0;
 }
 
 /* Nobody says anything: a packet or two, then nothing, then no ticks either. And back. */
@@ -422,9 +532,10 @@ static void test_rest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_who_is_heard), TEST(test_evened), TEST(test_rungs),
-		TEST(test_silence),	 TEST(test_places), TEST(test_join),
-		TEST(test_join_jitter),	 TEST(test_rest),   TEST(test_noise),
+		TEST(test_who_is_heard), TEST(test_evened),	   TEST(test_rungs),
+		TEST(test_silence),	 TEST(test_places),	   TEST(test_join),
+		TEST(test_joined_rung),	 TEST(test_joined_pauses), TEST(test_effort),
+		TEST(test_join_jitter),	 TEST(test_rest),	   TEST(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.http.request_timeout_s, 15);
 	assert_true(conf.media.tcp);
 	assert_int_equal(conf.media.announce_port, 0);
-	assert_int_equal(conf.media.pool_pkts, 8192);
+	assert_int_equal(conf.media.pool_pkts, 32768);
 	assert_int_equal(conf.media.video_slots_max, 4);
 	assert_int_equal(conf.room.people_max, 500);
 	assert_int_equal(conf.room.rooms_max, 200);

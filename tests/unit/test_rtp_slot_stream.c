@@ -229,7 +229,7 @@ static void test_property(void **state)
 		  .id = 3,
 		  .seq = 65535 },
 	};
-	struct pkt_pool *big = pkt_pool_create(SOURCES * PER_SOURCE);
+	struct pkt_pool *big = pkt_pool_create(2 * SOURCES * PER_SOURCE);
 	struct event *ev = calloc(SOURCES * PER_SOURCE, sizeof *ev);
 	unsigned events = 0, current = 0, target = 0, switches = 0;
 	uint64_t next_switch = 0;
@@ -336,7 +336,7 @@ static void test_property(void **state)
 		free(w.got[i].bytes);
 	free(w.got);
 	free(ev);
-	assert_int_equal(pkt_pool_free_count(big), SOURCES * PER_SOURCE);
+	assert_int_equal(pkt_pool_free_count(big), 2 * SOURCES * PER_SOURCE);
 	pkt_pool_destroy(big);
 }
 

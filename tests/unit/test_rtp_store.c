@@ -33,6 +33,28 @@ static void test_init(void **state)
 	rtp_store_expire(&s, 5);
 }
 
+/* While few are left, stores let go of their oldest, and the newest is still there. */
+static void test_scarce(void **state)
+{
+	enum { STORES = 4, PKTS = 128, EACH = 64 };
+	struct pkt_pool *pool = pkt_pool_create(PKTS);
+	struct rtp_store s[STORES];
+
+	(void)state;
+	for (unsigned k = 0; k < STORES; k++)
+		assert_int_equal(rtp_store_init(&s[k], EACH), 0);
+	for (unsigned i = 1; i <= 1000; i++)
+		for (unsigned k = 0; k < STORES; k++) {
+			put(pool, &s[k], 70000 + i, i);
+			assert_non_null(rtp_store_get(&s[k], 70000 + i));
+			assert_true(pkt_pool_free_count(pool) >= PKTS / 8 - 1);
+		}
+	for (unsigned k = 0; k < STORES; k++)
+		rtp_store_fini(&s[k]);
+	assert_int_equal(pkt_pool_free_count(pool), PKTS);
+	pkt_pool_destroy(pool);
+}
+
 static void test_overwrite_and_expire(void **state)
 {
 	struct pkt_pool *pool = pkt_pool_create(POOL);
@@ -129,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_init),
+		cmocka_unit_test(test_scarce),
 		cmocka_unit_test(test_overwrite_and_expire),
 		cmocka_unit_test(test_model),
 	};

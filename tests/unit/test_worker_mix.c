@@ -27,6 +27,7 @@ static struct ear {
 	uint32_t ssrc;
 	uint16_t seq;
 	float tone[TALKERS];
+	float tone_most; /* the first voice's, in any packet */
 } ears[PEOPLE];
 static struct talker {
 	OpusEncoder *opus;
@@ -35,6 +36,7 @@ static struct talker {
 	uint32_t ts;
 } talkers[TALKERS];
 static uint64_t next_us;
+static unsigned quiet; /* bits: who says nothing, but goes on sending */
 
 /* What is new in the packet; what RED brings again must be what came before. */
 static const uint8_t *primary(struct ear *e, const uint8_t *data, size_t *len)
@@ -89,8 +91,13 @@ static void on_rtp(void *arg, uint8_t *data, size_t len, uint64_t now_us)
 	e->packets++;
 	e->bytes += (unsigned)len;
 	e->ms[n == 320 ? 0 : n == 640 ? 1 : n == 960 ? 2 : 3]++;
-	for (unsigned v = 0; v < TALKERS; v++)
-		e->tone[v] += (energy_at(s, (unsigned)n, tones_hz[v]) - e->tone[v]) / 8;
+	for (unsigned v = 0; v < TALKERS; v++) {
+		float tone = energy_at(s, (unsigned)n, tones_hz[v]);
+
+		e->tone[v] += (tone - e->tone[v]) / 8;
+		if (!v && tone > e->tone_most)
+			e->tone_most = tone;
+	}
 }
 
 static void talk(struct scene *s, unsigned v)
@@ -104,7 +111,7 @@ static void talk(struct scene *s, unsigned v)
 		float at = (float)(t->phase++ % AUDIO_RATE) / AUDIO_RATE;
 		float word = sinf((float)(2 * M_PI) * 2 * at + (float)v);
 
-		pcm[i] = 0.3f * word * word *
+		pcm[i] = (quiet >> v & 1 ? 0 : 0.3f) * word * word *
 			 sinf((float)(2 * M_PI) * (float)tones_hz[v] * at);
 	}
 	put_be16(buf + 2, t->seq++);
@@ -189,6 +196,40 @@ static void scene_end(struct scene *s)
 			opus_decoder_destroy(ears[i].opus);
 	memset(ears, 0, sizeof ears);
 	memset(talkers, 0, sizeof talkers);
+}
+
+/* Who does not speak hears what all hear, which is encoded once; and from their first word on not themselves. */
+static void test_quiet(void **state)
+{
+	const struct ear *e = &ears[LISTENER], *own = &ears[0];
+	struct scene s;
+	_Atomic uint64_t *encodes;
+
+	(void)state;
+	scene_of_talkers(&s);
+	encodes = &worker_stats(s.worker)->mix_encode;
+	run(&s, 500);
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_12K_60, 0), 0);
+	assert_int_equal(worker_leg_voice(s.worker, 1, RUNG_12K_60, 0), 0);
+	run(&s, 600);
+	atomic_store(encodes, 0);
+	run(&s, 1200);
+	assert_in_range(atomic_load(encodes), 38, 42);
+	quiet = 1;
+	run(&s, 3000);
+	forget();
+	atomic_store(encodes, 0);
+	run(&s, 1200);
+	assert_in_range(atomic_load(encodes), 19, 21);
+	assert_in_range(own->packets, 19, 21);
+	assert_true(own->tone[1] > 0.0005f && own->tone[2] > 0.0005f);
+	quiet = 0;
+	run(&s, 1200);
+	assert_true(own->tone[1] > 0.0005f && own->tone[2] > 0.0005f);
+	assert_true(e->tone[0] > 0.0005f);
+	assert_int_equal(own->gaps, 0);
+	assert_int_equal(e->gaps, 0);
+	scene_end(&s);
 }
 
 /* Packets more often than every millisecond, whatever they are, do not put off what is due by
@@ -287,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_ladder),
 		cmocka_unit_test(test_mix),
+		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_busy),
 	};
 
