@@ -9,7 +9,8 @@ static void on_joined(void *arg, struct seat *s)
 {
 	(void)arg;
 	room_event(s->call,
-		   json_pack("{ssso}", "t", "join", "p", encode_person(s->person)), s);
+		   json_pack("{ssso}", "t", "join", "p", encode_person(s->person, false)),
+		   s);
 }
 
 static const char *const bye_words[] = {
@@ -27,11 +28,11 @@ static void on_leaving(void *arg, struct seat *s, enum leave_reason reason)
 
 static void on_updated(void *arg, struct seat *s)
 {
-	json_t *event = encode_person(s->person);
+	/* Whole: a page may not know them yet. */
+	json_t *event = encode_person(s->person, true);
 
 	(void)arg;
 	json_object_set_new(event, "t", json_string("update"));
-	json_object_del(event, "role");
 	room_event(s->call, event, NULL);
 }
 

@@ -62,14 +62,17 @@ int identity_of_ticket(const struct secret *s, const char *ticket, struct identi
 		       struct refusal *why) MUST_CHECK;
 int ticket_make(const struct api *a, const struct seat *s,
 		char out[TOKEN_TEXT_MAX]) MUST_CHECK;
-/* encode.c: new references */
-json_t *encode_person(const struct person *p);
-json_t *encode_people(const struct call *c);
+/* encode.c: new references. whole: with what is off, too. */
+json_t *encode_person(const struct person *p, bool whole);
 json_t *encode_slot(const struct seat *s, unsigned slot);
 json_t *encode_slots(const struct seat *s);
 json_t *encode_voice(const struct seat *s);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
+/* people.c: {"people", "count"} and, if there are others, "more": the number to ask after. New references. */
+enum { PEOPLE_PART = 100 };
+json_t *people_first(const struct room *r, const struct person *self);
+json_t *people_after(const struct room *r, uint32_t number);
 /* session.c */
 void session_event(struct session *s, json_t *event); /* takes the reference */
 void session_refuse(struct session *s, const struct refusal *why);

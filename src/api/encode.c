@@ -8,24 +8,21 @@ json_t *encode_you(const struct person *p)
 			 role_name(p->role));
 }
 
-json_t *encode_person(const struct person *p)
+static void put_flag(json_t *j, const char *name, bool on, bool whole)
+{
+	if (on || whole)
+		json_object_set_new(j, name, json_boolean(on));
+}
+
+json_t *encode_person(const struct person *p, bool whole)
 {
 	json_t *j = encode_you(p);
 
 	for (unsigned k = 0; k < STREAM_KINDS; k++)
-		json_object_set_new(j, stream_kind_names[k], json_boolean(p->media[k]));
-	json_object_set_new(j, "away", json_boolean(p->away));
+		put_flag(j, stream_kind_names[k], p->media[k], whole);
+	put_flag(j, "away", p->away, whole);
 	json_object_set_new(j, "n", json_integer(p->number));
 	return j;
-}
-
-json_t *encode_people(const struct call *c)
-{
-	json_t *list = json_array();
-
-	for (struct person *p = room_first(call_room(c)); p; p = p->next)
-		json_array_append_new(list, encode_person(p));
-	return list;
 }
 
 json_t *encode_slot(const struct seat *s, unsigned slot)

@@ -125,9 +125,8 @@ static void on_joined(void *arg, struct seat *s, const char *answer,
 		json_array_append_new(slots,
 				      json_pack("{ssss}", "mid", s->slots[i].mid, "kind",
 						s->slots[i].audio ? "audio" : "video"));
-	out = json_pack("{sssossss so so}", "answer", answer, "you",
-			encode_you(s->person), "leg", leg, "ticket", ticket, "slots",
-			slots, "people", encode_people(s->call));
+	out = json_pack("{sssossssso}", "answer", answer, "you", encode_you(s->person),
+			"leg", leg, "ticket", ticket, "slots", slots);
 	text = out ? json_write(out) : NULL;
 	if (text)
 		http_reply(j->rq, 201, "application/json", text, strlen(text));

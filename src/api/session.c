@@ -123,13 +123,16 @@ static void welcome(struct session *s, bool leg)
 {
 	struct seat *seat = s->seat;
 	char ticket[TOKEN_TEXT_MAX];
+	json_t *event;
 
 	if (ticket_make(s->api, seat, ticket))
 		return;
-	session_event(s, json_pack("{sssossso so so sb}", "t", "welcome", "you",
-				   encode_you(seat->person), "ticket", ticket, "people",
-				   encode_people(seat->call), "slots", encode_slots(seat),
-				   "speakers", encode_speakers(seat->call), "leg", leg));
+	event = json_pack("{sssosssososb}", "t", "welcome", "you",
+			  encode_you(seat->person), "ticket", ticket, "slots",
+			  encode_slots(seat), "speakers", encode_speakers(seat->call),
+			  "leg", leg);
+	json_object_update_new(event, people_first(call_room(seat->call), seat->person));
+	session_event(s, event);
 	/* It may have been said while nobody listened. */
 	if (leg && seat->voice_known)
 		session_event(s, encode_voice(seat));
@@ -236,6 +239,15 @@ static void on_voice(struct session *s, const json_t *m)
 		bad_message(s, "A voice is {\"down\":\"auto\"}, \"all\" or 0 to 5.");
 }
 
+static void on_people(struct session *s, const json_t *m)
+{
+	json_int_t after = json_get_int(m, "after", 0, UINT32_MAX, 0);
+	json_t *event = people_after(call_room(s->seat->call), (uint32_t)after);
+
+	json_object_set_new(event, "t", json_string("people"));
+	session_event(s, event);
+}
+
 static void on_name(struct session *s, const json_t *m)
 {
 	const char *name = json_get_text(m, "name", PERSON_NAME_MAX);
@@ -266,6 +278,8 @@ static void on_message(struct session *s, const json_t *m)
 		on_view(s, m);
 	else if (!strcmp(t, "voice"))
 		on_voice(s, m);
+	else if (!strcmp(t, "people"))
+		on_people(s, m);
 	else if (!strcmp(t, "name"))
 		on_name(s, m);
 	else if (!strcmp(t, "leave"))

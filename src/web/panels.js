@@ -6,7 +6,7 @@ import { LANGUAGES, language, loadLanguage, t, tn } from './i18n.js';
 import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
 import { hue, initials } from './layout.js';
 import { chooseDevice, listDevices, media } from './media.js';
-import { leave, listeners, setCap, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { askPeople, leave, listeners, setCap, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
 import { playSound, setSpeaker, testSound } from './slots.js';
 import { deviceProblem, toggleTip } from './prejoin.js';
 
@@ -111,7 +111,7 @@ export function renderBar() {
 	const people = button('people-button');
 	setAttr(people, 'aria-expanded', String(state.peopleOpen));
 	setTip(people, t('bar.people.tip'));
-	setText(box('people-count'), state.people.size ? state.people.size.toLocaleString(language()) : '');
+	setText(box('people-count'), state.count ? state.count.toLocaleString(language()) : '');
 	setTip(button('settings-button'), t('bar.settings.tip'));
 	setTip(button('leave'), t('bar.leave.tip'));
 	box('listening').hidden = maySend();
@@ -239,6 +239,7 @@ function togglePeople() {
 		closePeople();
 	else
 		state.peopleOpen = true;
+	askPeople();
 	changed();
 }
 
@@ -260,7 +261,7 @@ export function renderPeople() {
 			dialog.close();
 		return;
 	}
-	setText(box('people-title'), tn('people.title', state.people.size));
+	setText(box('people-title'), tn('people.title', state.count));
 	const order = new Intl.Collator(language(), { sensitivity: 'base' });
 	const group = (/** @type {import('./state.js').Member} */ p) => p.id === state.me.id ? 0 : p.lost ? 3 : p.mic ? 1 : 2;
 	const list = [...state.people.values()].sort((a, b) => group(a) - group(b) || order.compare(a.name, b.name));
@@ -277,6 +278,8 @@ export function renderPeople() {
 			ul.insertBefore(row, ul.children[i] || null);
 		renderRow(row, p);
 	});
+	const others = state.count - list.length;
+	setText(box('people-others'), state.more !== null && others > 0 ? tn('people.others', others) : '');
 	if (!dialog.open)
 		dialog.show();
 }

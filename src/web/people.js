@@ -4,14 +4,35 @@ import { state } from './state.js';
 
 let order = 0;
 
-/** All of them, once. @param {import('./state.js').Person[]} list */
-export function setPeople(list) {
-	const ids = new Set(list.map((p) => p.id));
+// In a large room the server tells a part of them, and the others when asked. Who has none on show is
+// wanted for the list of people alone: of a crowd only while that is open, and not more than can be read.
+const SMALL = 300;
+const LISTED = 500;
+
+/** Those of a `welcome`: all there are, or of a large room some. @param {{people: import('./state.js').Person[], count?: number, more?: number}} e */
+export function setPeople({ people, count, more }) {
+	const ids = new Set(people.map((p) => p.id));
 	for (const id of state.people.keys())
 		if (!ids.has(id))
 			state.people.delete(id);
-	for (const p of list)
+	for (const p of people)
 		putPerson(p);
+	state.count = count ?? people.length;
+	state.more = more ?? null;
+}
+
+/** More of them. @param {{people: import('./state.js').Person[], count: number, more?: number}} e */
+export function addPeople({ people, count, more }) {
+	for (const p of people)
+		putPerson(p);
+	state.count = count;
+	state.more = more ?? null;
+}
+
+/** After which number to ask for more now; null: not. */
+export function wantsPeople() {
+	const wanted = state.count <= SMALL || (state.peopleOpen && state.people.size < LISTED);
+	return wanted ? state.more : null;
 }
 
 /** @param {import('./state.js').Person} p @param {boolean} [joining] */
@@ -31,20 +52,24 @@ export function onPerson(e, said) {
 	const other = e.id !== state.me.id;
 	switch (e.t) {
 	case 'join':
-		if (e.p.id !== state.me.id && !state.people.has(e.p.id))
-			said('joined', e.p.name);
+		if (!state.people.has(e.p.id)) {
+			state.count++;
+			if (e.p.id !== state.me.id)
+				said('joined', e.p.name);
+		}
 		putPerson(e.p, true);
 		break;
 	case 'leave':
 		if (who && other)
 			said('left', who.name);
+		state.count = Math.max(0, state.count - 1);
 		state.people.delete(e.id);
 		state.speakers = state.speakers.filter((id) => id !== e.id);
 		break;
 	case 'update':
-		if (who) {
+		{
 			const { t: _t, ...news } = e;
-			if (news.screen && !who.screen && other)
+			if (who && news.screen && !who.screen && other)
 				said('screen', who.name);
 			putPerson({ ...who, ...news });
 		}

@@ -12,7 +12,7 @@ import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offer, readStats, setActive, Silence, Weakness } from './peer.js';
-import { onPerson, setPeople, setSpeakers } from './people.js';
+import { addPeople, onPerson, setPeople, setSpeakers, wantsPeople } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
 import { onGate, through } from './gate.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
@@ -177,7 +177,6 @@ async function accept(next, answer) {
 	state.leg = answer.leg;
 	state.me = answer.you;
 	keep();
-	setPeople(answer.people || []);
 	watchPeer(next);
 	bytesBefore = state.bytes;
 	sync = new LipSync();
@@ -646,6 +645,18 @@ function openEvents() {
 	});
 }
 
+/** What has been asked for and not come. @type {number|null} */
+let asked = null;
+
+/** One part at a time: the next is asked for when it has come, so a thin link has it as it can. */
+export function askPeople() {
+	const after = wantsPeople();
+	if (after === null || after === asked || !events)
+		return;
+	asked = after;
+	events.send({ t: 'people', after });
+}
+
 /** @param {any} e */
 function on(e) {
 	switch (e.t) {
@@ -653,9 +664,10 @@ function on(e) {
 		state.ticket = e.ticket || state.ticket;
 		state.me = e.you || state.me;
 		keep();
+		asked = null;
 		// A server that has just been restarted knows nobody yet: the answer to our join tells.
 		if (e.people)
-			setPeople(e.people);
+			setPeople(e);
 		state.speakers = e.speakers || [];
 		talk.told = Date.now();
 		if (e.leg === false) {
@@ -670,6 +682,12 @@ function on(e) {
 			events?.send(view);
 		if (state.thrift !== 'all' || state.mode === 'voice')
 			tellThrift();
+		askPeople();
+		break;
+	case 'people':
+		addPeople(e);
+		asked = null;
+		askPeople();
 		break;
 	case 'ticket':
 		state.ticket = e.ticket;

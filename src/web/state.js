@@ -66,6 +66,10 @@ export const state = {
 	me: { id: '', name: '', role: '' },
 	/** @type {Map<string, Member>} */
 	people: new Map(),
+	/** How many there are, who may not all be known. */
+	count: 0,
+	/** After which number to ask for others, null if all are known. @type {number|null} */
+	more: null,
 	/** Ids, loudest first. @type {string[]} */
 	speakers: [],
 	/** @type {Map<string, Slot>} */

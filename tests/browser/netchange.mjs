@@ -90,7 +90,7 @@ const restarts = (phone) => phone.run(() => __test.posts.filter((p) => p.url.end
 
 /** What happens here reaches the phone's page: its WebSocket is not left on the dead way. */
 async function eventsReach(phone, listener) {
-	const muted = async () => [...await phone.people()].find((p) => p.name === listener.name).mic === false;
+	const muted = async () => [...await phone.people()].find((p) => p.name === listener.name).mic !== true;
 	await listener.click('mic');
 	await until(`${phone.name} sees ${listener.name} muted`, muted, 6000);
 	await listener.click('mic');

@@ -197,6 +197,41 @@ test('readLink: only links to calls', () => {
 		assert.equal(readLink(bad, base), '', bad);
 });
 
+test('people: a part of a large room is told, the rest asked for when it is wanted', async () => {
+	globalThis.document = { hidden: false, addEventListener() {} }; // state.js looks whether anybody sees it
+	const { setPeople, addPeople, wantsPeople, onPerson } = await import(at('people.js'));
+	const { state } = await import(at('state.js'));
+	const part = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => ({ id: `p${from + i}`, name: `P ${from + i}`, role: 'speaker', n: from + i }));
+	const said = [];
+	const tell = (e) => onPerson(e, (what, name) => said.push(`${what} ${name}`));
+	state.me.id = 'p1';
+	setPeople({ people: part(1, 100), count: 100 });
+	assert.equal(wantsPeople(), null, 'all are known');
+	setPeople({ people: part(1, 100), count: 300, more: 100 });
+	assert.equal(wantsPeople(), 100, 'a few hundred are asked for at once');
+	addPeople({ people: part(101, 200), count: 300, more: 200 });
+	assert.equal(wantsPeople(), 200);
+	setPeople({ people: part(1, 100), count: 5000, more: 100 });
+	assert.equal(state.people.size, 100);
+	assert.equal(wantsPeople(), null, 'a crowd is not');
+	state.peopleOpen = true;
+	for (let n = 100; n < 500; n += 100) {
+		assert.equal(wantsPeople(), n, 'but where the list is looked at');
+		addPeople({ people: part(n + 1, n + 100), count: 5000, more: n + 100 });
+	}
+	assert.equal(wantsPeople(), null, 'as far as anybody reads');
+	tell({ t: 'join', p: { id: 'new', name: 'New', role: 'speaker', n: 5001 } });
+	tell({ t: 'join', p: { id: 'new', name: 'New', role: 'speaker', n: 5001 } });
+	tell({ t: 'leave', id: 'p4000' });
+	tell({ t: 'leave', id: 'p2' });
+	assert.equal(state.count, 4999);
+	tell({ t: 'update', id: 'p3000', name: 'P 3000', role: 'speaker', n: 3000, mic: true });
+	assert.equal(state.people.get('p3000').mic, true, 'who was not known and speaks is known then');
+	assert.deepEqual(said, ['joined New', 'left P 2']);
+	state.peopleOpen = false;
+	state.people.clear();
+});
+
 test('steer: leaves small skew alone', () => {
 	for (const skew of [0, 40, -40])
 		assert.deepEqual(steer(skew, { audio: 10, video: 50 }, { audio: 60, video: 60 }), { audio: 10, video: 50 });

@@ -112,6 +112,8 @@ export default {
 
 	'people.title.one': '{n} person',
 	'people.title.other': '{n} people',
+	'people.others.one': 'and {n} other',
+	'people.others.other': 'and {n} others',
 	'people.speaking': 'speaking',
 	'people.muted': 'muted',
 	'people.mic': 'microphone on',

@@ -112,6 +112,8 @@ export default {
 
 	'people.title.one': '{n} persona',
 	'people.title.other': '{n} personas',
+	'people.others.one': 'y {n} más',
+	'people.others.other': 'y {n} más',
 	'people.speaking': 'habla',
 	'people.muted': 'micrófono apagado',
 	'people.mic': 'micrófono abierto',

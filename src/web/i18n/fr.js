@@ -112,6 +112,8 @@ export default {
 
 	'people.title.one': '{n} personne',
 	'people.title.other': '{n} personnes',
+	'people.others.one': 'et {n} autre',
+	'people.others.other': 'et {n} autres',
 	'people.speaking': 'parle',
 	'people.muted': 'micro coupé',
 	'people.mic': 'micro ouvert',

@@ -359,6 +359,8 @@ export function pageInit(o) {
 			t.slots = new Map(e.slots.map((s) => [s.mid, s]));
 			t.speakers = e.speakers;
 			t.welcomes = (t.welcomes ?? 0) + 1;
+		} else if (e.t === 'people') {
+			e.people.forEach((p) => t.people.set(p.id, p));
 		} else if (e.t === 'join') {
 			t.people.set(e.p.id, e.p);
 		} else if (e.t === 'leave') {
