@@ -48,10 +48,12 @@ enum { AUDIO_EFFORTS = 4 };
 struct audio_effort {
 	uint64_t now_us, cpu_us; /* when run last; now_us 0: never */
 	unsigned less;		 /* steps below full care, < AUDIO_EFFORTS */
-	unsigned calm;		 /* runs in a row */
+	unsigned calm;		 /* runs in a row, */
+	unsigned patience;	 /* and so many before a step up */
+	unsigned since_up;	 /* runs since the last, or more */
 };
 /* About once a second, with the time that the thread has spent computing: steps down from 70 % on, up
- * after five runs below 40 %. */
+ * after five runs below 40 %, or more where that was too much. */
 void audio_effort_run(struct audio_effort *e, uint64_t now_us, uint64_t cpu_us);
 
 /* ---- encoder ----------------------------------------------------------------------- */

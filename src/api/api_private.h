@@ -69,7 +69,8 @@ json_t *encode_slots(const struct seat *s);
 json_t *encode_voice(const struct seat *s);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
-/* people.c: {"people", "count"} and, if there are others, "more": the number to ask after. New references. */
+/* people.c: {"people", "count"} and, if there are others, "more": the number to ask after. The first has "shown", too: nobody is
+ * among those others who shows something. New references. */
 enum { PEOPLE_PART = 100 };
 json_t *people_first(const struct room *r, const struct person *self);
 json_t *people_after(const struct room *r, uint32_t number);

@@ -24,29 +24,39 @@ static json_t *part(const struct room *r, json_t *list, int64_t more)
 	return j;
 }
 
+/* `shown`: everybody who shows something is in it. */
+static json_t *first_part(const struct room *r, json_t *list, int64_t more, bool shown)
+{
+	json_t *j = part(r, list, more);
+
+	json_object_set_new(j, "shown", json_boolean(shown));
+	return j;
+}
+
 json_t *people_first(const struct room *r, const struct person *self)
 {
 	json_t *list = json_array();
-	unsigned count = 0;
+	unsigned count = 1;
 	int64_t all_up_to = 0;
 	const struct person *p;
 
-	for (p = room_first(r); p && count < PEOPLE_PART; p = p->next)
-		if (p == self || shows(p)) {
-			json_array_append_new(list, encode_person(p, false));
-			count++;
-		}
-	if (p)
-		return part(r, list, 0);
+	json_array_append_new(list, encode_person(self, false));
+	for (p = room_first(r); p; p = p->next) {
+		if (p == self || !shows(p))
+			continue;
+		if (count++ == PEOPLE_PART)
+			return first_part(r, list, 0, false);
+		json_array_append_new(list, encode_person(p, false));
+	}
 	for (p = room_first(r); p; p = p->next) {
 		if (p != self && !shows(p)) {
 			if (count++ == PEOPLE_PART)
-				return part(r, list, all_up_to);
+				return first_part(r, list, all_up_to, true);
 			json_array_append_new(list, encode_person(p, false));
 		}
 		all_up_to = p->number;
 	}
-	return part(r, list, -1);
+	return first_part(r, list, -1, true);
 }
 
 json_t *people_after(const struct room *r, uint32_t number)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
  * How much care encoders take. A thread that has no time left sends everything late, to everybody; encoding with
- * less care costs a little quality (docs/measurements.md, "Many rooms"). Each step costs five eighths of the one
- * above or more, so what is calm enough for a step up does not become too much by it.
+ * less care costs a little quality (docs/measurements.md, "Many rooms"). A step up may cost twice what was spent: one
+ * that was too much is tried again later and later.
  */
 #include <palabre/audio.h>
 
@@ -11,28 +11,44 @@ enum {
 	FULL_PCT = 90, /* two steps at once */
 	CALM_PCT = 40,
 	CALM_RUNS = 5,
-	RUN_US = 500000 /* shorter ones are not judged */
+	TRIED_RUNS = 5,	   /* busy so soon after a step up: it was that */
+	PATIENCE_MAX = 320 /* runs, and when it is forgotten */
 };
+static const uint64_t RUN_US = 500000; /* shorter ones are not judged */
+
+static void down(struct audio_effort *e, unsigned steps)
+{
+	if (e->since_up < TRIED_RUNS && e->patience < PATIENCE_MAX)
+		e->patience *= 2;
+	e->since_up = TRIED_RUNS;
+	e->less += steps;
+	if (e->less >= AUDIO_EFFORTS)
+		e->less = AUDIO_EFFORTS - 1;
+}
 
 void audio_effort_run(struct audio_effort *e, uint64_t now_us, uint64_t cpu_us)
 {
-	uint64_t wall_us = now_us - e->now_us, pct = 0;
-	unsigned down = 0;
+	uint64_t wall_us = now_us - e->now_us, pct;
 
-	if (e->now_us && wall_us < RUN_US)
+	if (!e->now_us) {
+		*e = (struct audio_effort) { .now_us = now_us,
+					     .cpu_us = cpu_us,
+					     .patience = CALM_RUNS,
+					     .since_up = TRIED_RUNS };
 		return;
-	if (e->now_us)
-		pct = (cpu_us - e->cpu_us) * 100 / wall_us;
+	}
+	if (wall_us < RUN_US)
+		return;
+	pct = (cpu_us - e->cpu_us) * 100 / wall_us;
 	e->now_us = now_us;
 	e->cpu_us = cpu_us;
 	e->calm = pct < CALM_PCT ? e->calm + 1 : 0;
+	if (++e->since_up >= PATIENCE_MAX)
+		e->patience = CALM_RUNS;
 	if (pct >= BUSY_PCT)
-		down = pct >= FULL_PCT ? 2 : 1;
-	e->less += down;
-	if (e->less >= AUDIO_EFFORTS)
-		e->less = AUDIO_EFFORTS - 1;
-	if (e->calm < CALM_RUNS || !e->less)
+		down(e, pct >= FULL_PCT ? 2 : 1);
+	if (e->calm < e->patience || !e->less)
 		return;
-	e->calm = 0;
+	e->calm = e->since_up = 0;
 	e->less--;
 }

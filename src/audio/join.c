@@ -21,7 +21,7 @@ enum {
 	FRAMES_MAX = 48,   /* RFC 6716 §3.2.5 */
 	LENGTHS = 2 + 48,  /* what joining may add: a count, and a frame's length each */
 	TOC_KIND = 0xfc,   /* all but how many frames */
-	STATE_MAX = 1024,  /* of a repacketizer: 496 in libopus 1.3 */
+	STATE_MAX = 4096,  /* of a repacketizer: 496 in libopus 1.3, more in later ones */
 	AGO_TICKS = 480000 /* 10 s: no longer late, but another beginning */
 };
 

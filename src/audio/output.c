@@ -30,8 +30,8 @@ static bool encodes(const struct mix *x, enum audio_rung coded)
 }
 
 /* A mix that nobody has wanted so far. What has passed of it is everybody's, if who is left out of it has not been
- * in that. */
-static void begin(struct audio_mixer *m, unsigned mix)
+ * in that: true. */
+static bool begin(struct audio_mixer *m, unsigned mix)
 {
 	struct mix *x = &m->mixes[mix], *all = &m->mixes[MIX_ALL];
 	unsigned heard = 0;
@@ -42,26 +42,33 @@ static void begin(struct audio_mixer *m, unsigned mix)
 	for (unsigned i = 0; i < HISTORY; i++)
 		heard |= all->voices[i];
 	if (mix == MIX_ALL || !all->wanted || heard >> mix & 1)
-		return;
+		return false;
 	memcpy(x->history, all->history, sizeof x->history);
 	memcpy(x->voices, all->voices, sizeof x->voices);
 	x->limiter = all->limiter;
+	return true;
 }
 
 int audio_mixer_start(struct audio_mixer *m, unsigned mix, enum audio_rung rung)
 {
 	struct mix *x = &m->mixes[mix];
 	struct output *o = &x->outputs[rung], *coded = &x->outputs[coded_as(rung)];
+	bool known = x->wanted > 0, fresh = !coded->encoder;
 
 	if (o->wanted)
 		return 0;
-	if (!coded->encoder)
+	if (fresh)
 		coded->encoder = audio_encoder_create(coded_as(rung));
 	if (!coded->encoder)
 		return -ENOMEM;
 	o->wanted = true;
+	o->silent = false;
 	if (!x->wanted++)
-		begin(m, mix);
+		known = begin(m, mix);
+	if (fresh)
+		coded->stale = known; /* it hears what has just passed first */
+	if (fresh && coded_as(rung) == RUNG_8K_60)
+		x->halves[0].len = x->halves[1].len = 0;
 	x->quiet = 0; /* or the new encoder would hear nothing */
 	return 0;
 }

@@ -59,7 +59,8 @@ struct audio_voice {
 	uint64_t late_since_us; /* 0: the last packet was not too late */
 	unsigned late_count;
 	uint32_t late_us[LATE_KEPT];
-	uint64_t delay_us, needed_us; /* and when that was needed last */
+	uint64_t delay_us, needed_us; /* and when that was needed last, */
+	uint64_t most_us;	      /* and the most that was wanted since */
 };
 
 struct audio_voice *audio_voice_create(void)
@@ -214,9 +215,16 @@ static void delay_update(struct audio_voice *v, const struct pkt *p)
 			  UINT64_C(1000) / 48 / PACKET_PART;
 	if (want_us > VOICE_DELAY_MAX_US)
 		want_us = VOICE_DELAY_MAX_US;
-	if (want_us + LESS_US > v->delay_us)
+	if (want_us + LESS_US > v->delay_us ||
+	    p->arrival_us >= v->needed_us + LESS_AFTER_US) {
+		if (want_us + LESS_US <= v->delay_us)
+			v->delay_us = v->most_us; /* that was wanted since */
 		v->needed_us = p->arrival_us;
-	if (want_us > v->delay_us || p->arrival_us >= v->needed_us + LESS_AFTER_US)
+		v->most_us = 0;
+	}
+	if (want_us > v->most_us)
+		v->most_us = want_us;
+	if (want_us > v->delay_us)
 		v->delay_us = want_us;
 }
 

@@ -3,7 +3,7 @@
  * The sum over a source's listeners. Counts of layers taken, and of steps of rate (four an octave) for which
  * there is room: the most is the highest step with a count, so nobody is ever visited.
  */
-#include <palabre/cc.h>
+#include <palabre/cc_layers.h>
 
 enum { OCTAVE_MIN = 13 /* 8 kbit/s: less carries no picture */, STEPS_OCTAVE = 4 };
 

@@ -8,7 +8,7 @@
 #ifndef PALABRE_CC_GCC_IN_H
 #define PALABRE_CC_GCC_IN_H
 
-#include <palabre/cc.h>
+#include <palabre/cc_gcc.h>
 
 /* gcc_packet.state; assumed: what was to tell of it got lost itself, it counts as arrived */
 enum { GCC_UNKNOWN, GCC_ASSUMED, GCC_LOST, GCC_ARRIVED };

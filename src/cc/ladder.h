@@ -3,7 +3,7 @@
 #ifndef CC_LADDER_H
 #define CC_LADDER_H
 
-#include <palabre/cc.h>
+#include <palabre/cc_layers.h>
 
 enum { LADDER_RUNGS = ALLOC_SPATIAL * ALLOC_TEMPORAL, LADDER_ANY = -1 };
 struct rung {

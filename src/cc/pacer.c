@@ -11,7 +11,7 @@
  * Items are in lists over one table: putting and taking touch a list's ends only, and what goes stale is
  * looked for once a batch, at the heads of the slots.
  */
-#include <palabre/cc.h>
+#include <palabre/cc_layers.h>
 
 #include <errno.h>
 #include <string.h>

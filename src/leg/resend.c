@@ -119,9 +119,12 @@ void leg_repeat_later(struct leg *leg, struct leg_slot *slot, const struct rtp_o
 static void twice_later(struct leg *leg, unsigned index, uint16_t seq, uint64_t now_us)
 {
 	struct leg_slot *slot = &leg->slots[index];
+	uint64_t most = TWICE_MAX + slot->rtp.packets / TWICE_PART;
 
-	if (leg->twice_count == TWICE_MAX ||
-	    slot->twice >= TWICE_MAX + slot->rtp.packets / TWICE_PART)
+	/* What a good hour has saved up is not for a bad minute. */
+	if (slot->twice + 2 * TWICE_MAX < most)
+		slot->twice = most - 2 * TWICE_MAX;
+	if (leg->twice_count == TWICE_MAX || slot->twice >= most)
 		return;
 	slot->twice++;
 	leg->twice[leg->twice_count++] =

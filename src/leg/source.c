@@ -290,8 +290,11 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 	else if (audio && result == RECV_NEW) /* repeats come late */
 		leg_control_arrived(src, p, now_us);
 	rtp_store_put(&src->store, p);
-	if (src->recv.nack_count)
+	if (src->recv.nack_count) { /* the oldest, and what is missing since just now */
 		leg_feedback_at(src->leg, src->recv.nacks[0].next_us);
+		leg_feedback_at(src->leg,
+				src->recv.nacks[src->recv.nack_count - 1].next_us);
+	}
 	if (p->rtp.frame.key && !audio)
 		keyreq_got(&src->key);
 	relay_stream_packet(src->stream, p, now_us);

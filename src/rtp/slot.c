@@ -199,7 +199,7 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 	out->twcc_id = 0;
 }
 
-/* The line follows the clock of who is in the slot by at most 1 ms a second, ten times what clocks drift by. What is
+/* The line follows the clock of who is in the slot; ahead by at most 1 ms a second, ten times what clocks drift by. What is
  * more comes of a picture that was late when nothing earlier of its source was known (the first after a
  * long pause): that segment runs ahead, and the next must not begin there. */
 static void follow_line(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
@@ -209,10 +209,10 @@ static void follow_line(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 	uint64_t us = p->arrival_us > s->sent_us ? p->arrival_us - s->sent_us : 0;
 	int64_t most = 1 + (int64_t)rtp_ticks(us / LINE_FOLLOWS, s->clock_rate);
 
-	if (s->segment_count == 1 || (off <= most && off >= -most))
+	if (s->segment_count == 1 || off >= -most)
 		s->transit = seen;
 	else
-		s->transit += off > 0 ? most : -most;
+		s->transit -= most;
 }
 
 static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)

@@ -239,7 +239,6 @@ function togglePeople() {
 		closePeople();
 	else
 		state.peopleOpen = true;
-	askPeople();
 	changed();
 }
 
@@ -278,6 +277,7 @@ export function renderPeople() {
 			ul.insertBefore(row, ul.children[i] || null);
 		renderRow(row, p);
 	});
+	askPeople();
 	const others = state.count - list.length;
 	setText(box('people-others'), state.more !== null && others > 0 ? tn('people.others', others) : '');
 	if (!dialog.open)

@@ -4,13 +4,14 @@ import { state } from './state.js';
 
 let order = 0;
 
-// In a large room the server tells a part of them, and the others when asked. Who has none on show is
-// wanted for the list of people alone: of a crowd only while that is open, and not more than can be read.
+// In a large room the server tells a part of them, and the others when asked. Who shows something must be known. The
+// others are wanted for the list of people alone: of a crowd only while that is open, and not more than can be read.
+let missed = false;
 const SMALL = 300;
 const LISTED = 500;
 
-/** Those of a `welcome`: all there are, or of a large room some. @param {{people: import('./state.js').Person[], count?: number, more?: number}} e */
-export function setPeople({ people, count, more }) {
+/** Those of a `welcome`: all there are, or of a large room some. @param {{people: import('./state.js').Person[], count?: number, more?: number, shown?: boolean}} e */
+export function setPeople({ people, count, more, shown }) {
 	const ids = new Set(people.map((p) => p.id));
 	for (const id of state.people.keys())
 		if (!ids.has(id))
@@ -19,6 +20,12 @@ export function setPeople({ people, count, more }) {
 		putPerson(p);
 	state.count = count ?? people.length;
 	state.more = more ?? null;
+	missed = shown === false;
+}
+
+/** Somebody not known is to be seen or heard. @param {(string|null|undefined)[]} ids */
+export function missPeople(ids) {
+	missed ||= ids.some((id) => id && !state.people.has(id));
 }
 
 /** More of them. @param {{people: import('./state.js').Person[], count: number, more?: number}} e */
@@ -31,7 +38,7 @@ export function addPeople({ people, count, more }) {
 
 /** After which number to ask for more now; null: not. */
 export function wantsPeople() {
-	const wanted = state.count <= SMALL || (state.peopleOpen && state.people.size < LISTED);
+	const wanted = missed || state.count <= SMALL || (state.peopleOpen && state.people.size < LISTED);
 	return wanted ? state.more : null;
 }
 

@@ -12,7 +12,7 @@ import { state, changed, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offer, readStats, setActive, Silence, Weakness } from './peer.js';
-import { addPeople, onPerson, setPeople, setSpeakers, wantsPeople } from './people.js';
+import { addPeople, missPeople, onPerson, setPeople, setSpeakers, wantsPeople } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
 import { onGate, through } from './gate.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
@@ -92,7 +92,7 @@ export async function enter() {
 	state.reason = state.message = '';
 	Object.assign(state.net, { media: false, events: false, ever: false, weak: false, backUntil: 0 });
 	state.me = { id: '', name: state.name, role: state.me.role };
-	state.people.clear();
+	setPeople({ people: [] });
 	state.speakers = [];
 	bytesBefore = bytesKept = state.bytes;
 	state.pace = 0;
@@ -682,12 +682,10 @@ function on(e) {
 			events?.send(view);
 		if (state.thrift !== 'all' || state.mode === 'voice')
 			tellThrift();
-		askPeople();
 		break;
 	case 'people':
 		addPeople(e);
 		asked = null;
-		askPeople();
 		break;
 	case 'ticket':
 		state.ticket = e.ticket;
@@ -700,8 +698,10 @@ function on(e) {
 		if (e.t === 'speakers')
 			talk.told = Date.now();
 		onPerson(e, listeners.said);
+		missPeople(e.ids || []);
 		break;
 	case 'slot':
+		missPeople([e.p]);
 		onSlot(e);
 		break;
 	case 'voice':
@@ -730,6 +730,7 @@ function on(e) {
 		console.warn('palabre:', e.error, e.message);
 		break;
 	}
+	askPeople();
 	changed();
 }
 

@@ -199,7 +199,7 @@ test('readLink: only links to calls', () => {
 
 test('people: a part of a large room is told, the rest asked for when it is wanted', async () => {
 	globalThis.document = { hidden: false, addEventListener() {} }; // state.js looks whether anybody sees it
-	const { setPeople, addPeople, wantsPeople, onPerson } = await import(at('people.js'));
+	const { setPeople, addPeople, missPeople, wantsPeople, onPerson } = await import(at('people.js'));
 	const { state } = await import(at('state.js'));
 	const part = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => ({ id: `p${from + i}`, name: `P ${from + i}`, role: 'speaker', n: from + i }));
 	const said = [];
@@ -229,7 +229,16 @@ test('people: a part of a large room is told, the rest asked for when it is want
 	assert.equal(state.people.get('p3000').mic, true, 'who was not known and speaks is known then');
 	assert.deepEqual(said, ['joined New', 'left P 2']);
 	state.peopleOpen = false;
-	state.people.clear();
+	setPeople({ people: part(1, 100), count: 400, more: 0, shown: false });
+	assert.equal(wantsPeople(), 0, 'who shows something is asked for, however many there are');
+	addPeople({ people: part(101, 200), count: 400, more: 200 });
+	assert.equal(wantsPeople(), 200);
+	setPeople({ people: part(1, 100), count: 400, more: 100, shown: true });
+	missPeople(['p7', null, undefined]);
+	assert.equal(wantsPeople(), null);
+	missPeople(['p300']);
+	assert.equal(wantsPeople(), 100, 'somebody unknown speaks');
+	setPeople({ people: [] });
 });
 
 test('steer: leaves small skew alone', () => {

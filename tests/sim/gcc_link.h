@@ -7,7 +7,7 @@
 #ifndef PALABRE_SIM_GCC_LINK_H
 #define PALABRE_SIM_GCC_LINK_H
 
-#include <palabre/cc.h>
+#include <palabre/cc_gcc.h>
 
 #include <math.h>
 #include <stdio.h>

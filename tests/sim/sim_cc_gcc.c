@@ -2,7 +2,7 @@
 /* The bandwidth estimator on links of all kinds, over seeds: what it finds, what queue it makes, how it
  * shares, what loss costs it, how soon it follows. Bounds are those of issue 4; where one is not the
  * issue's, the reason stands beside it. */
-#include <palabre/cc.h>
+#include <palabre/cc_gcc.h>
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -320,9 +320,22 @@ static void test_effort(void **state)
 {
 	static const struct {
 		unsigned pct, runs, less;
-	} steps[] = { { 50, 20, 0 }, { 75, 1, 1 }, { 60, 20, 1 }, { 95, 1, 3 },
-		      { 100, 5, 3 }, { 35, 4, 3 }, { 50, 1, 3 },  { 35, 5, 2 },
-		      { 10, 9, 1 },  { 10, 50, 0 } };
+	} steps[] = { { 50, 20, 0 },
+		      { 75, 1, 1 },
+		      { 60, 20, 1 },
+		      { 95, 1, 3 },
+		      { 100, 5, 3 },
+		      { 35, 4, 3 },
+		      { 50, 1, 3 },
+		      { 35, 5, 2 },
+		      { 10, 9, 1 },
+		      { 10, 50, 0 },
+		      { 75, 1, 1 },
+		      { 30, 5, 0 },
+		      /* a step up that was too much waits twice as long */
+		      { 80, 1, 1 },
+		      { 30, 9, 1 },
+		      { 30, 1, 0 } };
 	struct audio_effort e = { 0 };
 	uint64_t now_us = T0, cpu_us = 5;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* What a source's listeners want in all. */
-#include <palabre/cc.h>
+#include <palabre/cc_layers.h>
 
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* The pacer: order, evenness, what goes stale, limits; and, on virtual time with random loads, that what it
  * promises holds whatever comes. */
-#include <palabre/cc.h>
+#include <palabre/cc_layers.h>
 
 #include <stdarg.h>
 #include <stddef.h>
