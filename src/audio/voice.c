@@ -3,8 +3,8 @@
  * A speaker's packets, in order and on time. Time: `base` is the least of (arrival -
  * timestamp) lately, so a packet's lateness is what its way took more than the fastest;
  * what is played now is the timestamp of (now - base - delay). The delay follows the
- * lateness of the last packets, up at once, down when less has been enough for long, and what is heard changes only where
- * nothing is said (a tick left out, or one of silence more).
+ * lateness of the last packets, and changes only where nothing is said (a tick left out,
+ * or one of silence more).
  *
  * Invariants: queue[0..count) ascend in timestamp and none is before `play`; samples in
  * `pcm` from pcm_at on belong to `play` on.
@@ -22,11 +22,7 @@ enum {
 	LATE_KEPT = 64,		   /* latenesses remembered: 1.3 s of 20 ms packets */
 	LATE_STRAYS = 1,	   /* of which the latest may be a stray */
 	BASE_WINDOW_US = 10000000, /* clocks drift, routes change */
-	LESS_US = 30000,	   /* is worth a change, */
-	LESS_AFTER_US = 20000000,  /* after so long */
-	PACKET_PART =
-		4, /* of a packet's length is held besides: who sends long ones has a thin link */
-	LATE_LONG_US = 1000000, /* all too late for so long: the clock has been set */
+	LATE_LONG_US = 1000000,	   /* all too late for so long: the clock has been set */
 	RESET_TICKS = 10 * 48000,
 	CONCEAL_TICKS_MAX = 4, /* then it fades into nothing */
 	TICKS_A_SAMPLE = 48000 / AUDIO_RATE,
@@ -59,8 +55,7 @@ struct audio_voice {
 	uint64_t late_since_us; /* 0: the last packet was not too late */
 	unsigned late_count;
 	uint32_t late_us[LATE_KEPT];
-	uint64_t delay_us, needed_us; /* and when that was needed last, */
-	uint64_t most_us;	      /* and the most that was wanted since */
+	uint64_t delay_us;
 };
 
 struct audio_voice *audio_voice_create(void)
@@ -149,7 +144,6 @@ static void begin_anew(struct audio_voice *v, const struct pkt *p)
 	v->playing = false;
 	v->pcm_len = v->pcm_at = 0;
 	v->late_count = 0;
-	v->delay_us = VOICE_DELAY_MIN_US;
 	v->concealed = 0;
 	v->known = true;
 	v->late_since_us = 0;
@@ -210,22 +204,8 @@ static void delay_update(struct audio_voice *v, const struct pkt *p)
 		}
 	}
 	/* Of a few packets each counts. */
-	want_us = most[kept > LATE_KEPT / 4 ? LATE_STRAYS : 0] + VOICE_DELAY_MIN_US +
-		  opus_packet_samples(p->data + p->rtp.payload_off, p->rtp.payload_len) *
-			  UINT64_C(1000) / 48 / PACKET_PART;
-	if (want_us > VOICE_DELAY_MAX_US)
-		want_us = VOICE_DELAY_MAX_US;
-	if (want_us + LESS_US > v->delay_us ||
-	    p->arrival_us >= v->needed_us + LESS_AFTER_US) {
-		if (want_us + LESS_US <= v->delay_us)
-			v->delay_us = v->most_us; /* that was wanted since */
-		v->needed_us = p->arrival_us;
-		v->most_us = 0;
-	}
-	if (want_us > v->most_us)
-		v->most_us = want_us;
-	if (want_us > v->delay_us)
-		v->delay_us = want_us;
+	want_us = most[kept > LATE_KEPT / 4 ? LATE_STRAYS : 0] + VOICE_DELAY_MIN_US;
+	v->delay_us = want_us < VOICE_DELAY_MAX_US ? want_us : VOICE_DELAY_MAX_US;
 }
 
 uint64_t audio_voice_delay_us(const struct audio_voice *v)
