@@ -341,6 +341,8 @@ static int aim(struct mixer *m, struct leg *leg, unsigned rung, unsigned red,
 		return 0;
 	if (made_use(m, to, now_us))
 		return -ENOMEM;
+	/* It may rest since before it has ever been ready. */
+	audio_mixer_rest(m->audio, to.mix, (enum audio_rung)to.rung, false);
 	if (pending)
 		made_leave(m, leg->mix_to, now_us);
 	leg->mix_to = to;

@@ -232,6 +232,28 @@ static void test_quiet(void **state)
 	scene_end(&s);
 }
 
+/* Who speaks at a rung uses everybody's mix there, too, without hearing it. Others get there all the same. */
+static void test_after_a_speaker(void **state)
+{
+	const struct ear *e = &ears[LISTENER];
+	struct scene s;
+
+	(void)state;
+	scene_of_talkers(&s);
+	run(&s, 500);
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_12K_60, 0), 0);
+	run(&s, 600);
+	assert_int_equal(worker_leg_voice(s.worker, 1, RUNG_8K_120, 0), 0);
+	run(&s, 900);
+	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_8K_120, 0), 0);
+	run(&s, 600);
+	forget();
+	run(&s, 1200);
+	assert_in_range(e->ms[3], 9, 11);
+	assert_int_equal(e->ms[3], e->packets);
+	scene_end(&s);
+}
+
 /* Packets more often than every millisecond, whatever they are, do not put off what is due by
  * time: the mix goes on. */
 static void test_busy(void **state)
@@ -326,9 +348,8 @@ static void test_one_ladder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_ladder),
-		cmocka_unit_test(test_mix),
-		cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_one_ladder), cmocka_unit_test(test_mix),
+		cmocka_unit_test(test_quiet),	   cmocka_unit_test(test_after_a_speaker),
 		cmocka_unit_test(test_busy),
 	};
 
