@@ -79,7 +79,7 @@ struct leg_slot {
 					    */
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint64_t repeat_us;				 /* when */
-	uint64_t twice; /* that were sent again twice, ever */
+	uint64_t twice; /* sent again twice, reckoned against rtp.packets */
 	uint8_t silence_left;
 	uint32_t sr_mid_ntp; /* last sender report: middle of its NTP time, */
 	uint64_t sr_sent_us; /* and when it went out */

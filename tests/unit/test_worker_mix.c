@@ -225,6 +225,7 @@ static void test_quiet(void **state)
 	assert_true(own->tone[1] > 0.0005f && own->tone[2] > 0.0005f);
 	quiet = 0;
 	run(&s, 1200);
+	assert_true(own->tone_most < 0.0005f);
 	assert_true(own->tone[1] > 0.0005f && own->tone[2] > 0.0005f);
 	assert_true(e->tone[0] > 0.0005f);
 	assert_int_equal(own->gaps, 0);
