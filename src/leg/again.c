@@ -4,7 +4,8 @@
  *
  * Whoever can neither ask for a packet again nor take RED is sent each twice, and some three times,
  * unasked: two packets in a row are never sent at once, the copy goes out in the middle between those
- * that follow. And where much is lost, so are repeats: those that are asked for go twice.
+ * that follow. And where much is lost, so are repeats: those that are asked for go twice. Pictures' always do:
+ * a browser that does not know the way yet asks again only after 100 ms.
  */
 #include "leg_private.h"
 
@@ -13,7 +14,9 @@
 
 enum {
 	AGAIN_MAX = 64,
-	TWICE_US = 30000,
+	/* Pictures: at most so many of what was sent, since a full queue loses most. */
+	PICTURES_MAX = 16,
+	PICTURES_PART = 16,
 	COPIED_MAX = 10000, /* who does not report for minutes */
 	MEAN_PART = 16,
 	SECOND = 256,	   /* a second copy, in what it is paid with */
@@ -26,7 +29,10 @@ struct again {
 	unsigned mean;	/* bytes of a packet, in 1/MEAN_PART */
 	unsigned saved; /* for second copies */
 	unsigned first, count;
-	unsigned copied[NEGO_SLOTS_MAX][VOICE_COPIES + 1]; /* packets by their copies */
+	struct {
+		unsigned copied[VOICE_COPIES + 1]; /* packets by their copies */
+		uint64_t twice; /* pictures' packets, reckoned against those sent */
+	} slots[NEGO_SLOTS_MAX];
 	struct copy {
 		uint64_t due_us;
 		uint32_t packet_us;
@@ -91,7 +97,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 
 int leg_again_init(struct leg *leg)
 {
-	if (leg->again)
+	if (!leg->plan.slot_count)
 		return 0;
 	leg->again = calloc(1, sizeof *leg->again);
 	if (!leg->again)
@@ -114,8 +120,9 @@ unsigned leg_again_get(const struct leg *leg)
 
 void leg_again_take(struct leg *leg, unsigned slot, unsigned copied[VOICE_COPIES + 1])
 {
-	memcpy(copied, leg->again->copied[slot], sizeof leg->again->copied[slot]);
-	memset(leg->again->copied[slot], 0, sizeof leg->again->copied[slot]);
+	memcpy(copied, leg->again->slots[slot].copied,
+	       sizeof leg->again->slots[slot].copied);
+	memset(leg->again->slots[slot].copied, 0, sizeof leg->again->slots[slot].copied);
 }
 
 /* A second one of VOICE_SECOND_Q8 of them, of larger packets first: more is said there. */
@@ -138,10 +145,24 @@ static unsigned copies_of(struct again *a, unsigned bytes)
 
 void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
 {
-	add(leg->again, (struct copy) { .due_us = now_us + TWICE_US,
+	add(leg->again, (struct copy) { .due_us = now_us + REPEAT_US,
 					.seq = seq,
 					.slot = (uint8_t)slot,
 					.left = 1 });
+}
+
+void leg_again_picture(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+{
+	uint64_t *twice = &leg->again->slots[slot].twice;
+	uint64_t most = PICTURES_MAX / 2 + leg->slots[slot].rtp.packets / PICTURES_PART;
+
+	/* What a good hour has saved up is not for a bad minute. */
+	if (*twice + PICTURES_MAX < most)
+		*twice = most - PICTURES_MAX;
+	if (*twice >= most)
+		return;
+	++*twice;
+	leg_again_twice(leg, slot, seq, now_us);
 }
 
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
@@ -154,8 +175,8 @@ void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 	if (!packet_us)
 		return;
 	copies = copies_of(a, p->rtp.payload_len);
-	if (a->copied[slot][copies] < COPIED_MAX)
-		a->copied[slot][copies]++;
+	if (a->slots[slot].copied[copies] < COPIED_MAX)
+		a->slots[slot].copied[copies]++;
 	if (!copies)
 		return;
 	add(a, (struct copy) { .due_us = now_us + packet_us / 2,
@@ -165,11 +186,13 @@ void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 			       .left = (uint8_t)copies });
 }
 
+void leg_again_stop(struct leg *leg)
+{
+	if (leg->again)
+		wheel_disarm(leg->all->wheel, &leg->again->timer);
+}
+
 void leg_again_fini(struct leg *leg)
 {
-	if (!leg->again)
-		return;
-	wheel_disarm(leg->all->wheel, &leg->again->timer);
 	free(leg->again);
-	leg->again = NULL;
 }

@@ -22,10 +22,6 @@ enum {
 	 * loss, and the repeat asked for may be lost, too. Apart, since losses come in bursts. */
 	REPEAT_PKTS_MAX = 8,
 	REPEAT_US = 25000,
-	/* So does a picture's packet that was asked for: it may be lost as well, and a browser that does not know the way
-	 * yet asks again after 100 ms. At most so many of what was sent, since a full queue loses most. */
-	TWICE_MAX = 8,
-	TWICE_PART = 16,
 	LOSSY_US = 10000000,
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
@@ -79,7 +75,6 @@ struct leg_slot {
 					    */
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint64_t repeat_us;				 /* when */
-	uint64_t twice; /* sent again twice, reckoned against rtp.packets */
 	uint8_t silence_left;
 	uint32_t sr_mid_ntp; /* last sender report: middle of its NTP time, */
 	uint64_t sr_sent_us; /* and when it went out */
@@ -136,12 +131,6 @@ struct leg {
 	struct leg_slot *slots; /* plan.slot_count */
 	struct rtp_clock clock;
 	struct timer report, feedback, silence, repeat;
-	unsigned twice_count;
-	struct twice {
-		uint64_t due_us;
-		uint16_t seq;
-		uint8_t slot;
-	} twice[TWICE_MAX]; /* to go out once more, in this order */
 	uint64_t nacked_us; /* when it last asked for a packet */
 	struct {
 		uint32_t ssrc, mid_ntp;
@@ -153,7 +142,7 @@ struct leg {
 	struct {
 		uint64_t packets, bytes; /* of sound, on the wire */
 	} sent;
-	struct again *again;	 /* NULL: nothing is sent twice */
+	struct again *again;	 /* NULL without slots */
 	struct measure *measure; /* NULL: nothing of what it gets can be measured */
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
@@ -225,16 +214,18 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
-/* again.c. init: -1 out of memory. copies: of each audio packet, sent unasked, from now on; as
+/* again.c. init: -1 out of memory. stop: before it is closed. copies: of each audio packet, sent unasked, from now on; as
  * voice_choice.red says. take: packets that went out in the slot since the last time. */
 int leg_again_init(struct leg *leg) MUST_CHECK;
+void leg_again_stop(struct leg *leg);
 void leg_again_fini(struct leg *leg);
 void leg_again_copies(struct leg *leg, unsigned copies);
 unsigned leg_again_get(const struct leg *leg);
 void leg_again_take(struct leg *leg, unsigned slot, unsigned copied[VOICE_COPIES + 1]);
-/* Hot, where leg->again: this goes out once more soon. */
+/* A packet that was asked for went out, and does so once more soon. Pictures: if it was not too many of late. */
+void leg_again_picture(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
 void leg_again_twice(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
-/* Hot, where leg->again: a packet goes out the first time. */
+/* Hot: a packet of sound goes out the first time. */
 void leg_again_out(struct leg *leg, unsigned slot, const struct rtp_out *out,
 		   const struct pkt *p, uint64_t now_us);
 /* video.c: may pictures go to it? init: -1 out of memory. stop: before it is closed. */

@@ -116,22 +116,6 @@ void leg_repeat_later(struct leg *leg, struct leg_slot *slot, const struct rtp_o
 	repeat_arm(leg, slot->repeat_us);
 }
 
-static void twice_later(struct leg *leg, unsigned index, uint16_t seq, uint64_t now_us)
-{
-	struct leg_slot *slot = &leg->slots[index];
-	uint64_t most = TWICE_MAX + slot->rtp.packets / TWICE_PART;
-
-	/* What a good hour has saved up is not for a bad minute. */
-	if (slot->twice + 2 * TWICE_MAX < most)
-		slot->twice = most - 2 * TWICE_MAX;
-	if (leg->twice_count == TWICE_MAX || slot->twice >= most)
-		return;
-	slot->twice++;
-	leg->twice[leg->twice_count++] =
-		(struct twice) { now_us + REPEAT_US, seq, (uint8_t)index };
-	repeat_arm(leg, now_us + REPEAT_US);
-}
-
 static void repeat_first(struct leg *leg, struct leg_slot *slot, uint64_t now_us)
 {
 	uint64_t seq = slot->repeat_first;
@@ -149,7 +133,6 @@ void leg_on_repeat(struct timer *t, uint64_t now_us)
 {
 	struct leg *leg = CONTAINER_OF(t, struct leg, repeat);
 	uint64_t next_us = UINT64_MAX;
-	unsigned done = 0;
 
 	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
 		struct leg_slot *slot = &leg->slots[i];
@@ -159,16 +142,6 @@ void leg_on_repeat(struct timer *t, uint64_t now_us)
 		else if (slot->repeat_ts64 && slot->repeat_us < next_us)
 			next_us = slot->repeat_us;
 	}
-	for (; done < leg->twice_count && leg->twice[done].due_us <= now_us; done++) {
-		const struct twice *x = &leg->twice[done];
-
-		(void)count_resend(
-			leg_resend_one(leg, &leg->slots[x->slot], x->seq, now_us));
-	}
-	leg->twice_count -= done;
-	memmove(leg->twice, leg->twice + done, leg->twice_count * sizeof *leg->twice);
-	if (leg->twice_count && leg->twice[0].due_us < next_us)
-		next_us = leg->twice[0].due_us;
 	if (next_us != UINT64_MAX)
 		repeat_arm(leg, next_us);
 }
@@ -191,8 +164,8 @@ void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 		if (err) /* its speaker's own link has lost it: it is not there to be sent */
 			continue;
 		if (!leg->slots[index].plan->sec.audio && times)
-			twice_later(leg, index, seqs[i], now_us);
-		if (times > 1)
+			leg_again_picture(leg, index, seqs[i], now_us);
+		else if (times > 1)
 			leg_again_twice(leg, index, seqs[i], now_us);
 		if (!leg_control_lost(leg, index, seqs[i], now_us))
 			continue;

@@ -147,7 +147,7 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 		slot->repeat_last = out->seq64;
 	if (slot->twcc_id && !l->making)
 		leg_measure_out(leg, index, out, l->batch_us);
-	if (leg->again && slot->plan->sec.audio)
+	if (slot->plan->sec.audio)
 		leg_again_out(leg, index, out, p, l->batch_us);
 	item = place(l);
 	item->leg = leg;

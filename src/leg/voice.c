@@ -403,7 +403,7 @@ static struct control *control_get(struct leg *leg, unsigned rung, uint64_t now_
 
 	if (v)
 		return v;
-	v = leg_again_init(leg) ? NULL : calloc(1, sizeof *v);
+	v = calloc(1, sizeof *v);
 	if (!v)
 		return NULL;
 	params.nack = agreed(leg, &red);
