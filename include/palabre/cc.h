@@ -29,6 +29,8 @@ extern const struct voice_rung voice_rungs[VOICE_RUNGS];
 /* On the wire, bits per second, with `overhead` bytes a packet (IP, UDP, RTP, tag: 50 for IPv4
  * and SHA1_80) and `red` earlier packets in each. */
 uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead);
+/* What a page sends more than the rung's bitrate where it needs no redundancy (web/voice.js). */
+uint32_t voice_page_more_bps(unsigned rung);
 
 struct voice_choice {
 	uint8_t rung;

@@ -23,7 +23,7 @@ enum {
 	/* One copy leaves 2.2 % of 15 %. */
 	LOSS_SECOND_Q8 = 38,
 	LOSS_ONE_Q8 = 18,
-	KNEE = 1 /* 8 kbit/s: below, words are lost */
+	KNEE = 1 /* 8 kbit/s: below, words are lost; where several speak at once a little above, too */
 };
 
 const struct voice_rung voice_rungs[VOICE_RUNGS] = {
@@ -40,9 +40,18 @@ uint32_t voice_cost_bps(unsigned rung, unsigned red, unsigned overhead)
 	return r->bitrate_bps * (red + 1) + bytes * 8000 / r->packet_ms;
 }
 
+uint32_t voice_page_more_bps(unsigned rung)
+{
+	return rung == KNEE ? 1000 : 0;
+}
+
 uint32_t voice_cost(const struct voice_ctl *c, unsigned rung, unsigned red)
 {
 	uint32_t bps;
+
+	if (c->params.page && !red)
+		return voice_cost_bps(rung, 0, c->params.overhead) +
+		       voice_page_more_bps(rung);
 
 	if (!c->params.copies)
 		return voice_cost_bps(rung, red, c->params.overhead);

@@ -148,7 +148,9 @@ static uint32_t alone_for(const struct mixer *m, const struct leg *leg,
 {
 	const struct place *pl = m->alone < 0 ? NULL : &m->places[m->alone];
 	unsigned rung = leg->mix_at.rung;
-	unsigned bears = voice_cost_bps(rung, 0, WIRE_VOICE_BYTES) / 8 * 9;
+	unsigned bears =
+		(voice_cost_bps(rung, 0, WIRE_VOICE_BYTES) + voice_page_more_bps(rung)) /
+		8 * 9;
 
 	*joined = (struct leg_joined) { 0 };
 	if (!pl || !pl->stream || pl->port == leg->port_id)

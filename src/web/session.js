@@ -379,7 +379,7 @@ async function answered(p) {
 	const chosen = way();
 	await p.pc.setRemoteDescription({ type: 'answer', sdp: mid ? steerAnswer(p.answer, mid, chosen) : p.answer });
 	if (p.senders.mic)
-		await setBitrate(p.senders.mic, chosen.rung);
+		await setBitrate(p.senders.mic, chosen);
 	if (!same(way(), chosen)) // meanwhile
 		travel();
 }

@@ -434,7 +434,9 @@ test('steerAnswer: packet length and bitrate of the one section, RED first or la
 	const lines = (/** @type {string} */ sdp) => sdp.split('\r\n');
 	const thin = lines(steerAnswer(ANSWER, '0', { rung: 1, red: false }));
 	assert.equal(thin[4], 'm=audio 9 UDP/TLS/RTP/SAVPF 111 63');
-	assert.ok(thin.includes(`a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=${RUNGS[1][0]}`));
+	assert.ok(thin.includes(`a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=9000;maxplaybackrate=8000`));
+	assert.ok(lines(steerAnswer(ANSWER, '0', { rung: 1, red: true })).some((l) => l.endsWith(';maxaveragebitrate=8000;maxplaybackrate=8000')));
+	assert.ok(lines(steerAnswer(ANSWER, '0', { rung: 3, red: false })).some((l) => l.endsWith(`;maxaveragebitrate=${RUNGS[3][0]}`)));
 	assert.equal(thin.filter((l) => l === 'a=ptime:120').length, 1);
 	assert.equal(thin.filter((l) => l === 'a=maxptime:120').length, 1);
 	assert.ok(thin.indexOf('a=ptime:120') < thin.indexOf('a=mid:10'));
