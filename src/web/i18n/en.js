@@ -127,9 +127,11 @@ export default {
 	'role.listener': 'Listener',
 
 	'said.joined': '{name} joined',
-	'said.joined.many': '{n} people joined',
+	'said.joined.many.one': '{n} person joined',
+	'said.joined.many.other': '{n} people joined',
 	'said.left': '{name} left',
-	'said.left.many': '{n} people left',
+	'said.left.many.one': '{n} person left',
+	'said.left.many.other': '{n} people left',
 	'said.screen': '{name} shares the screen',
 
 	'data.used': 'Data used so far: {mb} MB.',
