@@ -285,7 +285,10 @@ await scenario('page', async () => {
 	let [brand, choice] = await sides();
 	ok(brand > choice, `from the right: ${brand}, ${choice}`);
 	await speak(lea, 'sw');
-	equal(await spoken(), ['sw', 'ltr', 'Jiunge na mkutano', 'sw'], 'Swahili was chosen');
+	await until('Swahili, as chosen', async () => {
+		const saw = await spoken();
+		return { ok: saw.join() === 'sw,ltr,Jiunge na mkutano,sw', saw };
+	}, 2000);
 	[brand, choice] = await sides();
 	ok(brand < choice, `from the left: ${brand}, ${choice}`);
 	equal(await lea.run(() => [document.cookie, sessionStorage.getItem('palabre-lang')]), ['', null], 'no cookie');
