@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': 'How do you want to join?',
 	'mode.voice': 'Voice',
-	'mode.voice.note': 'Only sound: about 6 to 20 MB an hour',
+	'mode.voice.note': 'Only sound: about 6 to 20\u00a0MB an hour',
 	'mode.video': 'Video',
 	'mode.video.note': 'Sound and pictures: needs more data',
 

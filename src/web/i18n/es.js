@@ -15,7 +15,7 @@ export default {
 
 	'prejoin.title': '¿Todo listo?',
 	'prejoin.room': 'Sala:',
-	'prejoin.name': 'Su nombre, como aparecerá en la reunión',
+	'prejoin.name': 'Su nombre, visible para el resto',
 	'prejoin.name.missing': 'Escriba primero su nombre.',
 	'prejoin.join': 'Entrar en la reunión',
 	'preview.wait': 'Permita que el navegador use el micrófono',
@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': '¿Cómo quiere participar?',
 	'mode.voice': 'Voz',
-	'mode.voice.note': 'Solo sonido: unos 6 a 20 MB por hora',
+	'mode.voice.note': 'Solo sonido: unos 6 a 20\u00a0MB por hora',
 	'mode.video': 'Video',
 	'mode.video.note': 'Sonido e imagen: gasta más datos',
 
@@ -135,7 +135,7 @@ export default {
 	'said.screen': '{name} comparte la pantalla',
 
 	'data.used': 'Datos usados hasta ahora: {mb} MB.',
-	'data.pace': 'Ahora unos {kbit} kbit/s: {mb} MB por hora.',
+	'data.pace': 'Ahora unos {kbit}\u00a0kbit/s: {mb}\u00a0MB por hora.',
 	'data.lost': 'El {n} % del sonido se pierde por el camino y se repara.',
 	'data.total': 'Datos usados en esta reunión: {mb} MB',
 

@@ -15,7 +15,7 @@ export default {
 
 	'prejoin.title': 'On y va ?',
 	'prejoin.room': 'Salle :',
-	'prejoin.name': 'Votre nom, tel que les autres le verront',
+	'prejoin.name': 'Votre nom, visible par les autres',
 	'prejoin.name.missing': 'Écrivez d’abord votre nom.',
 	'prejoin.join': 'Entrer dans la réunion',
 	'preview.wait': 'Autorisez votre navigateur à utiliser le micro',
@@ -29,9 +29,9 @@ export default {
 
 	'mode.title': 'Comment voulez-vous participer ?',
 	'mode.voice': 'Voix',
-	'mode.voice.note': 'Le son seul : environ 6 à 20 Mo par heure',
+	'mode.voice.note': 'Son seul : environ 6 à 20\u00a0Mo par heure',
 	'mode.video': 'Vidéo',
-	'mode.video.note': 'Le son et l’image : consomme plus de données',
+	'mode.video.note': 'Son et image : plus de données',
 
 	'devices.choose': 'Micro, caméra et haut-parleur',
 	'devices.mic': 'Micro',
@@ -134,8 +134,8 @@ export default {
 	'said.left.many.other': '{n} personnes ne sont plus là',
 	'said.screen': '{name} partage son écran',
 
-	'data.used': 'Données utilisées jusqu’ici : {mb} Mo.',
-	'data.pace': 'En ce moment environ {kbit} kbit/s : {mb} Mo par heure.',
+	'data.used': 'Données utilisées jusqu’ici : {mb}\u00a0Mo.',
+	'data.pace': 'En ce moment environ {kbit}\u00a0kbit/s : {mb}\u00a0Mo par heure.',
 	'data.lost': '{n} % du son se perd en route et est réparé.',
 	'data.total': 'Données utilisées pendant la réunion : {mb} Mo',
 

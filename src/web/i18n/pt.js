@@ -15,7 +15,7 @@ export default {
 
 	'prejoin.title': 'Vamos entrar?',
 	'prejoin.room': 'Sala:',
-	'prejoin.name': 'O seu nome, como vai aparecer na reunião',
+	'prejoin.name': 'O seu nome, como vai aparecer',
 	'prejoin.name.missing': 'Escreva primeiro o seu nome.',
 	'prejoin.join': 'Entrar na reunião',
 	'preview.wait': 'Permita que o navegador use o microfone',
@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': 'Como quer participar?',
 	'mode.voice': 'Voz',
-	'mode.voice.note': 'Só som: cerca de 6 a 20 MB por hora',
+	'mode.voice.note': 'Só som: cerca de 6 a 20\u00a0MB por hora',
 	'mode.video': 'Vídeo',
 	'mode.video.note': 'Som e imagem: gasta mais dados',
 
@@ -135,7 +135,7 @@ export default {
 	'said.screen': '{name} compartilha a tela',
 
 	'data.used': 'Dados usados até agora: {mb} MB.',
-	'data.pace': 'Agora, cerca de {kbit} kbit/s: {mb} MB por hora.',
+	'data.pace': 'Agora, cerca de {kbit}\u00a0kbit/s: {mb}\u00a0MB por hora.',
 	'data.lost': '{n} % do som se perde no caminho e é recuperado.',
 	'data.total': 'Dados usados nesta reunião: {mb} MB',
 

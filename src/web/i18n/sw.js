@@ -15,7 +15,7 @@ export default {
 
 	'prejoin.title': 'Uko tayari kujiunga?',
 	'prejoin.room': 'Chumba:',
-	'prejoin.name': 'Jina lako, kama wengine watakavyoliona',
+	'prejoin.name': 'Jina lako litakaloonekana',
 	'prejoin.name.missing': 'Tafadhali andika jina lako kwanza.',
 	'prejoin.join': 'Jiunge na mkutano',
 	'preview.wait': 'Tafadhali ruhusu kivinjari kitumie maikrofoni',
@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': 'Ungependa kujiunga vipi?',
 	'mode.voice': 'Sauti',
-	'mode.voice.note': 'Sauti pekee: takriban MB 6 hadi 20 kwa saa',
+	'mode.voice.note': 'Sauti pekee: takriban MB\u00a06 hadi 20 kwa saa',
 	'mode.video': 'Video',
 	'mode.video.note': 'Sauti na picha: hutumia data zaidi',
 
@@ -134,8 +134,8 @@ export default {
 	'said.left.many.other': 'Watu {n} wameondoka',
 	'said.screen': '{name} anaonyesha skrini',
 
-	'data.used': 'Data iliyotumika hadi sasa: MB {mb}.',
-	'data.pace': 'Sasa takriban {kbit} kbit/s: MB {mb} kwa saa.',
+	'data.used': 'Data iliyotumika hadi sasa: MB\u00a0{mb}.',
+	'data.pace': 'Sasa takriban {kbit}\u00a0kbit/s: MB\u00a0{mb} kwa saa.',
 	'data.lost': 'Asilimia {n} ya sauti hupotea njiani na kurekebishwa.',
 	'data.total': 'Data iliyotumika kwenye mkutano huu: MB {mb}',
 
