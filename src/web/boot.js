@@ -10,7 +10,7 @@
 
 	const chosen = () => {
 		try {
-			return sessionStorage.getItem('palabre-lang') || '';
+			return localStorage.getItem('palabre-lang') || '';
 		} catch {
 			return '';
 		}
@@ -18,6 +18,7 @@
 	const languages = root.dataset.languages?.split(' ') ?? [];
 	root.lang = [chosen(), ...(navigator.languages || [])].map((tag) => tag.slice(0, 2).toLowerCase())
 		.find((tag) => languages.includes(tag)) ?? 'en';
+	root.dir = root.lang === 'ar' ? 'rtl' : 'ltr';
 	const words = document.createElement('link');
 	words.rel = 'modulepreload';
 	words.href = `${root.dataset.web}i18n/${root.lang}.js`;
@@ -30,6 +31,8 @@
 		if (!button)
 			return; // not even that has come
 		button.hidden = false;
+		for (const e of document.querySelectorAll('#stuck [lang]'))
+			e.toggleAttribute('hidden', !e.matches(`[lang=${root.lang}]`));
 		button.onclick = () => location.reload();
 		button.parentElement?.focus();
 	};

@@ -3,10 +3,10 @@
 // so there is no fallback to mix languages with. Static words are in the markup as
 // data-t (text), data-t-label (aria-label) and data-t-title.
 import { fileAt } from './dom.js';
-import { write } from './state.js';
 
-export const LANGUAGES = { en: 'English', fr: 'Français', es: 'Español' };
-const RTL = /^(ar|fa|he|ur)/;
+export const LANGUAGES = { en: 'English', fr: 'Français', es: 'Español', pt: 'Português', ar: 'العربية', sw: 'Kiswahili' };
+/** Letters that run from right to left, those of Fula and N'Ko among them. */
+const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /** @type {Record<string, string>} */
 let words = {};
@@ -15,8 +15,18 @@ let plurals = new Intl.PluralRules('en');
 
 export const language = () => lang;
 
+/** A figure as it is written in the language. In Arabic with the digits that bundles are sold by, everywhere. @param {number} n @param {Intl.NumberFormatOptions} [o] */
+export const figure = (n, o) => n.toLocaleString(`${lang}-u-nu-latn`, o);
+
 /** @param {string} name @returns {Promise<{default: Record<string, string>}>} */
 const load = (name) => import(fileAt(`i18n/${name}.js`));
+
+/** For longer than this window, unlike all else: it says nothing about anybody. @param {string} to */
+function remember(to) {
+	try {
+		localStorage.setItem('palabre-lang', to);
+	} catch { /* chosen again next time, then */ }
+}
 
 /** @param {string} [to] */
 export async function loadLanguage(to) {
@@ -25,22 +35,28 @@ export async function loadLanguage(to) {
 	lang = next;
 	plurals = new Intl.PluralRules(next);
 	if (to)
-		write('palabre-lang', to);
+		remember(to);
 	document.documentElement.lang = lang;
-	document.documentElement.dir = RTL.test(lang) ? 'rtl' : 'ltr';
+	document.documentElement.dir = FROM_RIGHT.test(words.language) ? 'rtl' : 'ltr';
 	translate(document);
+}
+
+/** Names and addresses that run the other way than the page stay in one piece (U+2068, U+2069). @param {string|number} value */
+function apart(value) {
+	const mixed = document.documentElement.dir === 'rtl' || FROM_RIGHT.test(String(value));
+	return mixed ? `\u2068${value}\u2069` : String(value);
 }
 
 /** @param {string} key @param {Record<string, string|number>} [values] */
 export function t(key, values) {
-	const text = words[key] ?? key;
-	return values ? text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all)) : text;
+	const text = (words[key] ?? key).replace(/ (?=[:;?!%])/g, '\u00a0'); // no sign begins a line
+	return values ? text.replace(/\{(\w+)\}/g, (all, name) => name in values ? apart(values[name]) : all) : text;
 }
 
-/** With a number: `key`.one, `key`.other. @param {string} key @param {number} n */
+/** With a number, in the forms of the language (CLDR): `key`.one, `key`.other, … @param {string} key @param {number} n */
 export function tn(key, n) {
 	const form = `${key}.${plurals.select(n)}`;
-	return t(form in words ? form : `${key}.other`, { n: n.toLocaleString(lang) });
+	return t(form in words ? form : `${key}.other`, { n: figure(n) }); // a million people have "many" in French
 }
 
 /** @param {ParentNode} root */

@@ -11,6 +11,9 @@ const WIDEST = 16 / 9;
 /* A phone held upright may show upright tiles; elsewhere they would cut too much off a camera's picture. */
 const tallest = (/** @type {number} */ width, /** @type {number} */ height) => width < height ? 4 / 5 : 1.15;
 
+/** Scripts whose letters join: two of them side by side are a word. */
+const JOINED = /[\p{Script=Arabic}\p{Script=Syriac}\p{Script=Nko}\p{Script=Adlam}]/u;
+
 /** One or two letters that stand for a name. @param {string} name */
 export function initials(name) {
 	const parts = name.trim().split(/[\s._-]+/u).filter((w) => /[\p{L}\p{N}]/u.test(w));
@@ -18,7 +21,8 @@ export function initials(name) {
 	if (!parts.length)
 		return '?';
 	const last = parts.length > 1 ? first(parts[parts.length - 1]) : '';
-	return (first(parts[0]) + last).toLocaleUpperCase();
+	const one = first(parts[0]);
+	return (JOINED.test(one + last) ? one : one + last).toLocaleUpperCase();
 }
 
 /** One of `count` colours, the same for the same text. @param {string} text @param {number} count */

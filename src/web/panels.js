@@ -2,7 +2,7 @@
 // Everything around the tiles: the bar, the line that says how the connection is, people,
 // settings, the last page.
 import { state, changed, inCall, maySend, read, write } from './state.js';
-import { LANGUAGES, language, loadLanguage, t, tn } from './i18n.js';
+import { LANGUAGES, figure, language, loadLanguage, t, tn } from './i18n.js';
 import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
 import { hue, initials } from './layout.js';
 import { chooseDevice, listDevices, media } from './media.js';
@@ -111,7 +111,7 @@ export function renderBar() {
 	const people = button('people-button');
 	setAttr(people, 'aria-expanded', String(state.peopleOpen));
 	setTip(people, t('bar.people.tip'));
-	setText(box('people-count'), state.count ? state.count.toLocaleString(language()) : '');
+	setText(box('people-count'), state.count ? figure(state.count) : '');
 	setTip(button('settings-button'), t('bar.settings.tip'));
 	setTip(button('leave'), t('bar.leave.tip'));
 	box('listening').hidden = maySend();
@@ -216,7 +216,7 @@ function said(what, name) {
 		/** @type {string[]} */
 		const lines = [];
 		for (const [kind, names] of heard)
-			lines.push(names.length > 2 && kind !== 'screen' ? t(`said.${kind}.many`, { n: names.length })
+			lines.push(names.length > 2 && kind !== 'screen' ? tn(`said.${kind}.many`, names.length)
 				: names.map((n) => t(`said.${kind}`, { name: n })).join('. '));
 		heard.clear();
 		say(lines.join('. '));
@@ -334,7 +334,7 @@ function openSettings() {
 	changed();
 }
 
-const megabytes = (bytes = state.bytes) => (bytes / 1e6).toLocaleString(language(), { maximumFractionDigits: bytes < 1e7 ? 1 : 0 });
+const megabytes = (bytes = state.bytes) => figure(bytes / 1e6, { maximumFractionDigits: bytes < 1e7 ? 1 : 0 });
 
 export function renderSettings() {
 	const dialog = get('settings', HTMLDialogElement);
@@ -361,7 +361,7 @@ export function renderSettings() {
 			e.value = language();
 	setText(box('settings-problem'), deviceProblem());
 	setText(box('data-used'), t('data.used', { mb: megabytes() }));
-	const round = (/** @type {number} */ n) => n.toLocaleString(language(), { maximumFractionDigits: n < 10 ? 1 : 0 });
+	const round = (/** @type {number} */ n) => figure(n, { maximumFractionDigits: n < 10 ? 1 : 0 });
 	setText(box('data-pace'), state.pace ? t('data.pace', { kbit: round(state.pace * 8 / 1000), mb: round(state.pace * 3600 / 1e6) }) : '');
 	setText(box('data-lost'), state.voice.loss ? t('data.lost', { n: state.voice.loss }) : '');
 }

@@ -115,11 +115,32 @@ const says = (who, pattern, ms = 5000) => until(`${who.name} is told ${pattern}`
 }, ms);
 const tileOf = async (who, about) => (await who.shown()).find((x) => x.name === about.name && x.kind === 'camera');
 
+/** As by the page's own choice of language. */
+async function speak(who, lang) {
+	await who.run(async (lang) => {
+		const select = document.querySelector('.lang-select');
+		const begin = performance.now();
+		document.documentElement.dir = ''; // the page sets it, even for the language that it has
+		select.value = lang;
+		select.dispatchEvent(new Event('change'));
+		while (!document.documentElement.dir && performance.now() - begin < 2000)
+			await new Promise((done) => setTimeout(done, 10));
+	}, lang);
+	equal(await who.run(() => [document.documentElement.lang, document.documentElement.dir]),
+		[lang, lang === 'ar' ? 'rtl' : 'ltr'], 'language and direction');
+}
+
 async function axeClean(who, where) {
 	equal(await who.run(() => __look.deaf()), [], `live regions out of the tree on ${where}`);
-	for (const colorScheme of ['light', 'dark']) {
-		await who.page.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' }); // no colours half-way
-		equal(await axeFinds(who.page.page), [], `axe on ${where}, ${colorScheme}`);
+	// A page that does not come up has no choice of language.
+	const langs = await who.run(() => 'ready' in document.documentElement.dataset) ? ['ar', 'en'] : ['en'];
+	for (const lang of langs) {
+		if (langs.length > 1)
+			await speak(who, lang);
+		for (const colorScheme of ['light', 'dark']) {
+			await who.page.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' }); // no colours half-way
+			equal(await axeFinds(who.page.page), [], `axe on ${where}, ${lang}, ${colorScheme}`);
+		}
 	}
 	await who.page.page.emulateMedia({ colorScheme: 'light', reducedMotion: 'no-preference' });
 }
@@ -153,26 +174,17 @@ async function fits(who, where, viewport = PHONE) {
 	const { page } = who.page;
 	await page.emulateMedia({ reducedMotion: 'reduce' }); // nothing half-way
 	await page.setViewportSize(viewport);
-	for (const lang of ['en', 'fr', 'es'])
-		for (const dir of ['ltr', 'rtl']) {
-			await who.run(async ([lang, dir]) => {
-				const select = document.querySelector('.lang-select');
-				select.value = lang;
-				select.dispatchEvent(new Event('change'));
-				while (document.documentElement.lang !== lang)
-					await new Promise((done) => setTimeout(done, 10));
-				document.documentElement.dir = dir;
+	for (const lang of ['ar', 'pt', 'sw', 'es', 'fr', 'en'])
+		for (const dir of /ar|pt|sw/.test(lang) ? [''] : ['ltr', 'rtl']) {
+			await speak(who, lang);
+			await who.run(async (dir) => {
+				document.documentElement.dir = dir || document.documentElement.dir;
 				await new Promise((done) => setTimeout(done, 60)); // rendered
-			}, [lang, dir]);
+			}, dir);
 			equal(await who.run(() => __look.faults()), [],
 				`${where} at ${viewport.width}x${viewport.height}, ${lang}, ${dir}`);
 		}
-	await who.run(() => {
-		const select = document.querySelector('.lang-select');
-		select.value = 'en';
-		select.dispatchEvent(new Event('change'));
-	});
-	await until('English again', () => who.run(() => document.documentElement.lang === 'en'), 2000);
+	await speak(who, 'en');
 	await page.setViewportSize(DESK);
 	await page.emulateMedia({ reducedMotion: 'no-preference' });
 }
@@ -260,6 +272,30 @@ await scenario('page', async () => {
 	await key(stuck, 'Enter');
 	await isUp(stuck.page);
 	await stuck.close();
+
+	log('the language of the browser, another one, and that one again next time');
+	const lea = new Person(browser, link, 9, {});
+	lea.page = await lea.browser.open(() => {}, null, { viewport: PHONE, locale: 'ar-EG' });
+	await lea.page.goto(link);
+	await phase(lea, 'prejoin');
+	const spoken = () => lea.run(() => [document.documentElement.lang, document.documentElement.dir,
+		document.getElementById('join').textContent, document.querySelector('.lang-select').value]);
+	equal(await spoken(), ['ar', 'rtl', 'الانضمام إلى المكالمة', 'ar'], 'an Arabic browser');
+	const sides = () => lea.run(() => ['.brand', '.top .lang-select'].map((s) => document.querySelector(s).getBoundingClientRect().left));
+	let [brand, choice] = await sides();
+	ok(brand > choice, `from the right: ${brand}, ${choice}`);
+	await speak(lea, 'sw');
+	await until('Swahili, as chosen', async () => {
+		const saw = await spoken();
+		return { ok: saw.join() === 'sw,ltr,Jiunge na mkutano,sw', saw };
+	}, 2000);
+	[brand, choice] = await sides();
+	ok(brand < choice, `from the left: ${brand}, ${choice}`);
+	equal(await lea.run(() => [document.cookie, sessionStorage.getItem('palabre-lang')]), ['', null], 'no cookie');
+	const next = await lea.page.context.newPage(); // another window, another day
+	await next.goto(link);
+	await next.waitForFunction(() => document.documentElement.dataset.ready === 'sw', null, { timeout: 5000 });
+	await lea.close();
 
 	log('before the call, by keyboard');
 	const bo = await Person.join(dressed(browser), link, 2, SMALL);

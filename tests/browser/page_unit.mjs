@@ -167,9 +167,41 @@ test('initials: of one, two and many words, of any script', () => {
 	assert.equal(initials('María José de la Cruz'), 'MC');
 	assert.equal(initials('  Zoë '), 'Z');
 	assert.equal(initials('李小龙'), '李');
+	assert.equal(initials('أمينة الفاسي'), 'أ', 'two Arabic letters would join to a word');
+	assert.equal(initials('Ana الفاسي'), 'A');
 	assert.equal(initials('(Ana) Ruiz'), 'AR');
 	assert.equal(initials('🙂'), '?');
 	assert.equal(initials(''), '?');
+});
+
+test('words: the right form for every number, in every language; what runs the other way stays in one piece', async () => {
+	const root = { lang: 'en', dir: '', dataset: { web: at('') } };
+	globalThis.document = { hidden: false, addEventListener() {}, documentElement: root, querySelectorAll: () => [] };
+	const { LANGUAGES, figure, language, loadLanguage, t, tn } = await import(at('i18n.js'));
+	for (const lang of Object.keys(LANGUAGES)) {
+		await loadLanguage(lang);
+		assert.deepEqual([language(), root.lang, root.dir], [lang, lang, lang === 'ar' ? 'rtl' : 'ltr']);
+		for (const key of ['people.title', 'people.others', 'stage.more', 'said.joined.many', 'said.left.many'])
+			for (const n of [0, 1, 2, 3, 10, 11, 99, 100, 101, 111, 5000, 2e6])
+				assert.ok(!tn(key, n).includes(key) && !/[{}]/.test(tn(key, n)), `${lang} ${key} ${n}: ${tn(key, n)}`);
+	}
+	const bare = (text) => text.replace(/[\u2066-\u2069]/g, '');
+	await loadLanguage('ar');
+	assert.deepEqual([0, 1, 2, 3, 10, 11, 99, 100, 102, 103, 111].map((n) => bare(tn('people.title', n))), ['لا أحد', 'شخص واحد',
+		'شخصان', '3 أشخاص', '10 أشخاص', '11 شخصًا', '99 شخصًا', '100 شخص', '102 شخص', '103 أشخاص', '111 شخصًا']);
+	assert.equal(figure(1234.5), '1,234.5');
+	assert.equal(t('stage.screen', { name: 'Kwame (Accra)' }), 'شاشة \u2068Kwame (Accra)\u2069');
+	await loadLanguage('sw');
+	assert.deepEqual([1, 2].map((n) => tn('people.title', n)), ['Mtu 1', 'Watu 2']);
+	assert.equal(t('stage.screen', { name: 'Kwame' }), 'Skrini ya Kwame');
+	assert.equal(t('stage.screen', { name: 'أمينة' }), 'Skrini ya \u2068أمينة\u2069');
+	await loadLanguage('fr');
+	assert.deepEqual([0, 1, 2, 2e6].map((n) => tn('people.title', n).replace(/\s/g, ' ')),
+		['0 personne', '1 personne', '2 personnes', '2 000 000 personnes']);
+	assert.equal(t('prejoin.room'), 'Salle\u00a0:', 'no colon at the begin of a line');
+	await loadLanguage('pt');
+	assert.equal(tn('people.title', 1), '1 pessoa');
+	assert.equal(figure(1234.5), '1.234,5');
 });
 
 test('hue: the same for the same, in range', () => {

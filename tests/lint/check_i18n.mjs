@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 //
-// The page's words: every language has the same keys with the same {placeholders} and no empty or
-// doubled text; every key that page or markup names exists; none is unused; and no words
-// stand in the markup itself, but for those that are shown when no catalogue has come.
+// The page's words: every language has the same keys with the same {placeholders} (where something is
+// counted: in the forms that the language has) and no empty, doubled or English text; every key that
+// page or markup names exists; none is unused; and no words stand in the markup itself, but for
+// those that are shown when no catalogue has come.
 //
 //   node tests/lint/check_i18n.mjs [folder of the page] [--self-test]
 //
@@ -30,48 +31,102 @@ for (const f of readdirSync(join(web, 'i18n')).filter((f) => f.endsWith('.js')))
 	}
 }
 
+// ---- what the page asks for
+
+const named = new Map(); // key → where
+const counted = new Map(); // first part of a key that comes in forms for numbers → where
+const shapes = []; // of keys that are put together: t(`error.${code}`), tn(`said.${kind}.many`)
+for (const [, key] of html.matchAll(/data-t(?:-label|-title)?="([^"]*)"/g))
+	named.set(key, 'index.html');
+for (const { file, text } of js) {
+	for (const [, key] of text.matchAll(/\bt\(\s*'([^']+)'/g))
+		named.set(key, file);
+	for (const [, key] of text.matchAll(/\btn\(\s*'([^']+)'/g))
+		counted.set(key, file);
+	for (const [, n, shape] of text.matchAll(/\bt(n?)\(\s*`([^`]+)`/g))
+		shapes.push({ file, text: shape, counts: !!n, shape: new RegExp(`^${shape.replace(/\$\{[^}]*\}/g, '\0')
+			.replace(/[.]/g, '\\.').replace(/\0/g, '[a-z-]+')}$`) });
+}
+
+const COUNTED_TO = 10000; // of the forms of "many" that French has for a million, nobody sees one
+const FORM = /\.(zero|one|two|few|many|other)$/;
+
+/** The forms a language has (CLDR), and whether there is one number only of which each is said. */
+function formsOf(lang) {
+	const forms = new Map();
+	const rules = new Intl.PluralRules(lang);
+	for (let n = 0; n < COUNTED_TO; n++)
+		forms.set(rules.select(n), !forms.has(rules.select(n)));
+	return forms;
+}
+
+const holes = (text) => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort().join();
+
+/** What a catalogue must have: key → [its placeholders, may {n} be a word in the text]. */
+function wanted(en, lang) {
+	const keys = new Map();
+	const bases = new Map(counted);
+	for (const key of Object.keys(en)) {
+		const base = key.replace(FORM, '');
+		if (FORM.test(key) && shapes.some((s) => s.counts && s.shape.test(base)))
+			bases.set(base, 'shape');
+		if (!bases.has(base) || !FORM.test(key))
+			keys.set(key, [holes(en[key]), false]);
+	}
+	for (const base of bases.keys())
+		for (const [form, single] of formsOf(lang))
+			keys.set(`${base}.${form}`, [holes(en[`${base}.other`] ?? '{n}'), single]);
+	return keys;
+}
+
+/** Of the text itself. */
+function faults(text, english) {
+	const found = [];
+	if (!text.trim())
+		found.push('is empty');
+	else if (text.trim() !== text || / {2}/.test(text))
+		found.push('has spaces too many');
+	if (text.match(/[\u2066-\u2068]/g)?.length !== text.match(/\u2069/g)?.length)
+		found.push('opens an isolate and does not close it');
+	if (text === english && text.split(' ').length > 3)
+		found.push('is still English');
+	return found;
+}
+
 function check(words) {
 	const problems = [];
-	const en = words.en;
-	const holes = (text) => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort().join();
+	const { en } = words;
 	for (const [lang, list] of Object.entries(words)) {
-		for (const key of Object.keys(en))
+		const keys = wanted(en, lang);
+		for (const [key, [places, single]] of keys)
 			if (!(key in list))
 				problems.push(`${lang}: '${key}' is missing`);
-			else if (holes(list[key]) !== holes(en[key]))
+			else if (holes(list[key]) !== places && !(single && holes(list[key]) === ''))
 				problems.push(`${lang}: '${key}' has other placeholders than English`);
 		for (const [key, text] of Object.entries(list)) {
-			if (!(key in en))
+			if (!keys.has(key))
 				problems.push(`${lang}: '${key}' is not in English`);
-			if (!text.trim())
-				problems.push(`${lang}: '${key}' is empty`);
+			problems.push(...faults(text, lang === 'en' ? '' : en[key]).map((fault) => `${lang}: '${key}' ${fault}`));
 		}
 	}
-	const named = new Map(); // key → where
-	const prefixes = [];
-	for (const [, key] of html.matchAll(/data-t(?:-label|-title)?="([^"]*)"/g))
-		named.set(key, 'index.html');
-	for (const { file, text } of js) {
-		for (const [, key] of text.matchAll(/\bt\(\s*'([^']+)'/g))
-			named.set(key, file);
-		for (const [, key] of text.matchAll(/\btn\(\s*'([^']+)'/g)) {
-			named.set(`${key}.one`, file);
-			named.set(`${key}.other`, file);
-		}
-		// t(`error.${code}`), and t(`left.${reason}.title`): all keys of that shape.
-		for (const [, shape] of text.matchAll(/\bt\(\s*`([^`]+)`/g))
-			prefixes.push({ file, shape: new RegExp(`^${shape.replace(/\$\{[^}]*\}/g, '\0').replace(/[.]/g, '\\.')
-				.replace(/\0/g, '[a-z-]+')}$`), text: shape });
-	}
+	return [...problems, ...checkUse(en)];
+}
+
+function checkUse(en) {
+	const problems = [];
+	for (const [base, where] of counted)
+		for (const form of formsOf('en').keys())
+			named.set(`${base}.${form}`, where);
 	for (const [key, where] of named)
 		if (!(key in en))
 			problems.push(`${where}: '${key}' is in no catalogue`);
-	for (const p of prefixes)
-		if (!Object.keys(en).some((key) => p.shape.test(key)))
-			problems.push(`${p.file}: nothing matches \`${p.text}\``);
+	const fits = (s, key) => s.shape.test(s.counts ? key.replace(FORM, '') : key);
+	for (const s of shapes)
+		if (!Object.keys(en).some((key) => fits(s, key)))
+			problems.push(`${s.file}: nothing matches \`${s.text}\``);
 	for (const key of Object.keys(en)) {
 		// A key may also be picked first and translated later: then it stands in quotes somewhere.
-		const used = named.has(key) || prefixes.some((p) => p.shape.test(key)) ||
+		const used = named.has(key) || shapes.some((s) => fits(s, key)) ||
 			js.some(({ text }) => text.includes(`'${key}'`));
 		if (!used)
 			problems.push(`'${key}' is not used`);
@@ -79,8 +134,11 @@ function check(words) {
 	return problems;
 }
 
-/** Who may be offered which: boot.js goes by the markup, the settings by i18n.js. */
+/** Who may be offered which: boot.js goes by the markup, the settings by i18n.js; and who gets no catalogue reads #stuck. */
+const stuck = html.slice(html.indexOf('<main id="stuck"'), html.indexOf('</main>', html.indexOf('<main id="stuck"')));
 const offered = {
+	'#stuck, in words,': [...stuck.matchAll(/<p lang="(\w+)"/g)].map((m) => m[1]),
+	'#stuck, on its button,': [...stuck.matchAll(/<span lang="(\w+)"/g)].map((m) => m[1]),
 	'index.html': html.match(/data-languages="([^"]*)"/)[1].split(' '),
 	'i18n.js': [...js.find(({ file }) => file === 'i18n.js').text.match(/LANGUAGES = \{(.*?)\}/)[1].matchAll(/(\w+):/g)].map((m) => m[1]),
 };
@@ -121,11 +179,19 @@ if (args.includes('--self-test')) {
 		const found = broken(change);
 		report(`finds ${name}`, found.some((p) => pattern.test(p)) ? [] : [`not found: ${pattern}`]);
 	};
+	for (const lang of Object.keys(catalogues).filter((l) => l !== 'en'))
+		expect(`what is missing in ${lang}`, (c) => { delete c[lang].meter; }, new RegExp(`^${lang}: 'meter' is missing`));
 	expect('a key missing in one language', (c) => { delete c.fr.close; }, /^fr: 'close' is missing/);
 	expect('a key missing in all', (c) => { for (const l of Object.values(c)) delete l['prejoin.join']; }, /index.html: 'prejoin.join' is in no catalogue/);
 	expect('a language that is offered and not there', (c) => { delete c.fr; }, /^index.html offers en,fr,es/);
 	expect('an unused key', (c) => { for (const l of Object.values(c)) l['nobody.uses.this'] = 'x'; }, /'nobody.uses.this' is not used/);
 	expect('other placeholders', (c) => { c.es['said.joined'] = 'Alguien ha entrado'; }, /^es: 'said.joined' has other/);
+	expect('a placeholder that a form needs', (c) => { c.ar['people.title.few'] = 'أشخاص'; }, /^ar: 'people.title.few' has other/);
+	expect('a form missing in Arabic', (c) => { delete c.ar['said.left.many.two']; }, /^ar: 'said.left.many.two' is missing/);
+	expect('a form that a language has not', (c) => { c.sw['people.title.few'] = 'Watu {n}'; }, /^sw: 'people.title.few' is not in/);
+	expect('a key in one language only', (c) => { c.pt.hello = 'Olá'; }, /^pt: 'hello' is not in/);
+	expect('what was left in English', (c) => { c.sw['left.left'] = c.en['left.left']; }, /^sw: 'left.left' is still English/);
+	expect('an isolate left open', (c) => { c.ar['start.bad'] = c.ar['start.bad'].replace('\u2069', ''); }, /^ar: 'start.bad' opens/);
 	expect('an empty text', (c) => { c.es.close = ' '; }, /^es: 'close' is empty/);
 	expect('a plural without other', (c) => { for (const l of Object.values(c)) delete l['people.title.other']; }, /people.title.other' is in no/);
 }

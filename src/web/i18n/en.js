@@ -29,7 +29,7 @@ export default {
 
 	'mode.title': 'How do you want to join?',
 	'mode.voice': 'Voice',
-	'mode.voice.note': 'Only sound: about 6 to 20 MB an hour',
+	'mode.voice.note': 'Only sound: about 6 to 20\u00a0MB an hour',
 	'mode.video': 'Video',
 	'mode.video.note': 'Sound and pictures: needs more data',
 
@@ -127,9 +127,11 @@ export default {
 	'role.listener': 'Listener',
 
 	'said.joined': '{name} joined',
-	'said.joined.many': '{n} people joined',
+	'said.joined.many.one': '{n} person joined',
+	'said.joined.many.other': '{n} people joined',
 	'said.left': '{name} left',
-	'said.left.many': '{n} people left',
+	'said.left.many.one': '{n} person left',
+	'said.left.many.other': '{n} people left',
 	'said.screen': '{name} shares the screen',
 
 	'data.used': 'Data used so far: {mb} MB.',
