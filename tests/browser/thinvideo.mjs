@@ -65,10 +65,15 @@ const ROWS = {
 /** In every run. */
 const FEW = ['100 kbit/s, RTT 50', '1000, 200, 1000 kbit/s, RTT 50'];
 
-const table = [['link', 'kbit/s offered', 'used down', 'up', 'frames/s', 'size', 'freezes', 'longest still, ms', 'longest gap of sound, ms',
+const table = [['link', 'kbit/s offered', 'used down', 'up', 'frames/s', 'size', 'freezes by the browser, stills over 1 s', 'longest still, ms', 'longest gap of sound, ms',
 	'ESTOI', 'first picture, ms', 'SSIM, median (least tenth)']];
 let rows = 0;
 const length = (r) => Math.max(LISTEN_S, r.at ? r.at.at(-1)[0] + TAIL_S : 0);
+
+const KINDS = ['video', 'audio'];
+const sumsOf = (who) => Promise.all(KINDS.map((kind) => who.sums(kind)));
+/** What has changed. */
+const less = (after, before) => Object.fromEntries(Object.keys(after).map((k) => [k, after[k] - before[k]]).filter(([, v]) => v));
 
 /** Busy and all time of the machine's processors so far. */
 function cpu() {
@@ -168,13 +173,13 @@ const encoderOf = (talker) => talker.run(async () => {
 });
 
 /** Tells what happened, for who wants to know why. */
-async function tell(server, talker, viewer, { readings, shown, samples, video, before }) {
+async function tell(server, talker, viewer, { readings, shown, samples, more }) {
 	const kbits = readings.slice(1).map((now, s) => Math.round(rate(readings[s], now, 'ab')));
 	log(`kbit/s down in each second: ${kbits.join(' ')}`);
 	log(`pictures in each second: ${shown.series.join(' ')}`);
 	log(`sizes kept: ${[...new Set(samples.map((s) => `${s.width}x${s.height}`))].join(' ')}`);
 	log(`path: ${JSON.stringify(readings.at(-1))}`);
-	log(`viewer: ${JSON.stringify(Object.fromEntries(Object.keys(video).map((k) => [k, video[k] - before[k]]).filter(([, v]) => v)))}`);
+	log(`viewer: ${JSON.stringify(more)}`);
 	log(`viewer was told: ${JSON.stringify((await viewer.run(() => __test.events.filter((e) => !/^(people|join|speakers|stats)$/.test(e.t)).slice(-12)))
 		.map((e) => JSON.stringify(e).slice(0, 160)))}`);
 	log(`viewer's errors: ${JSON.stringify(await viewer.run(() => __test.errors))}`);
@@ -206,21 +211,22 @@ async function row(name) {
 	await startCapture(viewer);
 	await sampleEvery(viewer, SAMPLE_MS);
 	const [from, before, busy, around, nearBefore, loaded] =
-		[await clockOf(viewer), await viewer.sums('video'), cpu(), await read(others), await near.path.counts(), traffic?.bytes()];
+		[await clockOf(viewer), await sumsOf(viewer), cpu(), await read(others), await near.path.counts(), traffic?.bytes()];
 	const readings = await follow(far.path, Date.now(), length(r), r.at ?? []);
-	const [to, video, busyAfter, aroundAfter, nearAfter, loadedAfter] =
-		[await clockOf(viewer), await viewer.sums('video'), cpu(), await read(others), await near.path.counts(), traffic?.bytes()];
+	const [to, sums, busyAfter, aroundAfter, nearAfter, loadedAfter] =
+		[await clockOf(viewer), await sumsOf(viewer), cpu(), await read(others), await near.path.counts(), traffic?.bytes()];
 	await sampleEvery(viewer, 0);
 	const heard = await stopCapture(viewer);
 	const [shown, samples] = [await shownBetween(viewer, from, to), await samplesOf(viewer)];
-	await tell(server, talker, viewer, { readings, shown, samples, video, before });
+	const more = Object.fromEntries(KINDS.map((kind, i) => [kind, less(sums[i], before[i])]));
+	await tell(server, talker, viewer, { readings, shown, samples, more });
 	const seconds = readings.at(-1).seconds - readings[0].seconds;
 	const { values, unread } = compare(samples, face);
 	const got = score({ ...speech, period: speech.seconds }, heard);
-	const result = { first, shown, gapMs: got.gapMs, estoi: got.estoi, freezes: video.freezeCount - before.freezeCount,
+	const result = { first, shown, gapMs: got.gapMs, estoi: got.estoi, freezes: more.video.freezeCount ?? 0,
 		loadKbit: traffic ? (loadedAfter - loaded) * 8 / seconds / 1000 : 0,
 		down: rate(readings[0], readings.at(-1), 'ab'), back: rate(readings[0], readings.at(-1), 'ba'), talkerUp: rate(nearBefore, nearAfter, 'ba'),
-		decoded: (video.framesDecoded - before.framesDecoded) * 1000 / (to - from), values, unread, alone, around: r.others ? least(around, aroundAfter) : null,
+		decoded: (more.video.framesDecoded ?? 0) * 1000 / (to - from), values, unread, alone, around: r.others ? least(around, aroundAfter) : null,
 		kbits: readings.slice(1).map((now, s) => rate(readings[s], now, 'ab')),
 		busy: 100 - 100 * (busyAfter.idle - busy.idle) / (busyAfter.all - busy.all) };
 	for (const who of [...others, viewer, talker])
@@ -230,21 +236,28 @@ async function row(name) {
 	return judge(name, r, result);
 }
 
+/** Pictures a second in each time between two changes of the link. @param {number[]} series */
+function phases(r, series) {
+	const ends = [0, ...(r.at ?? []).map(([s]) => s), length(r)];
+	return ends.slice(1).map((to, i) => ({ from: ends[i],
+		fps: series.slice(ends[i], to).reduce((sum, n) => sum + n, 0) / (to - ends[i]) }));
+}
+
 const TCP_SHARE = 1500 / 1448; // what the path counts of a byte of the download
 
 /** The line of the table, and what was missed. @returns {string[]} */
 function judge(name, r, x) {
 	const used = x.down - x.loadKbit * TCP_SHARE;
 	const alike = x.values.length ? `${quantile(x.values, 0.5).toFixed(3)} (${quantile(x.values, 0.1).toFixed(3)})` : '-';
-	const first = x.first === null ? `none in ${FIRST_MS + PATIENCE_MS} at the most` : x.first.toFixed(0);
-	table.push([name, r.kbit, used.toFixed(0), x.back.toFixed(0), x.shown.fps.toFixed(1), x.shown.size, String(x.freezes),
+	const first = x.first === null ? 'none' : x.first.toFixed(0);
+	table.push([name, r.kbit, used.toFixed(0), x.back.toFixed(0), x.shown.fps.toFixed(1), x.shown.size, `${x.freezes}, ${x.shown.stills}`,
 		x.shown.stillMs.toFixed(0), String(x.gapMs), x.estoi.toFixed(3), first, alike]);
 	figure(name, `${used.toFixed(1)} kbit/s down, ${x.back.toFixed(1)} up, the talker's up ${x.talkerUp.toFixed(1)}, ${x.shown.fps.toFixed(1)} frames/s ` +
-		`(decoded ${x.decoded.toFixed(1)}) of ${x.shown.size}, ${x.freezes} freezes, longest still ${x.shown.stillMs.toFixed(0)} ms, longest gap ${x.gapMs} ms, ` +
+		`(decoded ${x.decoded.toFixed(1)}) of ${x.shown.size}, ${x.freezes} freezes, ${x.shown.stills} stills, longest still ${x.shown.stillMs.toFixed(0)} ms, longest gap ${x.gapMs} ms, ` +
 		`ESTOI ${x.estoi.toFixed(3)}, first picture ${first} ms, SSIM ${alike} of ${x.values.length} (${x.unread} unread), processors busy ${x.busy.toFixed(0)} %`);
 	const misses = [
 		x.first === null ? 'no picture' : '',
-		x.shown.fps < FPS ? `${x.shown.fps.toFixed(1)} frames/s < ${FPS}` : '',
+		...phases(r, x.shown.series).map(({ from, fps }) => fps < FPS ? `${fps.toFixed(1)} frames/s from ${from} s on < ${FPS}` : ''),
 		x.gapMs > GAP_MS ? `gap ${x.gapMs} ms > ${GAP_MS}` : '',
 	];
 	if (r.traffic)

@@ -3,6 +3,7 @@
 // For who has no camera: every picture with a track from the connection counts. Functions that are given to run() are the page's.
 
 const LOOK_MS = 20; // a new element is found so soon
+const STILL_MS = 1000;
 const PIECE = 4; // pictures fetched at once: 1.2 MB
 
 function begin({ lookMs }) {
@@ -72,8 +73,8 @@ export const clockOf = (person) => person.run(() => performance.now());
 
 /**
  * What was shown between two times of the page's clock.
- * @returns {Promise<{fps: number, stillMs: number, times: number[], size: string, series: number[]}>} stillMs: the longest time without a new
- *          picture; size: the most frequent one; series: pictures in each second
+ * @returns {Promise<{fps: number, stillMs: number, stills: number, size: string, series: number[]}>} stillMs: the longest time without a new
+ *          picture; stills: times longer than a second; size: the most frequent one; series: pictures in each second
  */
 export async function shownBetween(person, from, to) {
 	const all = await person.run(() => __test.watch.shown);
@@ -86,8 +87,9 @@ export async function shownBetween(person, from, to) {
 		sizes.set(`${width}x${height}`, (sizes.get(`${width}x${height}`) ?? 0) + 1);
 	const series = Array.from({ length: Math.ceil((to - from) / 1000) }, (_, s) =>
 		times.filter((at) => at >= from + 1000 * s && at < from + 1000 * (s + 1)).length);
-	return { fps: times.length * 1000 / (to - from), times, series,
-		stillMs: Math.max(...ends.slice(1).map((at, i) => at - ends[i])),
+	const distances = ends.slice(1).map((at, i) => at - ends[i]);
+	return { fps: times.length * 1000 / (to - from), series,
+		stillMs: Math.max(...distances), stills: distances.filter((ms) => ms > STILL_MS).length,
 		size: [...sizes].sort((a, b) => b[1] - a[1])[0]?.[0] ?? '-' };
 }
 
