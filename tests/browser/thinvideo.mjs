@@ -98,7 +98,7 @@ function compare(samples, face) {
 }
 
 /** Good listeners, in one browser: two cores draw no more pages than must be. */
-async function goodOnes(net, here, server, k, count) {
+async function goodOnes(net, here, server, k, count = 0) {
 	if (!count)
 		return [];
 	const hall = net.space(`${k}h`);
@@ -187,53 +187,62 @@ async function tell(server, talker, viewer, { readings, shown, samples, more }) 
 	log(JSON.stringify(await server.counters()));
 }
 
-async function row(name) {
-	const r = ROWS[name], k = rows++;
-	const face = await faceFile(), speech = speechFile(0);
-	const net = new Net(), here = net.space(`${k}s`);
+/** All readings of one moment. */
+async function readAll({ viewer, others, near, traffic }) {
+	const [at, sums, around, up] = await Promise.all([clockOf(viewer), sumsOf(viewer), read(others), near.path.counts()]);
+	return { at, sums, around, up, loaded: traffic?.bytes() ?? 0, cpu: cpu() };
+}
+
+/** Who is there, behind which path: the talker, good listeners, and then the one who watches. */
+async function gather(k, r, { speech, face }) {
+	const net = new Net(), here = net.space(`${k}s`), up = r.up ?? 'delay=20';
 	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
-	const up = r.up ?? 'delay=20';
 	const near = await home(net, here, server, k, 0, calm(up), { speech, face });
 	const talker = await Person.join(near.browser, near.link, 1, { ...SMALL, device: true, lens: true });
 	near.path.set(up);
 	const others = await goodOnes(net, here, server, k, r.others);
-	let alone;
+	let alone = null;
 	if (r.alone) {
 		await sleep(SETTLE_MS);
-		const a = await read(others);
+		const before = await read(others);
 		await sleep(5000);
-		alone = least(a, await read(others));
+		alone = least(before, await read(others));
 	}
 	const far = await home(net, here, server, k, 1, r.down);
 	const { viewer, first } = await watcher(far.browser, far.link);
-	const traffic = r.traffic && await download(here, far.space, '10.77.2.1');
+	const traffic = r.traffic ? await download(here, far.space, '10.77.2.1') : null;
+	return { server, near, far, talker, others, viewer, first, traffic, alone };
+}
+
+async function row(name) {
+	const r = ROWS[name];
+	const face = await faceFile(), speech = speechFile(0);
+	const all = await gather(rows++, r, { speech, face });
+	const { server, far, talker, viewer, others } = all;
 	await sleep(SETTLE_MS);
 	await startCapture(viewer);
 	await sampleEvery(viewer, SAMPLE_MS);
-	const [from, before, busy, around, nearBefore, loaded] =
-		[await clockOf(viewer), await sumsOf(viewer), cpu(), await read(others), await near.path.counts(), traffic?.bytes()];
+	const a = await readAll(all);
 	const readings = await follow(far.path, Date.now(), length(r), r.at ?? []);
-	const [to, sums, busyAfter, aroundAfter, nearAfter, loadedAfter] =
-		[await clockOf(viewer), await sumsOf(viewer), cpu(), await read(others), await near.path.counts(), traffic?.bytes()];
+	const b = await readAll(all);
 	await sampleEvery(viewer, 0);
 	const heard = await stopCapture(viewer);
-	const [shown, samples] = [await shownBetween(viewer, from, to), await samplesOf(viewer)];
-	const more = Object.fromEntries(KINDS.map((kind, i) => [kind, less(sums[i], before[i])]));
+	const [shown, samples] = [await shownBetween(viewer, a.at, b.at), await samplesOf(viewer)];
+	const more = Object.fromEntries(KINDS.map((kind, i) => [kind, less(b.sums[i], a.sums[i])]));
 	await tell(server, talker, viewer, { readings, shown, samples, more });
-	const seconds = readings.at(-1).seconds - readings[0].seconds;
-	const { values, unread } = compare(samples, face);
-	const got = score({ ...speech, period: speech.seconds }, heard);
-	const result = { first, shown, gapMs: got.gapMs, estoi: got.estoi, freezes: more.video.freezeCount ?? 0,
-		loadKbit: traffic ? (loadedAfter - loaded) * 8 / seconds / 1000 : 0,
-		down: rate(readings[0], readings.at(-1), 'ab'), back: rate(readings[0], readings.at(-1), 'ba'), talkerUp: rate(nearBefore, nearAfter, 'ba'),
-		decoded: (more.video.framesDecoded ?? 0) * 1000 / (to - from), values, unread, alone, around: r.others ? least(around, aroundAfter) : null,
-		kbits: readings.slice(1).map((now, s) => rate(readings[s], now, 'ab')),
-		busy: 100 - 100 * (busyAfter.idle - busy.idle) / (busyAfter.all - busy.all) };
 	for (const who of [...others, viewer, talker])
 		await who.close();
-	await traffic?.end?.();
+	await all.traffic?.end();
 	await server.stop();
-	return judge(name, r, result);
+	const seconds = readings.at(-1).seconds - readings[0].seconds;
+	const { gapMs, estoi } = score({ ...speech, period: speech.seconds }, heard);
+	return judge(name, r, { first: all.first, alone: all.alone, shown, gapMs, estoi, ...compare(samples, face),
+		freezes: more.video.freezeCount ?? 0, decoded: (more.video.framesDecoded ?? 0) * 1000 / (b.at - a.at),
+		loadKbit: (b.loaded - a.loaded) * 8 / seconds / 1000, talkerUp: rate(a.up, b.up, 'ba'),
+		down: rate(readings[0], readings.at(-1), 'ab'), back: rate(readings[0], readings.at(-1), 'ba'),
+		kbits: readings.slice(1).map((now, s) => rate(readings[s], now, 'ab')),
+		around: others.length ? least(a.around, b.around) : null,
+		busy: 100 - 100 * (b.cpu.idle - a.cpu.idle) / (b.cpu.all - a.cpu.all) });
 }
 
 /** Pictures a second in each time between two changes of the link. @param {number[]} series */
@@ -258,6 +267,7 @@ function judge(name, r, x) {
 	const misses = [
 		x.first === null ? 'no picture' : '',
 		...phases(r, x.shown.series).map(({ from, fps }) => fps < FPS ? `${fps.toFixed(1)} frames/s from ${from} s on < ${FPS}` : ''),
+		x.unread > x.values.length ? `${x.unread} pictures without a number that can be read` : '',
 		x.gapMs > GAP_MS ? `gap ${x.gapMs} ms > ${GAP_MS}` : '',
 	];
 	if (r.traffic)

@@ -4,10 +4,11 @@
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { limit, log, ok, onEnd, scenario } from './check.mjs';
+import { apart, limit, log, ok, onEnd, scenario } from './check.mjs';
 import { launchChromium } from './chromium.mjs';
 import { launchFirefox } from './firefox.mjs';
 
+const END_S = 60; // what else a row may take, and to end it
 const build = join(dirname(fileURLToPath(import.meta.url)), '../../../build/dev/tests');
 
 /** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
@@ -49,7 +50,7 @@ export async function audience(space, server, count) {
 }
 
 /**
- * Runs the rows that the command line names (--all: all; --list prints their names; none: `few`), prints the table, and fails if one has missed
+ * Runs the rows that the command line names (--all: all; --list prints their names; none: `few`), prints the table, and fails if one has failed or missed
  * what it is to reach.
  * @param {string} name of the scenario
  * @param {{names: string[], few: string[], table: string[][], run: (name: string) => Promise<string[]>, seconds: (name: string) => number}} o
@@ -68,10 +69,11 @@ export async function rowsOf(name, { names, few, table, run, seconds }) {
 		const misses = [];
 		for (const row of chosen) {
 			log(row);
-			misses.push(...await run(row));
+			const { result, error } = await apart(row, () => limit(run(row), (seconds(row) + END_S) * 1000, 'the row as a whole'));
+			misses.push(...result ?? [`${row}: ${error.message}`]);
 		}
 		for (const cells of table)
 			console.log(`| ${cells.join(' | ')} |`);
 		ok(!misses.length, misses.join('; '));
-	}, chosen.reduce((sum, row) => sum + seconds(row), 0));
+	}, chosen.reduce((sum, row) => sum + seconds(row) + 2 * END_S, 0));
 }
