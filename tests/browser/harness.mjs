@@ -56,7 +56,7 @@ async function checkFace(url) {
 		ok(number >= 0, 'its number is read');
 		const [right, wrong] = [alike(sample, number), alike(sample, (number + FRAMES / 4) % FRAMES)];
 		log(`picture ${number}: SSIM ${right.toFixed(3)}, with another ${wrong.toFixed(3)}`);
-		ok(right > 0.9 && right > wrong + 0.03, `picture ${number} is alike: ${right}, ${wrong}`);
+		ok(right > 0.9 && right > wrong + 0.1, `picture ${number} is alike: ${right}, ${wrong}`);
 	}
 	equal(await page.run(() => __test.errors), [], 'errors');
 	await page.close();
