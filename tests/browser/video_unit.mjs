@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // The eye of the video rows:   node tests/browser/video_unit.mjs
-// Known values come out, and a picture's number is read from what is left of it, or not at all.
+// Known values come out, a picture's number is read from what is left of it, or not at all, and a row that fails leaves nothing behind.
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { apart, onEnd } from './lib/check.mjs';
 import { chance } from './lib/dsp.mjs';
 import { FRAMES, readNumber, stripRows, writeNumber } from './lib/face.mjs';
 import { below, shrink, ssim } from './lib/ssim.mjs';
@@ -88,4 +89,19 @@ test('numbers: between two pictures, and where there is none', () => {
 	assert.equal(readNumber({ ...a, data: a.data.map((v, i) => (v + b.data[i]) / 2) }), -1);
 	assert.equal(readNumber(shrink(picture(() => 100, 320, 180), 160, 90)), -1);
 	assert.ok(stripRows(360) >= 16 && stripRows(90) >= 4);
+});
+
+test('apart: what it began is undone once, last things first, whether it fails or not', async () => {
+	const undone = [];
+	onEnd(() => undone.push('what was there before'));
+	const part = (fails) => apart('a part', async () => {
+		onEnd(() => undone.push('first'));
+		onEnd(() => undone.push('second'));
+		if (fails)
+			throw new Error('as it should');
+		return 7;
+	});
+	assert.deepEqual(await part(false), { result: 7 });
+	assert.equal((await part(true)).error.message, 'as it should');
+	assert.deepEqual(undone, ['second', 'first', 'second', 'first']);
 });
