@@ -17,7 +17,7 @@ test=(
 	iproute2 nftables procps nginx-light
 	simple-whip-client gstreamer1.0-nice gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
-	asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722
+	asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722 python-matplotlib-data
 )
 
 # Some distributors' nodejs brings npm with it and conflicts with the package.

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Do the tests' own eyes and ears work? Two PeerConnections of a plain page, without palabred:
 // what the fake camera shows and the fake microphone says is recognised at the other end, and
-// nothing is recognised where there is nothing.
+// nothing is recognised where there is nothing. The talking head arrives as the camera's file has it.
 import { createServer } from 'node:http';
-import { equal, log, ok, onEnd, scenario, until } from './lib/check.mjs';
+import { equal, log, ok, onEnd, scenario, sleep, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
+import { faceFile, FPS, FRAMES, readNumber, stripRows } from './lib/face.mjs';
 import { launchFirefox } from './lib/firefox.mjs';
 import { pageInit } from './lib/init.mjs';
+import { below, ssim } from './lib/ssim.mjs';
+import { clockOf, sampleEvery, samplesOf, shownBetween, startWatching } from './lib/watch.mjs';
 
 // Runs in the page: a call with itself.
 async function callSelf() {
@@ -20,13 +23,43 @@ async function callSelf() {
 		document.body.append(element);
 		element.play();
 	};
-	const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+	const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 360 } });
 	for (const track of media.getTracks())
 		a.addTrack(track);
 	await a.setLocalDescription();
 	await b.setRemoteDescription(a.localDescription);
 	await b.setLocalDescription();
 	await a.setRemoteDescription(b.localDescription);
+}
+
+/** The face over a call on loopback, whose encoder gets what it wants. */
+async function checkFace(url) {
+	const face = await faceFile();
+	const browser = await launchChromium({ args: [`--use-file-for-fake-video-capture=${face.y4m}`] });
+	const page = await browser.open(pageInit, { index: 0, lens: true });
+	await page.goto(url);
+	await startWatching(page);
+	await page.run(callSelf);
+	await sleep(5000); // until the bitrate is there
+	const from = await clockOf(page);
+	await sampleEvery(page, 500);
+	await sleep(3000);
+	const [shown, samples] = [await shownBetween(page, from, await clockOf(page)), await samplesOf(page)];
+	ok(shown.fps > FPS * 0.8 && shown.fps < FPS * 1.2 && shown.stillMs < 400, `the face moves: ${JSON.stringify(shown)}`);
+	ok(samples.length >= 4, `${samples.length} pictures are kept`);
+	const alike = (sample, number) => {
+		const rows = stripRows(sample.height);
+		return ssim(below(face.luma(number), rows), below(sample, rows));
+	};
+	for (const sample of samples) {
+		const number = readNumber(sample);
+		ok(number >= 0, 'its number is read');
+		const [right, wrong] = [alike(sample, number), alike(sample, (number + FRAMES / 4) % FRAMES)];
+		log(`picture ${number}: SSIM ${right.toFixed(3)}, with another ${wrong.toFixed(3)}`);
+		ok(right > 0.9 && right > wrong + 0.1, `picture ${number} is alike: ${right}, ${wrong}`);
+	}
+	equal(await page.run(() => __test.errors), [], 'errors');
+	await page.close();
 }
 
 async function check(browser, url) {
@@ -70,4 +103,5 @@ await scenario('harness', async () => {
 	const url = `http://127.0.0.1:${server.address().port}/`;
 	await check(await launchChromium(), url);
 	await check(await launchFirefox(), url);
-}, 150);
+	await checkFace(url);
+}, 200);

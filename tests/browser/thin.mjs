@@ -5,22 +5,16 @@
 //
 //   node tests/browser/thin.mjs [name …]     these rows, or those of every run
 //   --all                                    all of them; --list: their names
-import { spawn } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { figure, limit, log, median, ok, onEnd, scenario, sleep, timed, until } from './lib/check.mjs';
+import { figure, log, median, ok, sleep, timed, until } from './lib/check.mjs';
 import { startCapture, stopCapture } from './lib/capture.mjs';
 import { launchChromium } from './lib/chromium.mjs';
-import { launchFirefox } from './lib/firefox.mjs';
 import { Net } from './lib/net.mjs';
 import { Person } from './lib/person.mjs';
+import { audience, calm, door, home, rate, rowsOf } from './lib/rows.mjs';
 import { score, scoreTogether } from './lib/score.mjs';
 import { Server } from './lib/server.mjs';
 import { speechFile } from './lib/speech.mjs';
 
-/** The way as it is, but nothing lost and no limit: so people join, who do so with 15 s of patience. */
-const calm = (settings) => settings.split(' ').filter((s) => s.startsWith('delay=')).join(' ');
-const build = join(dirname(fileURLToPath(import.meta.url)), '../../build/dev/tests');
 const JOINS = 5;
 const LEAST_WAIT_S = 0.1; // of a jitter buffer
 const SETTLE_MS = 15000; // the way to the rung and to the protection that the link wants
@@ -71,9 +65,6 @@ const SILENT_KBIT = 2;
 const ROOM = { seconds: 12, noise: -60, tail: 150 }; // they have talked before
 const QUIET_MS = 30000; // from the last word on, for all that follows it
 
-/** kbit/s of a direction between two readings. */
-const rate = (a, b, way) => (b[way].out_bytes - a[way].out_bytes) * 8 / (b.seconds - a.seconds) / 1000;
-
 /** In every run. */
 const FEW = ['clean, the least', '20 % lost at the listener, RTT 250', '20 % lost at the listener, RTT 500'];
 
@@ -110,10 +101,9 @@ async function joining(name, r) {
 	const here = net.space(`${rows++}s`);
 	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
 	const to = async (n, settings, args) => {
-		const space = net.space(`${rows}c${n}`), origin = `http://10.77.${n}.1:${server.port}`;
+		const space = net.space(`${rows}c${n}`), { origin, link } = door(server, `10.77.${n}.1`);
 		const path = await net.path(here, `10.77.${n}.1/24`, space, `10.77.${n}.2/24`, ...settings.split(' '));
-		return { path, link: server.link().replace(server.origin, origin),
-			browser: await launchChromium({ netns: space, origin, args }) };
+		return { path, link, browser: await launchChromium({ netns: space, origin, args }) };
 	};
 	const talks = await to(1, r.up, [`--use-file-for-fake-audio-capture=${speechFile(0, { pause: [0.1, 0.1] }).wav}`]);
 	const talker = await Person.join(talks.browser, talks.link, 1, { mode: 'voice', device: true, tone: false, camera: false });
@@ -183,19 +173,6 @@ function stepsLate(steps, wanted, name, said) {
 	});
 }
 
-/** A browser behind a path of its own to the server. */
-async function home(net, here, server, k, i, settings, firefox, speech) {
-	const space = net.space(`${k}c${i}`);
-	const host = `10.77.${i + 1}`;
-	const path = await net.path(here, `${host}.1/24`, space, `${host}.2/24`, settings);
-	const origin = `http://${host}.1:${server.port}`;
-	const link = server.link().replace(server.origin, origin);
-	const browser = firefox ? await launchFirefox({ netns: space, origin }) :
-		await launchChromium({ netns: space, origin,
-			args: speech ? [`--use-file-for-fake-audio-capture=${speech.wav}`] : [] });
-	return { path, link, browser };
-}
-
 /** What two people cost of whom nobody says anything. */
 async function silence() {
 	const k = rows++;
@@ -203,8 +180,8 @@ async function silence() {
 	const here = net.space(`${k}s`);
 	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
 	const speech = speechFile(0, ROOM);
-	const homes = [await home(net, here, server, k, 0, 'delay=20', false, speech),
-		await home(net, here, server, k, 1, 'delay=20', false, speech)];
+	const homes = [await home(net, here, server, k, 0, 'delay=20', { speech }),
+		await home(net, here, server, k, 1, 'delay=20', { speech })];
 	const people = await Promise.all(homes.map(({ browser, link }, i) =>
 		Person.join(browser, link, i + 1, { mode: 'voice', device: true, camera: false })));
 	const misses = [];
@@ -240,16 +217,6 @@ async function silence() {
 	return misses;
 }
 
-/** So many people who only listen, without pages: two cores have none for them. */
-async function audience(space, server, count) {
-	const program = process.env.AUDIENCE ?? join(build, 'audience');
-	const link = server.link().replace(server.origin, `http://localhost:${server.port}`);
-	const child = spawn('ip', ['netns', 'exec', space, program, link, String(count)], { stdio: ['ignore', 'pipe', 'inherit'] });
-	onEnd(() => child.kill());
-	await limit(Promise.race([new Promise((done) => child.stdout.once('data', done)),
-		new Promise((_, failed) => child.once('exit', (code) => failed(new Error(`audience ended with ${code}`))))]), 30000, 'audience');
-}
-
 async function row(name, r) {
 	const k = rows++;
 	const net = new Net();
@@ -261,7 +228,7 @@ async function row(name, r) {
 		const listens = i === (r.talkers ?? 1);
 		const firefox = r.firefox === (listens ? 'listens' : 'talks');
 		const speech = listens ? null : speechFile(i);
-		const { path, link, browser } = await home(net, here, server, k, i, calm(listens ? r.down : r.up), firefox, speech);
+		const { path, link, browser } = await home(net, here, server, k, i, calm(listens ? r.down : r.up), { firefox, speech });
 		paths.push(path);
 		if (listens) {
 			people.push(await Person.join(browser, link, 9, { mode: 'voice', mic: false, camera: false, capture: true }));
@@ -362,8 +329,7 @@ async function cameras(name, r) {
 	const server = await Server.start({ netns: here, address: '10.77.1.1', set: { 'server.listen': '*' } });
 	net.link(here, '10.77.1.1/24', hall, '10.77.1.2/24');
 	const path = await net.path(here, '10.77.2.1/24', far, '10.77.2.2/24', calm(r.down));
-	const door = (n) => [`http://10.77.${n}.1:${server.port}`, server.link().replace(server.origin, `http://10.77.${n}.1:${server.port}`)];
-	const [origin, link] = door(1), [farOrigin, farLink] = door(2);
+	const { origin, link } = door(server, '10.77.1.1'), { origin: farOrigin, link: farLink } = door(server, '10.77.2.1');
 	const speech = speechFile(0);
 	const browser = await launchChromium({ netns: hall, origin, args: [`--use-file-for-fake-audio-capture=${speech.wav}`] });
 	const others = [];
@@ -440,20 +406,6 @@ async function cameras(name, r) {
 	return misses.map((m) => `${name}: ${m}`);
 }
 
-const wanted = process.argv.slice(2);
-if (wanted.includes('--list')) {
-	console.log([...Object.keys(ROWS), SILENT].join('\n'));
-} else {
-	const names = wanted.includes('--all') ? [...Object.keys(ROWS), SILENT] : wanted.length ? wanted : FEW;
-	await scenario('thin', async () => {
-		const misses = [];
-		for (const name of names) {
-			log(name);
-			const kind = name === SILENT ? silence : ROWS[name].join ? joining : ROWS[name].cameras ? cameras : row;
-			misses.push(...await kind(name, ROWS[name]));
-		}
-		for (const cells of table)
-			console.log(`| ${cells.join(' | ')} |`);
-		ok(!misses.length, misses.join('; '));
-	}, names.reduce((sum, name) => sum + LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras ? 300 : 60), 0));
-}
+await rowsOf('thin', { names: [...Object.keys(ROWS), SILENT], few: FEW, table,
+	run: (name) => (name === SILENT ? silence : ROWS[name].join ? joining : ROWS[name].cameras ? cameras : row)(name, ROWS[name]),
+	seconds: (name) => LISTEN_S + (name === SILENT ? LISTEN_S + 120 : ROWS[name].join || ROWS[name].cameras ? 300 : 60) });

@@ -86,11 +86,8 @@ export function limit(promise, ms, what) {
 	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-async function cleanUp() {
-	if (cleaning)
-		return;
-	cleaning = true;
-	for (const undo of cleanups.reverse()) {
+async function undoAll(list) {
+	for (const undo of list.reverse()) {
 		try {
 			await limit(Promise.resolve(undo()), 10000, 'cleaning up');
 		} catch (error) {
@@ -99,8 +96,15 @@ async function cleanUp() {
 	}
 }
 
-async function tellAll() {
-	for (const { name, tell } of tellers) {
+async function cleanUp() {
+	if (cleaning)
+		return;
+	cleaning = true;
+	await undoAll(cleanups.splice(0));
+}
+
+async function tellAll(list) {
+	for (const { name, tell } of list) {
 		console.log(`\n--- ${name}`);
 		try {
 			const told = await limit(Promise.resolve(tell()), 5000, name);
@@ -108,6 +112,24 @@ async function tellAll() {
 		} catch (error) {
 			console.log(`(${error.message})`);
 		}
+	}
+}
+
+/**
+ * A part of a scenario that may fail without the others: what it began is undone. @template T @param {() => Promise<T>} run
+ * @returns {Promise<{result?: T, error?: Error}>} an error that has been told
+ */
+export async function apart(name, run) {
+	const [begun, known] = [cleanups.length, tellers.length];
+	try {
+		return { result: await run() };
+	} catch (error) {
+		console.log(`\nFAILED ${name}: ${error.stack ?? error}`);
+		await tellAll(tellers.slice(known));
+		return { error };
+	} finally {
+		tellers.splice(known);
+		await undoAll(cleanups.splice(begun));
 	}
 }
 
@@ -123,7 +145,7 @@ export async function scenario(name, run, seconds = 120) {
 	} catch (error) {
 		code = 1;
 		console.log(`\nFAILED ${name}: ${error.stack ?? error}`);
-		await tellAll();
+		await tellAll(tellers);
 	}
 	await cleanUp();
 	process.exit(code || process.exitCode); // a cleanup may have found something, too

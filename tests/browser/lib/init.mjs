@@ -7,8 +7,8 @@
 
 /**
  * @typedef {{index: number, width?: number, height?: number, fps?: number, tone?: boolean,
- *            flash?: boolean, time?: boolean, device?: boolean, steady?: boolean}} Fake
- *          device: the browser's own microphone speaks, unprocessed, and not the tone;
+ *            flash?: boolean, time?: boolean, device?: boolean, lens?: boolean, steady?: boolean}} Fake
+ *          device: the browser's own microphone speaks, unprocessed, and not the tone; lens: it is the browser's own camera;
  *          steady: the camera's pictures come from a thread of their own, as a camera's do (Chromium; the page's policy must be bypassed)
  */
 
@@ -232,6 +232,13 @@ export function pageInit(o) {
 		return track;
 	}
 
+	async function fromLens(open, { deviceId, facingMode, ...want }) {
+		const [track] = (await open({ video: want })).getVideoTracks();
+		const settings = track.getSettings.bind(track);
+		track.getSettings = () => ({ ...settings(), deviceId: 'fake-camera' });
+		return track;
+	}
+
 	t.tone = (on) => {
 		const { context, gain } = sound();
 		gain.gain.setTargetAtTime(on ? 1 : 0, context.currentTime, RAMP_S);
@@ -263,7 +270,9 @@ export function pageInit(o) {
 			const tracks = [];
 			if (want.audio)
 				tracks.push(o.device ? await fromDevice(open) : newTone());
-			if (want.video)
+			if (want.video && o.lens)
+				tracks.push(await fromLens(open, want.video));
+			else if (want.video)
 				tracks.push(o.steady ? steadyPicture(o.width ?? 320, o.height ?? 240, o.fps ?? 12)
 					: newPicture(false, o.width ?? 320, o.height ?? 240, o.fps ?? 12));
 			return new MediaStream(tracks);

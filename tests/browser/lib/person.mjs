@@ -35,7 +35,7 @@ export class Person {
 	async open() {
 		const { index, o } = this;
 		const fake = { index, width: o.width, height: o.height, fps: o.fps, tone: o.tone,
-			flash: o.flash, time: o.time, device: o.device, steady: o.steady };
+			flash: o.flash, time: o.time, device: o.device, lens: o.lens, steady: o.steady };
 		this.page = await this.browser.open(pageInit, fake,
 			{ viewport: o.viewport, bypassCSP: o.capture || o.steady });
 		const { page } = this;
