@@ -209,6 +209,9 @@ static void set_options(int fd)
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	/* What is lost of a few small messages is sent again at even times, or one in a hundred waits for half a minute
+	 * where a fifth is lost. */
+	setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
 }
 
 /* Takes the descriptor over, or closes it. */

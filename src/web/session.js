@@ -472,7 +472,7 @@ async function reconcileNow() {
 		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
-		await setActive(sender, !paused.has(k));
+		await setActive(sender, !paused.has(k) && (k !== 'camera' || weakness.clean));
 	}
 }
 
@@ -774,7 +774,10 @@ async function readings() {
 	talk.said = r.said;
 	if (!soundOnly())
 		sync.tick(r.samples, [...state.slots.values()]);
+	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);
+	if (weakness.clean !== before)
+		reconcile();
 	if (weak !== state.net.weak) {
 		state.net.weak = weak;
 		changed();
