@@ -125,12 +125,12 @@ export function played(receiver, ts) {
 /**
  * What the page uses of getStats(), once a second.
  * @typedef {{bytes: number, rtt: number, sent: number, lostBack: number, received: number, lost: number, said: number,
- *	samples: Map<string, import('./sync.js').Sample>}} Readings
+ *	sound: import('./voice.js').Played, samples: Map<string, import('./sync.js').Sample>}} Readings
  * @param {RTCPeerConnection} pc @returns {Promise<Readings>}
  */
 export async function readStats(pc) {
 	/** @type {Readings} */
-	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, samples: new Map() };
+	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, sound: { samples: 0, missing: 0, late: 0 }, samples: new Map() };
 	let pairs = 0;
 	for (const s of /** @type {Iterable<any>} */ ((await pc.getStats()).values())) {
 		if (s.type === 'transport') {
@@ -143,6 +143,9 @@ export async function readStats(pc) {
 			if (s.kind === 'audio') {
 				r.received += s.packetsReceived || 0;
 				r.lost += s.packetsLost || 0;
+				r.sound.samples += s.totalSamplesReceived || 0;
+				r.sound.missing += (s.concealedSamples || 0) - (s.silentConcealedSamples || 0);
+				r.sound.late += s.packetsDiscarded || 0;
 			}
 			r.samples.set(s.mid, { delay: s.jitterBufferDelay || 0, emitted: s.jitterBufferEmittedCount || 0 });
 		} else if (s.type === 'media-source' && s.kind === 'audio') {

@@ -18,7 +18,7 @@ import { onGate, through } from './gate.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
 import { openValve } from './valve.js';
-import { FREE, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
+import { FREE, Hold, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {import('./peer.js').Peer} Peer */
@@ -52,6 +52,7 @@ let bytesBefore = 0;
 let bytesKept = 0;
 let sync = new LipSync();
 let weakness = new Weakness();
+let hold = new Hold();
 let silence = new Silence();
 let talkers = new Talkers();
 /** When the server told last who talks; what we have said so far, and whether we are talking. */
@@ -181,6 +182,7 @@ async function accept(next, answer) {
 	bytesBefore = state.bytes;
 	sync = new LipSync();
 	weakness = new Weakness();
+	hold = new Hold();
 	talkers = new Talkers();
 	next.answer = answer.answer;
 	state.way = { ...WAY_FIRST };
@@ -708,7 +710,8 @@ function on(e) {
 		state.voice = { down: e.down, red: e.red, loss: e.loss, video: e.video !== false };
 		if (!state.voice.video)
 			sync = new LipSync(); // the sound's buffers are the server's business now
-		holdSound(e.jitter || 0);
+		hold.ms = e.jitter || 0;
+		holdSound(hold.ms);
 		steer(e.up === undefined ? WAY_FIRST : { rung: e.up, red: !!e.upred });
 		break;
 	case 'pause':
@@ -774,6 +777,8 @@ async function readings() {
 	talk.said = r.said;
 	if (!soundOnly())
 		sync.tick(r.samples, [...state.slots.values()]);
+	else if (hold.tick(r.sound))
+		holdSound(hold.ms);
 	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);
 	if (weakness.clean !== before)

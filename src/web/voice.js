@@ -79,6 +79,34 @@ export async function setEncoding(sender, change) {
 	}
 }
 
+/** Of all that was heard so far: samples, those made up in mid-speech, and packets that came too late. @typedef {{samples: number, missing: number, late: number}} Played */
+
+const HOLD_STEP_MS = 200;
+const HOLD_MOST_MS = 1600;
+const MISSING_PART = 0.08;
+
+/**
+ * What the sound's buffers hold at least, in ms: what the server says, and more while repeats come too late for that. Its word may be what does
+ * not come through: where a fifth is lost, each hundredth message waits for ten seconds and more.
+ */
+export class Hold {
+	constructor() {
+		this.ms = 0;
+		/** @type {Played} */
+		this.before = { samples: 0, missing: 0, late: 0 };
+	}
+
+	/** Once a second; true: it is more. @param {Played} now */
+	tick(now) {
+		const { samples, missing, late } = this.before;
+		this.before = now;
+		if (now.late <= late || now.missing - missing <= (now.samples - samples) * MISSING_PART || this.ms >= HOLD_MOST_MS)
+			return false;
+		this.ms = Math.min(this.ms + HOLD_STEP_MS, HOLD_MOST_MS);
+		return true;
+	}
+}
+
 /** What the person chose to spend: of a voice, how it comes and goes. @typedef {'all'|'less'|'least'} Thrift */
 /** @type {Record<Thrift, number>} */
 export const THRIFT = { all: FREE, less: 3, least: 1 };

@@ -8,7 +8,7 @@ const at = (/** @type {string} */ f) => new URL(`../../src/web/${f}`, import.met
 const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, roleOf, spotlight,
 	viewList } = await import(at('layout.js'));
 const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
-const { FREE, RUNGS, steerAnswer } = await import(at('voice.js'));
+const { FREE, Hold, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
 const { offerFeedback, Silence, Weakness } = await import(at('peer.js'));
 
@@ -394,6 +394,29 @@ test('Weakness: slow to cry, slower to forget', () => {
 	assert.equal(w.clean, true);
 	assert.equal([1, 2, 3].map(() => w.tick({ rtt: 1.2, lostBack: 0, received, lost })).pop(), true);
 	assert.equal(w.clean, true); // once and for all
+});
+
+test('Hold: more than the server says while repeats come too late, and speech is missing', () => {
+	const h = new Hold();
+	const heard = { samples: 0, missing: 0, late: 0 };
+	const second = (missing, late) => {
+		heard.samples += 48000;
+		heard.missing += missing;
+		heard.late += late;
+		return h.tick({ ...heard });
+	};
+	assert.equal(second(0, 0), false);
+	assert.equal(second(9000, 0), false); // lost for good: waiting would not help
+	assert.equal(second(1000, 3), false); // RED's copies, of what was there
+	assert.equal(second(9000, 3), true);
+	assert.equal(h.ms, 200);
+	h.ms = 900; // the server's word
+	assert.equal(second(9000, 1), true);
+	assert.equal(h.ms, 1100);
+	for (let i = 0; i < 9; i++)
+		second(9000, 1);
+	assert.equal(h.ms, 1600);
+	assert.equal(second(9000, 1), false);
 });
 
 /** When Silence tells, ms, for arrivals at these times; looked at every 300 ms until `end`. */

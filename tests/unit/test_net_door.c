@@ -7,6 +7,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "count.h"
 
@@ -153,6 +155,15 @@ static void test_http(void **state)
 	rig_expect(&client, "\r\n\r\nopen");
 }
 
+static bool option(int fd, int name)
+{
+	int value = 0;
+	socklen_t len = sizeof value;
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, name, &value, &len), 0);
+	return value;
+}
+
 static void test_framed(void **state)
 {
 	uint8_t f[300];
@@ -170,6 +181,8 @@ static void test_framed(void **state)
 	assert_string_equal(framed_ufrag, "UFRAG");
 	assert_int_equal(framed_len, n);
 	assert_memory_equal(framed_early, f, n);
+	assert_true(option(framed_fd, TCP_NODELAY));
+	assert_true(option(framed_fd, TCP_THIN_LINEAR_TIMEOUTS));
 	send(client.fd, "more", 4, 0); /* the callee's from now on */
 	rig_pump(&client, 700);	       /* also past the deadline */
 	assert_int_equal(recv(framed_fd, f, sizeof f, MSG_DONTWAIT), 4);
