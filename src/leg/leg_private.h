@@ -67,6 +67,7 @@ struct leg_source {
 	struct rtp_recv recv;
 	struct rtp_store store;
 	struct keyreq key;
+	struct dd_layers dd; /* pictures: as their descriptors said last */
 };
 
 struct leg_slot {

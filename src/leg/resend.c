@@ -41,7 +41,9 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 	p = stored(leg, seg, in_seq64);
 	if (!p)
 		return -ENOENT;
-	rtp_segment_map(seg, p, &out);
+	len = rtp_segment_map(&slot->rtp, seg, p, &out);
+	if (len)
+		return len;
 	leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 	buf = tx_reserve(leg->all->tx);
 	if (slot->plan->rtx_ssrc && seg->rtx_pt) {

@@ -138,10 +138,14 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 	struct leg_slot *slot = &leg->slots[index];
 	struct legs *l = leg->all;
 	struct out_item *item;
+	int err;
 
 	if (leg->mixer && slot->plan->sec.audio)
 		rtp_slot_name(&slot->rtp, p->rtp.seq64);
-	if (rtp_slot_map(&slot->rtp, p, out, false))
+	err = rtp_slot_map(&slot->rtp, p, out, false);
+	if (err == -ENOENT)
+		STAT_INC(layer_cut);
+	if (err)
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;

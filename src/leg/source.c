@@ -193,6 +193,20 @@ static int rtx_unwrap(struct leg_source *src, struct pkt *p)
 	return -EBADMSG;
 }
 
+static int parse_descriptor(struct leg_source *src, const uint8_t *dd, size_t len,
+			    bool own_layers, struct frame_view *f)
+{
+	int err = dd_parse(dd, len, f);
+
+	if (err)
+		return err;
+	if (f->dd_structure)
+		err = dd_layers_parse(dd, len, &src->dd);
+	if (!err && !own_layers)
+		dd_layers_put(&src->dd, dd, len, f);
+	return err;
+}
+
 static int parse_frame(struct leg_source *src, struct pkt *p)
 {
 	struct rtp_view *v = &p->rtp;
@@ -201,8 +215,9 @@ static int parse_frame(struct leg_source *src, struct pkt *p)
 			v->marker, &v->frame))
 		return -EBADMSG;
 	if (v->ext[EXT_DD].off && !src->plan->sec.audio)
-		return dd_parse(p->data + v->ext[EXT_DD].off, v->ext[EXT_DD].len,
-				&v->frame);
+		return parse_descriptor(
+			src, p->data + v->ext[EXT_DD].off, v->ext[EXT_DD].len,
+			v->codec == CODEC_VP8 || v->codec == CODEC_VP9, &v->frame);
 	return 0;
 }
 
