@@ -216,6 +216,7 @@ struct rtp_view {
 	uint16_t payload_len; /* without padding */
 	uint8_t padding_len;
 	uint8_t codec;	   /* enum codec_id, set by the leg that received it */
+	uint8_t layer;	   /* of simulcast, likewise: 0 the smallest picture */
 	int8_t level_dbov; /* RFC 6464: 0 (loud) … 127 (silent), -1 = not sent */
 	bool voice;	   /* RFC 6464 V bit */
 	/* Sound: the streams of those who talk in it, TALK_NOBODY if none does; by the relay or

@@ -187,6 +187,7 @@ struct rtp_segment {
 	uint8_t tl0_off;
 	uint16_t dd_off;
 	uint8_t dd_shift;
+	uint8_t layer; /* of simulcast, for the caller: which store it is in */
 	uint32_t hole_first, hole_end; /* its holes, by rtp_thin's count */
 };
 struct rtp_slot {
@@ -232,6 +233,8 @@ void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rt
 		     uint8_t dd_id, const struct pkt *first);
 /* The present segment is RED (RFC 2198): `pt` is put into its blocks' headers. Hot. */
 void rtp_slot_red(struct rtp_slot *s, uint8_t pt);
+/* The present segment is of this layer of its stream. Hot. */
+void rtp_slot_layer(struct rtp_slot *s, unsigned layer);
 /* Sound: from the source's packet `seq64` on the present segment names who talks in it (rtp.talkers, as
  * CSRCs): the first two packets, those of news, and one every 2 s. Again: no effect. Hot. */
 void rtp_slot_name(struct rtp_slot *s, uint64_t seq64);
@@ -286,12 +289,18 @@ void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us
  * At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is
  * repeated after max(KEYREQ_MIN_MS, 1.5 rtt + 100 ms) until a key frame arrives or nobody
  * wants it. */
-enum { KEYREQ_MIN_MS = 250 };
+enum { KEYREQ_MIN_MS = 250, KEYREQ_PATIENT_MS = 1000 };
 struct keyreq {
 	uint64_t asked_us;
 	bool wanted, waiting;
+	bool hurried; /* by who shows nothing meanwhile; else KEYREQ_PATIENT_MS is the least */
 };
 void keyreq_want(struct keyreq *k);
+/* By who has something to show meanwhile. */
+void keyreq_wish(struct keyreq *k);
+/* Another layer of the same picture has been asked: encoders answer with all of them, so this counts for
+ * each. */
+void keyreq_shared(struct keyreq *k, uint64_t asked_us);
 /* true: send a PLI now. Call after keyreq_want and from time to time. *next_us as above.
  */
 bool keyreq_due(struct keyreq *k, uint64_t now_us, uint64_t rtt_us, uint64_t *next_us);

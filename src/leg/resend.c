@@ -15,7 +15,7 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 {
 	struct relay_stream *st =
 		seg->stream ? relay_stream_find(leg->room, seg->stream) : NULL;
-	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+	struct leg_source *src = st ? leg_source_of(st, seg->layer) : NULL;
 
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }

@@ -34,6 +34,14 @@ const char *nego_ext_uri(enum ext_id id)
 	return ext_uris[id];
 }
 
+bool nego_has_ext(const struct nego_section *sec, enum ext_id id)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(sec->exts.of_id); i++)
+		if (sec->exts.of_id[i] == id)
+			return true;
+	return false;
+}
+
 const struct sdp_codec *nego_offered(const struct sdp_media *m, uint8_t pt)
 {
 	unsigned i;

@@ -186,6 +186,14 @@ void rtp_slot_red(struct rtp_slot *s, uint8_t pt)
 		seg->red_of = pt;
 }
 
+void rtp_slot_layer(struct rtp_slot *s, unsigned layer)
+{
+	struct rtp_segment *seg = current(s);
+
+	if (seg)
+		seg->layer = (uint8_t)layer;
+}
+
 void rtp_slot_name(struct rtp_slot *s, uint64_t seq64)
 {
 	struct rtp_segment *seg = current(s);
