@@ -152,8 +152,9 @@ void relay_stream_codec(struct relay_stream *st, enum codec_id codec, uint64_t n
 void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us);
 /* The stream has several layers from now on: rtp.layer of its packets is below that. */
 void relay_stream_layers(struct relay_stream *st, unsigned count);
-/* The layers that anybody takes, or wants though they do not come, as bits, the latter with those below them; with
- * any the smallest, too, so that there is something to fall back on. 0: nobody wants it. */
+/* The layers that anybody takes, as bits; for one that is wanted and does not come all up to the next above those that do,
+ * so that a thin link is asked for one after the other; with any the smallest, too, so that there is something to
+ * fall back on. 0: nobody wants it. */
 unsigned relay_stream_demand(const struct relay_stream *st);
 /* Its layers as the allocator wants them: rates and frames as measured over the last second or two, without headers below RTP
  * (12 bytes a packet are reckoned); sizes where key frames said them. alloc_layer.key is set but for temporal layers. */

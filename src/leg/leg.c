@@ -108,6 +108,7 @@ static void leg_destroy(void *obj)
 		seal_stream_fini(&leg->slots[i].seal_rtx);
 	}
 	leg_measure_fini(leg);
+	leg_arrivals_fini(leg);
 	leg_video_fini(leg);
 	free(leg->slots);
 	mem_unref(leg->conn);

@@ -25,6 +25,14 @@ static bool taken(const struct relay_stream *st)
 	return false;
 }
 
+/* So many layers up to the largest below `layer` that comes. */
+static unsigned alive_below(const struct relay_stream *st, unsigned layer)
+{
+	while (layer && !(st->alive >> (layer - 1) & 1))
+		layer--;
+	return layer;
+}
+
 static unsigned layers_needed(const struct relay_stream *st)
 {
 	unsigned parts = demand_layers(&st->demand, false), needed = 0;
@@ -32,9 +40,10 @@ static unsigned layers_needed(const struct relay_stream *st)
 	for (unsigned i = 0; i < st->layer_count; i++) {
 		if (!(parts >> i * ALLOC_TEMPORAL & 1))
 			continue;
-		needed |= 1u << i;
-		if (!(st->alive >> i & 1)) /* perhaps its link does not bear it */
-			needed |= (1u << i) - 1;
+		if (st->alive >> i & 1)
+			needed |= 1u << i;
+		else /* perhaps its link does not bear it: one after the other */
+			needed |= (2u << alive_below(st, i)) - 1;
 	}
 	return needed ? needed | 1 : 0;
 }

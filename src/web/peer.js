@@ -14,7 +14,7 @@ const VIDEO_SLOTS = 4;
 /** @type {Record<Kind, RTCRtpEncodingParameters & {scalabilityMode?: string}>} */
 const ENCODINGS = {
 	mic: { priority: 'high' },
-	camera: { maxBitrate: 600_000, maxFramerate: 24 },
+	camera: { maxBitrate: 600_000, maxFramerate: 24, active: false }, // until the link has shown that it bears the voice
 	screen: { maxBitrate: 1_200_000, maxFramerate: 15 },
 	screenaudio: { maxBitrate: 64_000 },
 };
@@ -44,7 +44,7 @@ function encodingsOf(k, track) {
 	if (k !== 'camera' || /Firefox\//.test(navigator.userAgent))
 		return [{ ...ENCODINGS[k] }];
 	return layersOf(track?.getSettings().height || 0, 0).map((layer, i) =>
-		({ ...ENCODINGS.camera, ...layer, rid: RIDS[i], scalabilityMode: 'L1T3' }));
+		({ ...ENCODINGS.camera, ...layer, active: false, rid: RIDS[i], scalabilityMode: 'L1T3' }));
 }
 
 /**
@@ -215,6 +215,8 @@ export class Weakness {
 		this.weak = false;
 		this.bad = 0;
 		this.good = 0;
+		/** Two good seconds in a row have been: pictures may be sent beside the voice. */
+		this.clean = false;
 		this.before = { received: 0, lost: 0 };
 	}
 
@@ -227,6 +229,7 @@ export class Weakness {
 		const bad = r.rtt > 0.8 || r.lostBack > 0.08 || (got >= 0 && lost > 1 && lost / (got + lost) > 0.08);
 		this.bad = bad ? Math.min(4, this.bad + 1) : Math.max(0, this.bad - 1);
 		this.good = bad ? 0 : this.good + 1;
+		this.clean ||= this.good >= 2;
 		if (this.bad >= 3)
 			this.weak = true;
 		else if (this.good >= 8)

@@ -475,7 +475,8 @@ async function reconcileNow() {
 		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
-		await setActive(sender, !paused.has(k), layers.get(k) || 0);
+		const ready = k !== 'camera' || weakness.clean;
+		await setActive(sender, ready && !paused.has(k), layers.get(k) || 0);
 	}
 }
 
@@ -778,7 +779,10 @@ async function readings() {
 	talk.said = r.said;
 	if (!soundOnly())
 		sync.tick(r.samples, [...state.slots.values()]);
+	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);
+	if (weakness.clean !== before)
+		reconcile();
 	if (weak !== state.net.weak) {
 		state.net.weak = weak;
 		changed();

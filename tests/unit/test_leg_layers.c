@@ -280,7 +280,7 @@ static void test_what_is_wanted(void **state)
 		frame(s, 1, false);
 	assert_int_equal(leg_layers_get(s->from, STREAM_CAMERA), 1);
 	look(s, 640, 360);
-	assert_int_equal(leg_layers_get(s->from, STREAM_CAMERA), 7);
+	assert_int_equal(leg_layers_get(s->from, STREAM_CAMERA), 3);
 	frame(s, 7, true);
 	assert_int_equal(layer_of(s), 2);
 	/* and of what came, to where it may go: the rig's VP8 has no layers in time */
