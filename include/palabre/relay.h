@@ -136,7 +136,9 @@ void relay_port_layer(struct relay_port *p, unsigned slot, int sid, int tid,
 /* What goes now, -1 nothing, and what of it may go. Hot. */
 int relay_port_sid(const struct relay_port *p, unsigned slot);
 unsigned relay_port_tid(const struct relay_port *p, unsigned slot);
-/* The tile of what is in the slot or waited for there, by the view; 0 unknown. */
+/* What is to be shown in the slot: in it, waited for, or kept from it by relay_port_layer; NULL: nothing. */
+struct relay_stream *relay_port_target(const struct relay_port *p, unsigned slot);
+/* Its tile, by the view; 0 unknown. */
 void relay_port_tile(const struct relay_port *p, unsigned slot, uint16_t *width,
 		     uint16_t *height);
 

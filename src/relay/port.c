@@ -21,20 +21,21 @@ static unsigned slot_count(const struct relay_port *p)
 /* ---- one slot ---------------------------------------------------------------------- */
 
 /* What it would have of the stream, whether that comes or not; NULL: nothing. */
-static void wish(struct slot *s, struct relay_stream *st, int layer, uint64_t now_us)
+static void wish(struct slot *s, struct relay_stream *st, int layer)
 {
 	if (s->wished && s->wished != st)
-		stream_part(s->wished, &s->wish_part, -1, -1, now_us);
+		stream_part(s->wished, &s->wish_part, -1, -1);
 	s->wished = st;
 	if (st)
-		stream_part(st, &s->wish_part, layer, s->tid, now_us);
+		stream_part(st, &s->wish_part, layer, s->tid);
 }
 
 /* The stream has left the slot, unless it is in it twice. */
 static void left(struct slot *s, struct relay_stream *st, uint64_t now_us)
 {
 	if (s->wished == st && s->cur != st && s->next != st)
-		wish(s, NULL, -1, now_us);
+		wish(s, NULL, -1);
+	stream_look(st, now_us);
 	stream_release(st, now_us);
 }
 
@@ -46,7 +47,7 @@ static void cur_clear(struct slot *s, uint64_t now_us)
 		return;
 	link_remove(&s->cur_link);
 	s->cur = NULL;
-	stream_part(st, &s->cur_part, -1, -1, now_us);
+	stream_part(st, &s->cur_part, -1, -1);
 	left(s, st, now_us);
 }
 
@@ -58,7 +59,7 @@ static void next_clear(struct slot *s, uint64_t now_us)
 		return;
 	link_remove(&s->next_link);
 	s->next = NULL;
-	stream_part(st, &s->next_part, -1, -1, now_us);
+	stream_part(st, &s->next_part, -1, -1);
 	left(s, st, now_us);
 }
 
@@ -76,14 +77,13 @@ void slot_settle(struct slot *s, uint64_t now_us)
 	s->port->ops->idle(s->port->owner, s->index, now_us);
 }
 
-static void carry(struct slot *s, struct relay_stream *st, unsigned layer,
-		  uint64_t now_us)
+static void carry(struct slot *s, struct relay_stream *st, unsigned layer)
 {
 	s->cur = st;
 	s->cur_layer = (uint8_t)layer;
 	s->fresh = true;
 	link_add(&st->layers[layer].carriers, &s->cur_link);
-	stream_part(st, &s->cur_part, (int)layer, s->tid, now_us);
+	stream_part(st, &s->cur_part, (int)layer, s->tid);
 }
 
 static void park(struct slot *s, struct relay_stream *st)
@@ -114,8 +114,9 @@ static void await(struct slot *s, struct relay_stream *st, uint64_t now_us)
 	s->next_layer = (uint8_t)layer;
 	link_add(&st->layers[layer].waiters, &s->next_link);
 	stream_take(st, now_us);
-	wish(s, st, (int)wanted, now_us);
-	stream_part(st, &s->next_part, (int)layer, s->tid, now_us);
+	wish(s, st, (int)wanted);
+	stream_part(st, &s->next_part, (int)layer, s->tid);
+	stream_look(st, now_us);
 	stream_want_key(st, layer, s->cur == st && st->alive >> s->cur_layer & 1, now_us);
 }
 
@@ -137,14 +138,17 @@ void slot_layers(struct slot *s, uint64_t now_us)
 		return;
 	wanted = layer_wanted(s, st);
 	layer = layers_best(st, wanted);
-	wish(s, st, (int)wanted, now_us);
+	wish(s, st, (int)wanted);
 	if (s->cur == st && s->cur_layer == layer) {
 		next_clear(s, now_us);
+		stream_look(st, now_us);
 	} else if (!s->next) {
 		await(s, st, now_us);
 	} else if (s->next_layer != layer) {
 		link_remove(&s->next_link);
 		await(s, st, now_us);
+	} else {
+		stream_look(st, now_us);
 	}
 }
 
@@ -162,7 +166,7 @@ static void assign(struct slot *s, struct relay_stream *st, uint64_t now_us)
 		if (s->cur != st) {
 			cur_clear(s, now_us);
 			if (st) {
-				carry(s, st, 0, now_us);
+				carry(s, st, 0);
 				stream_take(st, now_us);
 			}
 		}
@@ -189,11 +193,12 @@ void slot_promote(struct slot *s, uint64_t now_us)
 	link_remove(&s->next_link);
 	s->next = NULL;
 	if (old && old != st)
-		stream_part(old, &s->cur_part, -1, -1, now_us);
+		stream_part(old, &s->cur_part, -1, -1);
 	if (old)
 		link_remove(&s->cur_link);
-	carry(s, st, s->next_layer, now_us);
-	stream_part(st, &s->next_part, -1, -1, now_us);
+	carry(s, st, s->next_layer);
+	stream_part(st, &s->next_part, -1, -1);
+	stream_look(st, now_us);
 	if (old && old != st)
 		left(s, old, now_us);
 }
@@ -214,8 +219,8 @@ void slot_renew(struct slot *s, uint64_t now_us)
 	}
 	link_remove(&s->cur_link);
 	s->cur = NULL;
+	stream_part(st, &s->cur_part, -1, -1);
 	await(s, st, now_us);
-	stream_part(st, &s->cur_part, -1, -1, now_us);
 }
 
 /* ---- all slots --------------------------------------------------------------------- */
@@ -453,7 +458,7 @@ void relay_port_suspend(struct relay_port *p, bool suspended, uint64_t now_us)
 		if (suspended) {
 			park(s, st);
 		} else if (port_is_audio(p, i)) {
-			carry(s, st, 0, now_us);
+			carry(s, st, 0);
 			stream_take(st, now_us);
 		} else {
 			enter(s, st, now_us);
@@ -546,11 +551,17 @@ unsigned relay_port_tid(const struct relay_port *p, unsigned slot)
 	return p->slots[slot].tid;
 }
 
+struct relay_stream *relay_port_target(const struct relay_port *p, unsigned slot)
+{
+	const struct slot *s = &p->slots[slot];
+
+	return s->next ? s->next : s->cur;
+}
+
 void relay_port_tile(const struct relay_port *p, unsigned slot, uint16_t *width,
 		     uint16_t *height)
 {
-	const struct slot *s = &p->slots[slot];
-	const struct relay_stream *st = s->next ? s->next : s->cur;
+	const struct relay_stream *st = relay_port_target(p, slot);
 
 	port_tile(p, st ? st->id : 0, width, height);
 }

@@ -195,9 +195,10 @@ void stream_take(struct relay_stream *st, uint64_t now_us);    /* somebody has c
 void stream_release(struct relay_stream *st, uint64_t now_us); /* somebody has gone */
 void stream_want_key(struct relay_stream *st, unsigned layer, bool patient,
 		     uint64_t now_us);
-/* A slot counts for so much in its demand now, sid -1: nothing. */
-void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int tid,
-		 uint64_t now_us);
+/* A slot counts for so much in its demand now, sid -1: nothing. When all of its parts are right, look: tells the
+ * owner. */
+void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int tid);
+void stream_look(struct relay_stream *st, uint64_t now_us);
 /* The calm is over. */
 void stream_calm(struct relay_stream *st, uint64_t now_us);
 /* Which of its layers come, or how large they are, has changed: its slots look again. Hot. */

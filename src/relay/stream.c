@@ -59,11 +59,14 @@ static void calm_begin(struct relay_stream *st, uint64_t calm_us)
 }
 
 /* More is told at once, less has to last. */
-static void demand_look(struct relay_stream *st, uint64_t now_us)
+void stream_look(struct relay_stream *st, uint64_t now_us)
 {
-	unsigned needed = layers_needed(st);
+	unsigned needed;
 
-	if (needed & ~st->told) {
+	if (st->layer_count == 1)
+		return;
+	needed = layers_needed(st);
+	if (needed & ~(unsigned)st->told) {
 		st->told |= (uint8_t)needed;
 		st->room->relay->stream_ops->demand(st->owner, st, now_us);
 	}
@@ -73,11 +76,10 @@ static void demand_look(struct relay_stream *st, uint64_t now_us)
 		link_remove(&st->calm_link);
 }
 
-void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int tid,
-		 uint64_t now_us)
+void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int tid)
 {
-	if (st->layer_count > 1 && demand_change(&st->demand, part, sid, tid, 0))
-		demand_look(st, now_us);
+	if (st->layer_count > 1)
+		(void)demand_change(&st->demand, part, sid, tid, 0);
 }
 
 void stream_take(struct relay_stream *st, uint64_t now_us)
@@ -155,7 +157,7 @@ void stream_layers(struct relay_stream *st, uint64_t now_us)
 			slot_layers(CONTAINER_OF(l, struct slot, next_link), now_us);
 		}
 	}
-	demand_look(st, now_us);
+	stream_look(st, now_us);
 }
 
 void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us)

@@ -21,17 +21,17 @@ const ENCODINGS = {
 
 /** The camera's sizes, smallest first: the server takes for each listener what they need, and says what nobody needs. */
 const RIDS = ['q', 'h', 'f'];
-/** Smaller pictures than that are not made of a camera's: nobody would know a face. */
-const LEAST_HEIGHT = 90;
+/** Pixels of a camera from which on browsers make two of them, or all: what is beyond they leave out without a word. */
+const TWO_SIZES = 480 * 270, THREE_SIZES = 960 * 540;
 
 /**
  * How the sizes are sent: of a camera that is small anyhow only one or two of them, the lower ones. Each at a third of the rate of the
  * next. Before the server has asked for more there is the smallest alone, so that no camera begins with what its link may not bear.
- * @param {number} height of the camera, 0: it is not known @param {number} layers wanted, as bits, 0: nobody has said
+ * @param {number} pixels of the camera, 0: it is not known @param {number} layers wanted, as bits, 0: nobody has said
  * @returns {{active: boolean, scaleResolutionDownBy: number, maxBitrate: number}[]}
  */
-export function layersOf(height, layers) {
-	const count = !height || height >= 4 * LEAST_HEIGHT ? 3 : height >= 2 * LEAST_HEIGHT ? 2 : 1;
+export function layersOf(pixels, layers) {
+	const count = !pixels || pixels >= THREE_SIZES ? 3 : pixels >= TWO_SIZES ? 2 : 1;
 	return RIDS.map((_, i) => {
 		const below = Math.max(0, count - 1 - i);
 		return { active: i < count && !!((layers || 1) >> i & 1), scaleResolutionDownBy: 2 ** below,
@@ -39,11 +39,17 @@ export function layersOf(height, layers) {
 	});
 }
 
+/** @param {MediaStreamTrack|null|undefined} track */
+function pixelsOf(track) {
+	const { width = 0, height = 0 } = track?.getSettings() || {};
+	return width * height;
+}
+
 /** Firefox sends one. @param {Kind} k @param {MediaStreamTrack|null|undefined} track */
 function encodingsOf(k, track) {
 	if (k !== 'camera' || /Firefox\//.test(navigator.userAgent))
 		return [{ ...ENCODINGS[k] }];
-	return layersOf(track?.getSettings().height || 0, 0).map((layer, i) =>
+	return layersOf(pixelsOf(track), 0).map((layer, i) =>
 		({ ...ENCODINGS.camera, ...layer, active: false, rid: RIDS[i], scalabilityMode: 'L1T3' }));
 }
 
@@ -160,7 +166,7 @@ export async function setActive(sender, active, layers) {
 			await setEncoding(sender, (e) => { e.active = active; });
 		return;
 	}
-	const next = layersOf(sender.track?.getSettings().height || 0, layers);
+	const next = layersOf(pixelsOf(sender.track), layers);
 	const same = (/** @type {RTCRtpEncodingParameters} */ e, /** @type {typeof next[0]} */ n) => e.active === (active && n.active) &&
 		e.scaleResolutionDownBy === n.scaleResolutionDownBy && e.maxBitrate === n.maxBitrate;
 	if (!now.every((e, i) => same(e, next[i])))

@@ -260,6 +260,8 @@ static void test_changes_at_a_key_frame(void **state)
 /* The largest that may go is a bound as the tile is; nothing may be right, too. */
 static void test_the_allocator_decides(void **state)
 {
+	uint16_t width, height;
+
 	(void)state;
 	look(0, 640, 360);
 	relay_port_layer(who[0].port, 0, 1, 0, now);
@@ -274,6 +276,10 @@ static void test_the_allocator_decides(void **state)
 	relay_port_layer(who[0].port, 0, -1, -1, now);
 	assert_int_equal(who[0].idles, 1);
 	assert_int_equal(relay_port_sid(who[0].port, 0), -1);
+	assert_ptr_equal(relay_port_target(who[0].port, 0), cam);
+	relay_port_tile(who[0].port, 0, &width, &height);
+	assert_int_equal(width, 640);
+	assert_int_equal(height, 360);
 	frame(7, true);
 	assert_int_equal(who[0].layer, -1);
 	view(0, CAM, 700, 400); /* changes nothing of that */
@@ -312,9 +318,8 @@ static void test_demand(void **state)
 	look(0, 160, 90);
 	frame(1, true);
 	assert_int_equal(who[0].layer, 0);
-	assert_int_equal(wanted(), 3);
-	frames(1,
-	       150); /* what was asked for before its size was known is not, after a while */
+	assert_int_equal(wanted(), 1);
+	frames(1, 150);
 	assert_int_equal(wanted(), 1);
 	/* a larger tile: told at once, one after the other */
 	demands = 0;
