@@ -86,6 +86,8 @@ bool layers_heard(struct relay_stream *st, const struct pkt *p)
 
 	layers_measure(y, p);
 	y->last_us = p->arrival_us;
+	if (news)
+		y->alive_us = p->arrival_us;
 	st->alive |= (uint8_t)(1u << layer);
 	if (f->width && (f->width != y->width || f->height != y->height)) {
 		y->width = f->width;

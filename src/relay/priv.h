@@ -127,8 +127,9 @@ struct voice {
 /* One size of a picture. Rates in windows of a second, by temporal layer. */
 struct layer {
 	struct link *carriers, *waiters;
-	uint64_t highest; /* seq64 */
-	uint64_t last_us; /* its last packet, 0 none */
+	uint64_t highest;  /* seq64 */
+	uint64_t last_us;  /* its last packet, 0 none */
+	uint64_t alive_us; /* since when it has come */
 	uint64_t since_us,
 		window_us; /* begin of the present window; length of the one before */
 	uint32_t bytes[ALLOC_TEMPORAL], past_bytes[ALLOC_TEMPORAL];

@@ -198,14 +198,18 @@ static bool calm(struct relay_room *room, uint64_t now_us)
 	return room->calming;
 }
 
-/* Layers that have stopped: their slots go over to another. */
+/* Layers that have stopped: their slots go over to another. And it may be time to ask for the next. */
 static void check_layers(struct relay_room *room, uint64_t now_us)
 {
 	for (unsigned i = 0; i < room->video_count; i++) {
 		struct relay_stream *st = room->videos[i];
 
-		if (st->active && st->layer_count > 1 && layers_check(st))
+		if (!st->active || st->layer_count == 1)
+			continue;
+		if (layers_check(st))
 			stream_layers(st, now_us);
+		else
+			stream_look(st, now_us);
 	}
 }
 

@@ -11,6 +11,9 @@
 static const uint64_t CALM_US = 2000000;
 /* A layer that begins again costs a key frame of all: browsers' encoders start anew. */
 static const uint64_t LAYER_CALM_US = 5000000;
+/* A browser's estimate of its link begins low and finds out more by what it can send: while it is limited by the link it
+ * does not probe for a layer that is added (Chromium 156 was seen to stay at the smallest for 40 s). */
+static const uint64_t STEP_US = 2000000;
 /* A key frame's first packet recovered later than this many packets is no place to begin:
  * the receiver would have to ask for all of them again. */
 static const uint64_t LATE_KEY_PKTS = 128;
@@ -25,15 +28,18 @@ static bool taken(const struct relay_stream *st)
 	return false;
 }
 
-/* So many layers up to the largest below `layer` that comes. */
-static unsigned alive_below(const struct relay_stream *st, unsigned layer)
+/* So many layers are asked for where `layer` does not come: up to the largest below it that does, and the next one
+ * when that has come for a while. */
+static unsigned steps(const struct relay_stream *st, unsigned layer, uint64_t now_us)
 {
 	while (layer && !(st->alive >> (layer - 1) & 1))
 		layer--;
-	return layer;
+	if (layer && now_us < st->layers[layer - 1].alive_us + STEP_US)
+		return layer;
+	return layer + 1;
 }
 
-static unsigned layers_needed(const struct relay_stream *st)
+static unsigned layers_needed(const struct relay_stream *st, uint64_t now_us)
 {
 	unsigned parts = demand_layers(&st->demand, false), needed = 0;
 
@@ -43,7 +49,7 @@ static unsigned layers_needed(const struct relay_stream *st)
 		if (st->alive >> i & 1)
 			needed |= 1u << i;
 		else /* perhaps its link does not bear it: one after the other */
-			needed |= (2u << alive_below(st, i)) - 1;
+			needed |= (1u << steps(st, i, now_us)) - 1;
 	}
 	return needed ? needed | 1 : 0;
 }
@@ -65,7 +71,7 @@ void stream_look(struct relay_stream *st, uint64_t now_us)
 
 	if (st->layer_count == 1)
 		return;
-	needed = layers_needed(st);
+	needed = layers_needed(st, now_us);
 	if (needed & ~(unsigned)st->told) {
 		st->told |= (uint8_t)needed;
 		st->room->relay->stream_ops->demand(st->owner, st, now_us);
@@ -100,7 +106,7 @@ void stream_release(struct relay_stream *st, uint64_t now_us)
 
 void stream_calm(struct relay_stream *st, uint64_t now_us)
 {
-	unsigned needed = layers_needed(st);
+	unsigned needed = layers_needed(st, now_us);
 
 	link_remove(&st->calm_link);
 	if (!taken(st)) {

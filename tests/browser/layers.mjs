@@ -55,7 +55,7 @@ await scenario('layers', async () => {
 	const viewer = await Person.join(browser, link, 9, { ...CAMERA, camera: false });
 	await until('the viewer sees the camera', async () => (await viewer.seen()).length === 1, 15000);
 	const id = (await viewer.run(() => [...__test.people.values()].find((p) => p.name === 'Person 01'))).id;
-	log('begins', JSON.stringify(await made(sender)));
+	log('begins', await believes(sender), JSON.stringify(await made(sender)));
 
 	figure('to the largest, from the beginning', await change(viewer, id, TILES[0], 'the largest', 40000), 'ms');
 	log('all of them', await believes(sender), JSON.stringify(await made(sender)));

@@ -330,6 +330,10 @@ static void test_demand(void **state)
 	assert_int_equal(who[0].layer, 0);
 	frame(3, true); /* its link bears no more: better than nothing */
 	assert_int_equal(who[0].layer, 1);
+	assert_int_equal(wanted(), 3);
+	frames(3, 45);
+	assert_int_equal(wanted(), 3);
+	frames(3, 10);
 	assert_int_equal(wanted(), 7);
 	frames(3, 200);
 	assert_int_equal(wanted(), 7);
