@@ -107,6 +107,7 @@ if(TARGET palabred)
 	palabre_browser(tcp "browser;net" 180)
 	palabre_browser(https "browser;net" 180)
 	palabre_browser(thin "browser;net" 400)
+	palabre_browser(uplink "browser;net" 160)
 endif()
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs

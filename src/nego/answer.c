@@ -28,8 +28,9 @@ enum {
 	PREF_TCP_OTHER_MAX = 8191
 };
 
-/* Chromium would begin with 300 kbit/s, and try 900 and 1800 at once; of this three and six times as much. Below, VP8 sends
- * nothing. */
+/* Chromium would begin with 300 kbit/s. With 100 it finds what a link of 3 Mbit/s bears within 2.5 s, by its probes, but they fill
+ * the queue of one of 100 kbit/s for 0.45 s (2.9 % of the voice concealed; with 30: 0.19 s and 0.2 %, and 122 kbit/s
+ * after 25 s on the good one). Below, VP8 sends nothing. */
 enum { START_KBIT = 30 };
 
 static const char *const codec_names[CODEC_COUNT] = {

@@ -8,29 +8,43 @@
  */
 #include <palabre/rtp.h>
 
-unsigned rtp_own_loss(struct rtp_own_loss *o, const struct rtp_slot *s,
-		      unsigned fraction_lost)
+/* Holes made and filled since the last report. */
+static void count_holes(struct rtp_own_loss *o, const struct rtp_slot *s)
 {
-	bool begun = o->highest;
 	int64_t used = (int64_t)(s->highest - o->highest);
 	int64_t sent = (int64_t)(s->packets - o->packets);
-	int64_t lost, own;
 
-	o->highest = s->highest;
-	o->packets = s->packets;
-	if (!begun)
-		return fraction_lost;
-	/* What was sent of earlier numbers fills holes. */
+	if (o->missing > used) /* older than one report */
+		o->missing = used;
 	o->missing += used - sent;
 	if (o->missing < 0)
 		o->missing = 0;
-	lost = (used * (fraction_lost > 255 ? 255 : fraction_lost) + 255) / 256;
+	o->highest = s->highest;
+	o->packets = s->packets;
+}
+
+unsigned rtp_own_loss(struct rtp_own_loss *o, const struct rtp_slot *s,
+		      const struct rtcp_block *b)
+{
+	bool begun = o->highest;
+	int64_t expected = (int32_t)(b->highest_seq - o->seen);
+	int64_t lost = (int64_t)b->lost - o->lost, own;
+
+	count_holes(o, s);
+	o->seen = b->highest_seq;
+	o->lost = b->lost;
+	if (!begun) {
+		o->missing = 0;
+		return b->fraction_lost;
+	}
+	if (expected <= 0 || lost <= 0)
+		return 0;
+	if (lost > expected) /* it says what it likes */
+		lost = expected;
 	own = lost > o->missing ? lost - o->missing : 0;
 	o->missing -= lost - own;
-	if (o->missing > used) /* older than one report */
-		o->missing = used;
 	if (!own)
 		return 0;
-	own = own * 256 / (sent > own ? sent : own);
+	own = own * 256 / (expected - (lost - own));
 	return own > 255 ? 255 : (unsigned)own;
 }
