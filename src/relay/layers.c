@@ -11,6 +11,8 @@ enum {
 	/* A browser leaves a layer out at once when its link does not bear it. All are made of the same
 	 * picture, so one is dead when others go on without it; rate control skips a few frames, too. */
 	DEAD_US = 700000,
+	BORNE_US =
+		2000000, /* one that is asked for again comes within that, if it does */
 	HEADER_BYTES = 12,
 	NEARLY_Q3 = 7 /* of 8: so much of a tile fills it, as in cc/ladder.c */
 };
@@ -105,9 +107,17 @@ bool layers_check(struct relay_stream *st)
 	for (unsigned i = 0; i < st->layer_count; i++)
 		if (st->layers[i].last_us > newest)
 			newest = st->layers[i].last_us;
-	for (unsigned i = 0; i < st->layer_count; i++)
-		if (newest > st->layers[i].last_us + DEAD_US)
+	for (unsigned i = 0; i < st->layer_count; i++) {
+		struct layer *y = &st->layers[i];
+		bool told = st->told >> i & 1;
+
+		if (newest > y->last_us + DEAD_US)
 			st->alive &= (uint8_t) ~(1u << i);
+		if (st->alive >> i & 1)
+			y->borne = true;
+		else if (told && newest > y->told_us + BORNE_US)
+			y->borne = false;
+	}
 	return st->alive != before;
 }
 

@@ -130,6 +130,10 @@ struct layer {
 	uint64_t highest;  /* seq64 */
 	uint64_t last_us;  /* its last packet, 0 none */
 	uint64_t alive_us; /* since when it has come */
+	uint64_t
+		spare_us; /* since when nobody has needed it, though it is told; 0: somebody does */
+	uint64_t told_us; /* when it was told last that it is needed */
+	bool borne; /* it came until nobody needed it: its link bears it, as far as is known */
 	uint64_t since_us,
 		window_us; /* begin of the present window; length of the one before */
 	uint32_t bytes[ALLOC_TEMPORAL], past_bytes[ALLOC_TEMPORAL];

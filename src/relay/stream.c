@@ -46,7 +46,7 @@ static unsigned layers_needed(const struct relay_stream *st, uint64_t now_us)
 	for (unsigned i = 0; i < st->layer_count; i++) {
 		if (!(parts >> i * ALLOC_TEMPORAL & 1))
 			continue;
-		if (st->alive >> i & 1)
+		if (st->alive >> i & 1 || st->layers[i].borne)
 			needed |= 1u << i;
 		else /* perhaps its link does not bear it: one after the other */
 			needed |= (1u << steps(st, i, now_us)) - 1;
@@ -64,22 +64,34 @@ static void calm_begin(struct relay_stream *st, uint64_t calm_us)
 	room_mark(st->room);
 }
 
-/* More is told at once, less has to last. */
+/* More is told at once, less when nobody has needed it for a while. */
 void stream_look(struct relay_stream *st, uint64_t now_us)
 {
-	unsigned needed;
+	unsigned needed, told = st->told;
 
 	if (st->layer_count == 1)
 		return;
 	needed = layers_needed(st, now_us);
-	if (needed & ~(unsigned)st->told) {
-		st->told |= (uint8_t)needed;
-		st->room->relay->stream_ops->demand(st->owner, st, now_us);
+	if (!needed) /* its own calm is shorter */
+		return;
+	for (unsigned i = 0; i < st->layer_count; i++) {
+		struct layer *y = &st->layers[i];
+
+		if (needed >> i & 1) {
+			if (!(told >> i & 1))
+				y->told_us = now_us;
+			told |= 1u << i;
+			y->spare_us = 0;
+		} else if (!y->spare_us) {
+			y->spare_us = now_us;
+		} else if (now_us >= y->spare_us + LAYER_CALM_US) {
+			told &= ~(1u << i);
+		}
 	}
-	if (st->told != needed && needed)
-		calm_begin(st, now_us + LAYER_CALM_US);
-	else if (needed)
-		link_remove(&st->calm_link);
+	if (told == st->told)
+		return;
+	st->told = (uint8_t)told;
+	st->room->relay->stream_ops->demand(st->owner, st, now_us);
 }
 
 void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int tid)
@@ -90,8 +102,7 @@ void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int
 
 void stream_take(struct relay_stream *st, uint64_t now_us)
 {
-	if (st->layer_count == 1 || !st->wanted)
-		link_remove(&st->calm_link);
+	link_remove(&st->calm_link);
 	if (st->wanted || st->made)
 		return;
 	st->wanted = true;
@@ -106,17 +117,10 @@ void stream_release(struct relay_stream *st, uint64_t now_us)
 
 void stream_calm(struct relay_stream *st, uint64_t now_us)
 {
-	unsigned needed = layers_needed(st, now_us);
-
 	link_remove(&st->calm_link);
-	if (!taken(st)) {
-		st->told = 0;
-		st->wanted = false;
-		st->room->relay->stream_ops->wanted(st->owner, st, false, now_us);
-	} else if (needed != st->told) {
-		st->told = (uint8_t)needed;
-		st->room->relay->stream_ops->demand(st->owner, st, now_us);
-	}
+	st->told = 0;
+	st->wanted = false;
+	st->room->relay->stream_ops->wanted(st->owner, st, false, now_us);
 }
 
 void stream_want_key(struct relay_stream *st, unsigned layer, bool patient,

@@ -357,6 +357,21 @@ static void test_demand(void **state)
 	assert_int_equal(wanted(), 7);
 	frames(7, 40);
 	assert_int_equal(wanted(), 5);
+	/* one that came until nobody needed it is asked for at once, and not for ever if it does not come */
+	view(0, CAM, 160, 90);
+	frame(5, true);
+	assert_int_equal(who[0].layer, 0);
+	frames(5, 130);
+	assert_int_equal(wanted(), 1);
+	frames(1, 30);
+	view(0, CAM, 640, 360);
+	assert_int_equal(wanted(), 5);
+	frames(1, 45);
+	assert_int_equal(wanted(), 5);
+	frames(1, 15);
+	assert_int_equal(wanted(), 7);
+	frames(1, 130);
+	assert_int_equal(wanted(), 3);
 	/* nobody at all */
 	assert_int_equal(paused, 0);
 	view(0, 0, 0, 0);
