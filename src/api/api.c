@@ -16,6 +16,8 @@ static void on_joined(void *arg, struct seat *s)
 static const char *const bye_words[] = {
 	[LEAVE_LEFT] = "left",
 	[LEAVE_REMOVED] = "removed",
+	[LEAVE_BANNED] = "removed",
+	[LEAVE_DENIED] = "removed",
 	[LEAVE_EXPIRED] = "expired",
 };
 
