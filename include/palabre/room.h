@@ -24,7 +24,13 @@ enum {
 	ROOM_BANS_MAX = 256,
 	ROOM_LOBBY_MAX = 100, /* people waiting */
 	ROOM_SPOTLIGHTS_MAX = 4,
-	ROOM_LOBBY_KEEP_S = 60 /* waiting without a connection */
+	ROOM_LOBBY_KEEP_S = 60, /* waiting without a connection */
+	BOARD_WAITING_MAX = 400,
+	BOARD_DONE_MAX = 200, /* then the oldest are forgotten */
+	BOARD_MINE_MAX = 5,   /* questions of one person that wait */
+	QUESTION_CHARS = 400,
+	QUESTION_MAX = 1200, /* bytes */
+	BOARD_LIMIT_MAX_S = 3600
 };
 
 /* As enum stream_kind. */
@@ -57,6 +63,16 @@ X(LOBBY_FULL, "lobby-full", "too-many", "Too many people wait to be let in. Try 
 X(FULL, "full", "room-full", "This room is full. Try again when somebody has left.") \
 X(BANS_FULL, "bans-full", "too-many", "Too many people are excluded already; lock the room instead.") \
 X(SPOTLIGHTS_FULL, "spotlights-full", "too-many", "Four people are in the spotlight already.") \
+X(HANDS_CLOSED, "hands-closed", "not-allowed", "Hands cannot be raised at the moment.") \
+X(QUESTIONS_CLOSED, "questions-closed", "not-allowed", "Questions are closed at the moment.") \
+X(NOT_ANONYMOUS, "not-anonymous", "not-allowed", "Questions here are asked with one's name.") \
+X(TEXT, "text", "bad-text", "The text is empty or too long.") \
+X(MINE_FULL, "mine-full", "too-many", "Five of your questions wait already; withdraw one, or wait for an answer.") \
+X(BOARD_FULL, "board-full", "too-many", "Too many questions and hands wait already. Try again later.") \
+X(RATE, "rate", "too-many", "That was too fast; wait a few seconds.") \
+X(NO_ITEM, "no-item", "not-found", "That is not on the board (any more).") \
+X(OWN, "own", "not-allowed", "You cannot vote for what you have asked yourself.") \
+X(NOBODY_WAITS, "nobody-waits", "not-found", "Nobody and nothing waits on the board.") \
 X(MEMORY, "memory", "internal", "The server has not enough memory.")
 /* clang-format on */
 enum deny {
@@ -118,7 +134,8 @@ struct person {
 	uint64_t away_us;  /* … this plus the resume time */
 	uint64_t key;	   /* by which they are known again after a ban; 0 none */
 	uint64_t spoke_us; /* so much in all */
-	void *user;	   /* the owner's */
+	uint64_t asked_us, raised_us; /* rate.c's */
+	void *user;		      /* the owner's */
 	struct room *room;
 	struct hash_node by_id, by_number;
 	struct person *next, *prev;
@@ -139,12 +156,17 @@ const char *rule_name(enum rule rule);
 
 enum room_event_type {
 	ROOM_RULES, /* a rule has changed; with RULE_MUTE nobody is held or allowed any more */
-	ROOM_OFF,      /* streams of several people were switched off: person.off */
-	ROOM_ASKED,    /* to one: please switch `kind` on */
-	ROOM_ROLE,     /* to one: they have another role now */
-	ROOM_ADMITTED, /* to one, who waited */
-	ROOM_WAITING,  /* to moderators: `person` waits (or is called differently) */
-	ROOM_SPOTLIGHT /* who is in the spotlight has changed */
+	ROOM_OFF,	/* streams of several people were switched off: person.off */
+	ROOM_ASKED,	/* to one: please switch `kind` on */
+	ROOM_ROLE,	/* to one: they have another role now */
+	ROOM_ADMITTED,	/* to one, who waited */
+	ROOM_WAITING,	/* to moderators: `person` waits (or is called differently) */
+	ROOM_SPOTLIGHT, /* who is in the spotlight has changed */
+	ROOM_BOARD,	/* the board's rules have changed */
+	ROOM_ITEM,	/* `item` is new, or has changed */
+	ROOM_ITEM_GONE, /* `item` is taken off the board */
+	ROOM_ITEM_OWN,	/* to one: `item` is theirs */
+	ROOM_VOTES /* of items with `fresh`, only while it is told: votes, or `spoke_s` */
 };
 enum room_audience { ROOM_TO_ALL, ROOM_TO_MODERATORS, ROOM_TO_ONE };
 struct room_event {
@@ -152,6 +174,7 @@ struct room_event {
 	enum room_audience audience;
 	struct person *person;
 	unsigned kind;
+	const struct item *item;
 };
 struct room_observer {
 	void (*joined)(void *arg, struct person *p);
@@ -224,6 +247,80 @@ bool room_is_hosted(const struct room *r);
 /* Something was decided here that is not to be forgotten as soon as everybody has gone. */
 bool room_is_arranged(const struct room *r);
 
+/* What is gathered, to be told to everybody at once: to be called once a second. */
+void room_gather(struct room *r, uint64_t now_us);
+
+/* ---- the board: hands and questions in one order ------------------------------------
+ *
+ * Everybody has the same list, ordered by what the server tells: first what is answered now,
+ * then what waits, then what waits for approval, then what is done, the last first. What waits: by id
+ * (arrival); by votes, the most first, then id; by spoke_s, the least first, then id.
+ *
+ * A vote counts while its giver is in the room, so that nobody gains by coming again.
+ */
+enum item_kind { ITEM_HAND, ITEM_QUESTION };
+enum item_state {
+	ITEM_NOW,
+	ITEM_OPEN,
+	ITEM_PENDING,
+	ITEM_DONE
+}; /* pending: moderators see it */
+enum board_order { ORDER_ARRIVAL, ORDER_VOTES, ORDER_LEAST, ORDER_COUNT };
+/* "arrival", …; NULL outside. */
+const char *board_order_name(enum board_order order);
+
+/* Ascending, none twice. */
+struct numbers {
+	uint32_t *n;
+	unsigned count, cap;
+};
+struct item {
+	struct item *next, *prev; /* by id */
+	uint32_t id;		  /* never used twice */
+	enum item_kind kind;
+	enum item_state state;
+	bool anonymous;			/* nobody is told the author */
+	uint32_t author;		/* number */
+	char name[PERSON_NAME_MAX + 1]; /* as it was; "" of anonymous ones */
+	char *text;			/* NULL of hands */
+	struct numbers votes;
+	unsigned spoke_s; /* what the author has spoken, as it counts here */
+	bool fresh;
+	bool called;	   /* its author may speak because of it */
+	uint64_t at_us;	   /* when it came */
+	uint64_t since_us; /* when it was called up, */
+	uint64_t took_us;  /* and how long that was */
+};
+struct board_rules {
+	bool hands, questions; /* are taken */
+	bool approve;	       /* questions wait for a moderator before others see them */
+	bool anonymous;	       /* questions may be */
+	enum board_order order;
+	unsigned limit_s; /* speaking time; 0 none */
+};
+struct board_rules board_rules(const struct room *r);
+/* Counts what everybody, and what moderators alone were told; of no use but to be compared. */
+uint32_t board_revision(const struct room *r);
+uint32_t board_moderators_revision(const struct room *r);
+unsigned board_count(const struct room *r, bool with_pending);
+/* The first `max` in order; how many. Of pending ones only those of `viewer`, if it is no
+ * moderator; NULL: all. */
+unsigned board_list(const struct room *r, const struct person *viewer,
+		    const struct item **out, unsigned max);
+/* In the order of ids, behind `id`; NULL at the end. */
+const struct item *board_after(const struct room *r, const struct person *viewer,
+			       uint32_t id);
+const struct item *board_item(const struct room *r, uint32_t id);
+bool board_voted(const struct item *it, const struct person *p);
+/* What has been asked and answered, in order; without what waits for approval. */
+void board_export(const struct room *r, struct text *out);
+
+/* Plain text by people: control characters, and those that turn the direction of others' text,
+ * are left out, line ends become blanks, or with `lines` stay. `out` takes max_bytes + 1. Its length, or
+ * -EINVAL: nothing left, too long, or no UTF-8. */
+int room_text_take(const char *text, unsigned max_chars, size_t max_bytes, bool lines,
+		   char *out) MUST_CHECK;
+
 /* ---- what people want --------------------------------------------------------------- */
 
 enum act_type {
@@ -237,6 +334,15 @@ enum act_type {
 	ACT_SPOTLIGHT, /* person, on */
 	ACT_REMOVE,    /* person */
 	ACT_BAN,       /* person: and they do not come back while this room lasts */
+	ACT_BOARD,     /* board: its rules; -1 as it is */
+	ACT_HAND,      /* on: one's own */
+	ACT_QUESTION,  /* text; on: anonymous */
+	ACT_VOTE,      /* item, on */
+	ACT_APPROVE,   /* item */
+	ACT_ANSWER, /* item, 0 the next: now. A hand's owner may speak, and what was before is done */
+	ACT_DONE,   /* item, 0 the present one */
+	ACT_REOPEN, /* item */
+	ACT_DROP,   /* item: by its author, or a moderator */
 	ACT_COUNT
 };
 struct act {
@@ -246,6 +352,12 @@ struct act {
 	bool on;
 	enum role role;
 	int8_t rules[RULE_COUNT];
+	uint32_t item;
+	const char *text;
+	struct {
+		int8_t hands, questions, approve, anonymous, order;
+		int limit_s;
+	} board;
 };
 /* Does it, or says why not; then nothing has changed (of many who wait, as many are let in as
  * there is room for). Who is acted on may be gone afterwards; `p` is not. */

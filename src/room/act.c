@@ -22,6 +22,15 @@ static const struct {
 	[ACT_SPOTLIGHT] = { moderate, CAP_MODERATE },
 	[ACT_REMOVE] = { moderate, CAP_MODERATE },
 	[ACT_BAN] = { moderate, CAP_MODERATE },
+	[ACT_BOARD] = { board_act, CAP_MODERATE },
+	[ACT_HAND] = { board_act, 0 },
+	[ACT_QUESTION] = { board_act, 0 },
+	[ACT_VOTE] = { board_act, 0 },
+	[ACT_APPROVE] = { board_act, CAP_MODERATE },
+	[ACT_ANSWER] = { board_act, CAP_MODERATE },
+	[ACT_DONE] = { board_act, CAP_MODERATE },
+	[ACT_REOPEN] = { board_act, CAP_MODERATE },
+	[ACT_DROP] = { board_act, 0 }, /* it looks whose it is */
 };
 
 static enum deny refused(enum deny why)

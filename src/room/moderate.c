@@ -171,6 +171,25 @@ static enum deny call_on(struct room *r, struct person *target, bool on)
 	return DENY_NOTHING;
 }
 
+/* Their hand's turn has come. What a host has forbidden a moderator stays so. */
+void person_call(struct room *r, const struct person *by, struct person *p)
+{
+	p->called = true;
+	if (outranks(by, p))
+		p->held[MEDIA_MIC] = false;
+	told(r, p);
+	room_tell(r, &(struct room_event) { .type = ROOM_ASKED,
+					    .audience = ROOM_TO_ONE,
+					    .person = p,
+					    .kind = MEDIA_MIC });
+}
+
+void person_uncall(struct room *r, struct person *p)
+{
+	p->called = false;
+	told(r, p);
+}
+
 static bool is_last_host(const struct room *r, const struct person *target)
 {
 	for (const struct person *p = r->people.first; p; p = p->next)

@@ -30,6 +30,7 @@ struct room *room_create(const char *name, unsigned people_max,
 	r->people_max = people_max;
 	r->obs = obs;
 	r->arg = arg;
+	board_init(r);
 	return r;
 }
 
@@ -47,6 +48,7 @@ void room_destroy(struct room *r)
 {
 	free_people(&r->people);
 	free_people(&r->lobby);
+	board_fini(r);
 	if (r->by_id)
 		hash_destroy(r->by_id);
 	if (r->by_number)
@@ -183,6 +185,8 @@ void room_leave(struct room *r, struct person *p, enum leave_reason reason)
 {
 	bool spotlit = p->spotlit;
 
+	if (!p->waiting)
+		board_on_leave(r, p, reason);
 	r->obs->leaving(r->arg, p, reason);
 	remember_end(r, p, reason);
 	people_take_out(p->waiting ? &r->lobby : &r->people, p);
@@ -272,6 +276,16 @@ void room_speaking(struct room *r, const uint32_t *numbers, unsigned count,
 		r->talkers[i] = numbers[i];
 }
 
+void room_gather(struct room *r, uint64_t now_us)
+{
+	/* What those who speak have spoken so far. */
+	uint32_t talkers[ROOM_TALKERS_MAX];
+
+	memcpy(talkers, r->talkers, sizeof talkers);
+	room_speaking(r, talkers, r->talker_count, now_us);
+	board_tick(r);
+}
+
 unsigned room_count(const struct room *r)
 {
 	return r->people.count;
@@ -300,7 +314,7 @@ bool room_is_arranged(const struct room *r)
 	for (unsigned i = 0; i < RULE_COUNT; i++)
 		if (r->rules[i])
 			return true;
-	return r->ban_count;
+	return r->ban_count || r->board.first;
 }
 
 struct person *room_by_id(const struct room *r, const char *id)
