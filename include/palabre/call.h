@@ -39,6 +39,7 @@ struct seat {
 		bool known, paused;
 		uint8_t layers;
 	} pauses[STREAM_KINDS];
+	bool forwarded[STREAM_KINDS]; /* what the worker has been told of person->media */
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;
 	unsigned view_count;
@@ -62,6 +63,8 @@ struct call_ops {
 	void (*voice)(void *arg, struct seat *s);
 	void (*link)(void *arg, struct seat *s);
 	void (*speakers)(void *arg, struct call *c);
+	/* Of ROOM_WAITING the person has a seat already. */
+	void (*event)(void *arg, struct call *c, const struct room_event *ev);
 };
 
 struct calls *calls_create(struct event_base *base, const struct conf *conf,
@@ -77,13 +80,17 @@ struct refusal {
 	int status; /* HTTP */
 	const char *code;
 	char text[200];
+	const char *why; /* id of the page's text, NULL: it goes by the code */
 };
+void refusal_of_deny(struct refusal *out, enum deny why);
 struct join_request {
 	const char *room;
 	const char *id; /* of a person who comes back, NULL = new */
 	const char *name;
 	enum role role;
-	const char *offer;
+	uint64_t key;	   /* of the browser, 0 none */
+	bool admitted;	   /* comes back, and was inside */
+	const char *offer; /* NULL: would only wait, if there is a lobby */
 	size_t offer_len;
 	const char *kind_mids[STREAM_KINDS]; /* all NULL: by order */
 	bool media_given; /* else a returning person's stay as they are */
@@ -91,7 +98,8 @@ struct join_request {
 	bool whip;
 	bool loopback; /* the peer is on this machine: loopback candidates make sense */
 };
-/* `answer` NULL: refused. Called once, later or from inside. */
+/* Without a seat: refused. With a seat and no answer: in the lobby, to come again with the ticket when
+ * let in. Called once, later or from inside. */
 typedef void (*join_done_fn)(void *arg, struct seat *seat, const char *answer,
 			     const struct refusal *why);
 void call_join(struct calls *cs, const struct join_request *rq, join_done_fn fn,
@@ -106,7 +114,11 @@ int call_restart(struct seat *s, const char *offer, size_t len, bool loopback,
 int call_restart_fragment(struct seat *s, const char *fragment, size_t len, bool loopback,
 			  struct text *answer, struct refusal *why) MUST_CHECK;
 void call_leave(struct seat *s, enum leave_reason reason);
-void call_media(struct seat *s, enum stream_kind kind, bool on);
+enum deny call_media(struct seat *s, enum stream_kind kind, bool on);
+/* As room_act(), now. */
+enum deny call_act(struct seat *s, const struct act *a) MUST_CHECK;
+/* Somebody in the lobby has a WebSocket, or none any more. */
+void call_attend(struct seat *s, bool here);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,
 	       unsigned count);
 /* What they hear of the voices, and what their page is asked to send: LEG_LANES, a rung that they

@@ -14,15 +14,26 @@ static void on_joined(void *arg, struct seat *s)
 }
 
 static const char *const bye_words[] = {
-	[LEAVE_LEFT] = "left",
-	[LEAVE_REMOVED] = "removed",
+	[LEAVE_LEFT] = "left",	     [LEAVE_REMOVED] = "removed",
+	[LEAVE_BANNED] = "removed",  [LEAVE_DENIED] = "removed",
 	[LEAVE_EXPIRED] = "expired",
+};
+
+static const char *const bye_whys[] = {
+	[LEAVE_BANNED] = "banned",
+	[LEAVE_DENIED] = "denied",
+	[LEAVE_EXPIRED] = NULL, /* the last: it has an entry for each */
 };
 
 static void on_leaving(void *arg, struct seat *s, enum leave_reason reason)
 {
 	(void)arg;
-	session_detach(s, bye_words[reason], 1000);
+	session_detach(s, bye_words[reason], bye_whys[reason], 1000);
+	if (s->person->waiting) {
+		room_event_moderators(
+			s->call, json_pack("{ssss}", "t", "waited", "id", s->person->id));
+		return;
+	}
 	room_event(s->call, json_pack("{ssss}", "t", "leave", "id", s->person->id), s);
 }
 
@@ -94,6 +105,12 @@ static void on_speakers(void *arg, struct call *c)
 	room_event_talk(c, speakers_event(c));
 }
 
+static void on_room_event(void *arg, struct call *c, const struct room_event *ev)
+{
+	(void)arg;
+	room_told(c, ev);
+}
+
 const struct call_ops api_call_ops = {
 	.joined = on_joined,
 	.leaving = on_leaving,
@@ -103,6 +120,7 @@ const struct call_ops api_call_ops = {
 	.voice = on_voice,
 	.link = on_link,
 	.speakers = on_speakers,
+	.event = on_room_event,
 };
 
 static void on_flush(evutil_socket_t fd, short what, void *arg)

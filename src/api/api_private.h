@@ -53,6 +53,7 @@ struct identity {
 	char room[ROOM_NAME_MAX + 1];
 	enum role role;
 	char id[PERSON_ID_BYTES + 1]; /* ticket only */
+	bool admitted;		      /* ticket only: was inside */
 	char name[PERSON_NAME_MAX + 1];
 };
 /* identity.c */
@@ -70,6 +71,24 @@ json_t *encode_voice(const struct seat *s);
 json_t *encode_pause(const struct seat *s, enum stream_kind kind);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
+json_t *encode_rules(const struct room *r);
+json_t *encode_spotlight(const struct room *r);
+json_t *encode_waiting(const struct room *r);
+json_t *encode_off(const struct room *r);
+/* board.c: the board as JSON. `viewer` NULL: as everybody may see it, without what is one's own. */
+enum { BOARD_PART = 50, BOARD_PART_BYTES = 16 * 1024 };
+json_t *encode_item(const struct item *it, const struct person *viewer, uint64_t now_us);
+json_t *encode_board_rules(const struct room *r);
+json_t *encode_votes(const struct room *r);
+/* What a page compares with what it has. */
+json_t *board_mark(const struct room *r, const struct person *viewer);
+/* Answers {"after","have"} with {"items","count","more"}; without "after" the first in order. */
+json_t *board_part(const struct room *r, const struct person *viewer, const json_t *ask,
+		   uint64_t now_us);
+/* acts.c: does what the message wants; false: it is none of these. */
+bool acts_take(struct session *s, const char *t, const json_t *m);
+/* events.c: what a room tells. */
+void room_told(struct call *c, const struct room_event *ev);
 /* people.c: {"people", "count"} and, if there are others, "more": the number to ask after. The first has "shown", too: nobody is
  * among those others who shows something. New references. */
 enum { PEOPLE_PART = 100 };
@@ -77,14 +96,19 @@ json_t *people_first(const struct room *r, const struct person *self);
 json_t *people_after(const struct room *r, uint32_t number);
 /* session.c */
 void session_event(struct session *s, json_t *event); /* takes the reference */
-void session_refuse(struct session *s, const struct refusal *why);
+/* `m`: the message that was refused, whose type and `ref` are told; or NULL. */
+void session_refuse(struct session *s, const struct refusal *why, const json_t *m);
+void session_bad(struct session *s, const char *text, const json_t *m);
 void sessions_flush(struct api *a);
 void sessions_close(struct api *a, const char *reason, unsigned code);
 void sessions_renew(struct api *a);
 void session_open(struct http_request *rq, void *arg);
-void session_detach(struct seat *seat, const char *bye, unsigned code);
+/* `why` may be NULL. */
+void session_detach(struct seat *seat, const char *bye, const char *why, unsigned code);
 void room_event(struct call *c, json_t *event,
 		const struct seat *except); /* takes the reference */
+/* Likewise, to moderators. */
+void room_event_moderators(struct call *c, json_t *event);
 /* Likewise, to all whose sound does not name who talks. */
 void room_event_talk(struct call *c, json_t *event);
 /* join.c, whip.c, assets.c: routes */

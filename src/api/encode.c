@@ -8,6 +8,16 @@ json_t *encode_you(const struct person *p)
 			 role_name(p->role));
 }
 
+static json_t *kinds_held(const struct person *p)
+{
+	json_t *list = json_array();
+
+	for (unsigned k = 0; k < STREAM_KINDS; k++)
+		if (p->held[k])
+			json_array_append_new(list, json_string(stream_kind_names[k]));
+	return list;
+}
+
 static void put_flag(json_t *j, const char *name, bool on, bool whole)
 {
 	if (on || whole)
@@ -21,6 +31,10 @@ json_t *encode_person(const struct person *p, bool whole)
 	for (unsigned k = 0; k < STREAM_KINDS; k++)
 		put_flag(j, stream_kind_names[k], p->media[k], whole);
 	put_flag(j, "away", p->away, whole);
+	put_flag(j, "allowed", p->allowed, whole);
+	put_flag(j, "called", p->called, whole);
+	if (whole || p->held[MEDIA_MIC] || p->held[MEDIA_CAMERA] || p->held[MEDIA_SCREEN])
+		json_object_set_new(j, "held", kinds_held(p));
 	json_object_set_new(j, "n", json_integer(p->number));
 	return j;
 }
@@ -91,5 +105,51 @@ json_t *encode_voice(const struct seat *s)
 	json_object_set_new(j, "down",
 			    v->rung == LEG_LANES ? json_string("all")
 						 : json_integer(v->rung));
+	return j;
+}
+
+json_t *encode_rules(const struct room *r)
+{
+	json_t *j = json_object();
+
+	for (unsigned i = 0; i < RULE_COUNT; i++)
+		put_flag(j, rule_name((enum rule)i), room_rule(r, (enum rule)i), true);
+	return j;
+}
+
+json_t *encode_spotlight(const struct room *r)
+{
+	json_t *list = json_array();
+
+	for (const struct person *p = room_first(r); p; p = p->next)
+		if (p->spotlit)
+			json_array_append_new(list, json_string(p->id));
+	return list;
+}
+
+json_t *encode_waiting(const struct room *r)
+{
+	json_t *list = json_array();
+
+	for (const struct person *p = room_first_waiting(r); p; p = p->next)
+		json_array_append_new(list, encode_you(p));
+	return list;
+}
+
+/* By number, which is short: {"mic":[3,4],"camera":[4]}. */
+json_t *encode_off(const struct room *r)
+{
+	json_t *j = json_object();
+
+	for (unsigned k = 0; k < STREAM_KINDS; k++) {
+		json_t *list = json_array();
+
+		for (const struct person *p = room_first(r); p; p = p->next)
+			if (p->off & 1u << k)
+				json_array_append_new(list, json_integer(p->number));
+		if (json_array_size(list))
+			json_object_set(j, stream_kind_names[k], list);
+		json_decref(list);
+	}
 	return j;
 }

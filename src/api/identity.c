@@ -2,7 +2,7 @@
 /*
  * Links and tickets: what the signed bodies hold. Both name the room, so a token is worth
  * nothing elsewhere. link:   version 1 | role | id of the link (4) | room ticket: version
- * 1 | role | person id (12) | room length | room | name
+ * 1 | role, and a bit while in the lobby | person id (12) | room length | room | name
  */
 #include "api_private.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BODY_VERSION = 1, LINK_HEAD = 6, TICKET_HEAD = 3 + PERSON_ID_BYTES };
+enum { BODY_VERSION = 1, LINK_HEAD = 6, TICKET_HEAD = 3 + PERSON_ID_BYTES, WAITS = 0x80 };
 
 static uint64_t now_s(void)
 {
@@ -21,6 +21,7 @@ static int refuse_token(struct refusal *why, int err, bool ticket)
 {
 	why->status = err == -ETIME ? 410 : 401;
 	why->code = err == -ETIME ? "expired" : "bad-token";
+	why->why = NULL;
 	if (err == -ETIME)
 		snprintf(why->text, sizeof why->text,
 			 ticket ? "You were away for too long. Use the link again."
@@ -79,9 +80,11 @@ int identity_of_ticket(const struct secret *s, const char *ticket, struct identi
 	room_len = len > TICKET_HEAD ? body[TICKET_HEAD - 1] : 0;
 	if (len < TICKET_HEAD + room_len ||
 	    len - TICKET_HEAD - room_len > PERSON_NAME_MAX || body[0] != BODY_VERSION ||
-	    body[1] >= ROLE_COUNT || take_room(out, body + TICKET_HEAD, room_len))
+	    (body[1] & ~WAITS) >= ROLE_COUNT ||
+	    take_room(out, body + TICKET_HEAD, room_len))
 		return refuse_token(why, -EBADMSG, true);
-	out->role = (enum role)body[1];
+	out->role = (enum role)(body[1] & ~WAITS);
+	out->admitted = !(body[1] & WAITS);
 	memcpy(out->id, body + 2, PERSON_ID_BYTES);
 	memcpy(out->name, body + TICKET_HEAD + room_len, len - TICKET_HEAD - room_len);
 	return 0;
@@ -96,7 +99,7 @@ int ticket_make(const struct api *a, const struct seat *s, char out[TOKEN_TEXT_M
 	_Static_assert(TICKET_HEAD + ROOM_NAME_MAX + PERSON_NAME_MAX <= TOKEN_BODY_MAX,
 		       "a ticket fits");
 	body[0] = BODY_VERSION;
-	body[1] = (uint8_t)s->person->role;
+	body[1] = (uint8_t)(s->person->role | (s->person->waiting ? WAITS : 0));
 	memcpy(body + 2, s->person->id, PERSON_ID_BYTES);
 	body[TICKET_HEAD - 1] = (uint8_t)room_len;
 	memcpy(body + TICKET_HEAD, room, room_len);

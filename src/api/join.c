@@ -9,6 +9,8 @@
 
 void reply_refusal(struct http_request *rq, const struct refusal *why)
 {
+	if (why->status == 429)
+		http_set_header(rq, "Retry-After", "30");
 	http_reply_error(rq, why->status, why->code, why->text);
 }
 
@@ -100,41 +102,69 @@ static void streams_take(const json_t *body, struct join_request *jr)
 	jr->media_given = json_is_object(media);
 }
 
+/* What the browser is known by, should it be banned. Hashed, so that it is nowhere kept. */
+static uint64_t key_take(const json_t *body)
+{
+	const char *key = json_get_text(body, "key", PERSON_KEY_MAX);
+
+	return key && key[0] ? hash_bytes(key, strlen(key)) : 0;
+}
+
 struct joining {
 	struct api *api;
 	struct http_request *rq;
 };
+
+static void reply_json(struct http_request *rq, int status, json_t *j)
+{
+	char *text = j ? json_write(j) : NULL;
+
+	if (text)
+		http_reply(rq, status, "application/json", text, strlen(text));
+	else
+		http_reply_error(rq, 500, "internal",
+				 "The server has not enough memory.");
+	free(text);
+	json_decref(j);
+}
+
+/* In the lobby: the events tell when to come again. */
+static json_t *waiting_body(const struct seat *s, const char *ticket)
+{
+	return json_pack("{sbsosssb}", "waiting", 1, "you", encode_you(s->person),
+			 "ticket", ticket, "hosted", room_is_hosted(call_room(s->call)));
+}
 
 static void on_joined(void *arg, struct seat *s, const char *answer,
 		      const struct refusal *why)
 {
 	struct joining *j = arg;
 	char ticket[TOKEN_TEXT_MAX], leg[24];
-	json_t *out, *slots;
-	char *text;
+	json_t *slots;
 
 	if (!s) {
 		reply_refusal(j->rq, why);
 		goto out;
 	}
-	if (ticket_make(j->api, s, ticket))
+	if (ticket_make(j->api, s, ticket)) {
+		http_reply_error(j->rq, 500, "internal",
+				 "The server has not enough memory.");
 		goto out;
+	}
+	if (!answer) {
+		reply_json(j->rq, 202, waiting_body(s, ticket));
+		goto out;
+	}
 	snprintf(leg, sizeof leg, "%llx", (unsigned long long)s->leg);
 	slots = json_array();
 	for (unsigned i = 0; i < s->slot_count; i++)
 		json_array_append_new(slots,
 				      json_pack("{ssss}", "mid", s->slots[i].mid, "kind",
 						s->slots[i].audio ? "audio" : "video"));
-	out = json_pack("{sssossssso}", "answer", answer, "you", encode_you(s->person),
-			"leg", leg, "ticket", ticket, "slots", slots);
-	text = out ? json_write(out) : NULL;
-	if (text)
-		http_reply(j->rq, 201, "application/json", text, strlen(text));
-	else
-		http_reply_error(j->rq, 500, "internal",
-				 "The server has not enough memory.");
-	free(text);
-	json_decref(out);
+	reply_json(j->rq, 201,
+		   json_pack("{sssossssso}", "answer", answer, "you",
+			     encode_you(s->person), "leg", leg, "ticket", ticket, "slots",
+			     slots));
 out:
 	mem_unref(j->rq);
 	free(j);
@@ -160,9 +190,6 @@ static void join(struct http_request *rq, void *arg)
 	} else if (strcmp(who.room, http_segment(rq, 0))) {
 		http_reply_error(rq, 403, "bad-token",
 				 "This link is for another room. Copy it again.");
-	} else if (!jr.offer) {
-		http_reply_error(rq, 400, "bad-offer",
-				 "The request has no offer (SDP of at most 128 KB).");
 	} else if (a->closing || !(j = calloc(1, sizeof *j))) {
 		http_reply_error(rq, 503, "server-full",
 				 "The server is restarting; try again in a moment.");
@@ -173,7 +200,9 @@ static void join(struct http_request *rq, void *arg)
 		jr.id = who.id[0] ? who.id : NULL;
 		jr.name = who.name;
 		jr.role = who.role;
-		jr.offer_len = strlen(jr.offer);
+		jr.admitted = who.admitted;
+		jr.key = key_take(body);
+		jr.offer_len = jr.offer ? strlen(jr.offer) : 0;
 		jr.loopback = peer_is_local(rq);
 		streams_take(body, &jr);
 		call_join(a->calls, &jr, on_joined, j);
@@ -210,9 +239,8 @@ static void ice(struct http_request *rq, void *arg)
 	json_t *body = join_allowed(a, rq) ? read_body(rq) : NULL;
 	struct refusal why;
 	const char *offer, *leg;
-	char *answer = NULL, *text;
+	char *answer = NULL;
 	struct seat *s;
-	json_t *out;
 
 	if (!body)
 		return;
@@ -230,12 +258,7 @@ static void ice(struct http_request *rq, void *arg)
 				&why)) {
 		reply_refusal(rq, &why);
 	} else {
-		out = json_pack("{ss}", "answer", answer);
-		text = json_write(out);
-		http_reply(rq, 200, "application/json", text ? text : "",
-			   text ? strlen(text) : 0);
-		free(text);
-		json_decref(out);
+		reply_json(rq, 200, json_pack("{ss}", "answer", answer));
 	}
 out:
 	free(answer);
@@ -255,10 +278,33 @@ static void leave(struct http_request *rq, void *arg)
 	json_decref(body);
 }
 
+/* The board as text, for who leads it. */
+static void board(struct http_request *rq, void *arg)
+{
+	struct api *a = arg;
+	json_t *body = join_allowed(a, rq) ? read_body(rq) : NULL;
+	struct seat *s = body ? seat_by_ticket(a, rq, body) : NULL;
+	struct text text = { 0 };
+	struct refusal why;
+
+	if (s && (s->person->waiting || !(role_caps(s->person->role) & CAP_MODERATE))) {
+		refusal_of_deny(&why, DENY_ROLE);
+		reply_refusal(rq, &why);
+	} else if (s) {
+		board_export(call_room(s->call), &text);
+		http_set_header(rq, "Cache-Control", "no-store");
+		http_reply(rq, 200, "text/plain; charset=utf-8", text.s ? text.s : "",
+			   text.len);
+	}
+	text_free(&text);
+	json_decref(body);
+}
+
 void api_routes_join(struct api *a, struct http_server *http)
 {
 	http_route(http, "POST", "/api/1/rooms/{}/join", join, a);
 	http_route(http, "POST", "/api/1/rooms/{}/ice", ice, a);
 	http_route(http, "POST", "/api/1/rooms/{}/leave", leave, a);
+	http_route(http, "POST", "/api/1/rooms/{}/board", board, a);
 	http_route(http, "GET", "/api/1/rooms/{}/events", session_open, a);
 }

@@ -66,15 +66,30 @@ void sessions_flush(struct api *a)
 	}
 }
 
-static void send_all(struct call *c, json_t *event, const struct seat *except, bool talk)
+enum whom { EVERYBODY, MODERATORS, WHO_IS_NOT_TOLD_WHO_TALKS };
+
+static bool is_meant(const struct seat *s, enum whom whom)
+{
+	switch (whom) {
+	case MODERATORS:
+		return role_caps(s->person->role) & CAP_MODERATE;
+	case WHO_IS_NOT_TOLD_WHO_TALKS:
+		return !call_names_talkers(s);
+	default:
+		return true;
+	}
+}
+
+/* Who waits in the lobby is not among them. */
+static void send_all(struct call *c, json_t *event, const struct seat *except,
+		     enum whom whom)
 {
 	char *text = event ? json_write(event) : NULL;
 
 	for (struct person *p = room_first(call_room(c)); p && text; p = p->next) {
 		struct seat *seat = p->user;
 
-		if (seat && seat != except && seat->user &&
-		    !(talk && call_names_talkers(seat)))
+		if (seat && seat != except && seat->user && is_meant(seat, whom))
 			append(seat->user, text);
 	}
 	free(text);
@@ -83,38 +98,62 @@ static void send_all(struct call *c, json_t *event, const struct seat *except, b
 
 void room_event(struct call *c, json_t *event, const struct seat *except)
 {
-	send_all(c, event, except, false);
+	send_all(c, event, except, EVERYBODY);
+}
+
+void room_event_moderators(struct call *c, json_t *event)
+{
+	send_all(c, event, NULL, MODERATORS);
 }
 
 void room_event_talk(struct call *c, json_t *event)
 {
-	send_all(c, event, NULL, true);
+	send_all(c, event, NULL, WHO_IS_NOT_TOLD_WHO_TALKS);
 }
 
-void session_refuse(struct session *s, const struct refusal *why)
+void session_refuse(struct session *s, const struct refusal *why, const json_t *m)
 {
-	session_event(s, json_pack("{ssssss}", "t", "error", "error", why->code,
-				   "message", why->text));
+	json_t *event = json_pack("{ssssss}", "t", "error", "error", why->code, "message",
+				  why->text);
+	const char *t = m ? json_get_text(m, "t", 32) : NULL;
+
+	if (why->why)
+		json_object_set_new(event, "why", json_string(why->why));
+	if (t)
+		json_object_set_new(event, "re", json_string(t));
+	if (m && json_is_integer(json_object_get(m, "ref")))
+		json_object_set(event, "ref", json_object_get(m, "ref"));
+	session_event(s, event);
 }
 
-static void bad_message(struct session *s, const char *text)
+void session_bad(struct session *s, const char *text, const json_t *m)
 {
 	struct refusal why = { 400, "bad-json", "" };
 
 	snprintf(why.text, sizeof why.text, "%.199s", text);
-	session_refuse(s, &why);
+	session_refuse(s, &why, m);
+}
+
+static void bad_message(struct session *s, const char *text)
+{
+	session_bad(s, text, NULL);
 }
 
 /* Ends the session of a seat: the WebSocket closes, the seat stays. */
-void session_detach(struct seat *seat, const char *bye, unsigned code)
+void session_detach(struct seat *seat, const char *bye, const char *why, unsigned code)
 {
+	json_t *event = json_pack("{ssss}", "t", "bye", "reason", bye);
 	struct session *s = seat->user;
 
-	if (!s)
+	if (!s) {
+		json_decref(event);
 		return;
+	}
+	if (why)
+		json_object_set_new(event, "why", json_string(why));
 	seat->user = NULL;
 	s->seat = NULL;
-	session_event(s, json_pack("{ssss}", "t", "bye", "reason", bye));
+	session_event(s, event);
 	flush_one(s);
 	ws_close(s->ws, code, bye);
 }
@@ -122,16 +161,29 @@ void session_detach(struct seat *seat, const char *bye, unsigned code)
 static void welcome(struct session *s, bool leg)
 {
 	struct seat *seat = s->seat;
+	const struct room *r = call_room(seat->call);
 	char ticket[TOKEN_TEXT_MAX];
 	json_t *event;
 
 	if (ticket_make(s->api, seat, ticket))
 		return;
+	if (seat->person->waiting) {
+		session_event(s, json_pack("{sssosssbsb}", "t", "welcome", "you",
+					   encode_you(seat->person), "ticket", ticket,
+					   "waiting", 1, "hosted",
+					   room_is_hosted(call_room(seat->call))));
+		return;
+	}
 	event = json_pack("{sssosssososb}", "t", "welcome", "you",
 			  encode_you(seat->person), "ticket", ticket, "slots",
 			  encode_slots(seat), "speakers", encode_speakers(seat->call),
 			  "leg", leg);
-	json_object_update_new(event, people_first(call_room(seat->call), seat->person));
+	json_object_update_new(event, people_first(r, seat->person));
+	json_object_set_new(event, "rules", encode_rules(r));
+	json_object_set_new(event, "spotlight", encode_spotlight(r));
+	json_object_set_new(event, "board", board_mark(r, seat->person));
+	if (role_caps(seat->person->role) & CAP_MODERATE)
+		json_object_set_new(event, "waiting", encode_waiting(r));
 	session_event(s, event);
 	/* It may have been said while nobody listened. */
 	if (leg && seat->voice_known)
@@ -165,21 +217,30 @@ static void on_hello(struct session *s, const json_t *m)
 		return;
 	}
 	if (seat->user && seat->user != s)
-		session_detach(seat, "replaced", 4409);
+		session_detach(seat, "replaced", NULL, 4409);
 	if (s->seat) /* said before, perhaps as somebody else */
 		s->seat->user = NULL;
 	seat->user = s;
 	s->seat = seat;
+	call_attend(seat, true);
 	welcome(s, seat->leg && leg && strtoull(leg, NULL, 16) == seat->leg);
 }
 
 static void on_media(struct session *s, const json_t *m)
 {
+	struct refusal why;
+
 	for (unsigned k = 0; k < STREAM_KINDS; k++) {
 		const json_t *v = json_object_get(m, stream_kind_names[k]);
 
+		enum deny deny = DENY_NOTHING;
+
 		if (json_is_boolean(v))
-			call_media(s->seat, (enum stream_kind)k, json_is_true(v));
+			deny = call_media(s->seat, (enum stream_kind)k, json_is_true(v));
+		if (!deny)
+			continue;
+		refusal_of_deny(&why, deny);
+		session_refuse(s, &why, m);
 	}
 }
 
@@ -264,19 +325,32 @@ static void on_name(struct session *s, const json_t *m)
 		call_rename(s->seat, checked);
 }
 
-static void on_message(struct session *s, const json_t *m)
+static void on_board(struct session *s, const json_t *m)
 {
-	const char *t = json_get_text(m, "t", 32);
+	json_t *event =
+		board_part(call_room(s->seat->call), s->seat->person, m, clock_now_us());
 
-	if (!t)
-		bad_message(s, "A message needs a type: {\"t\":\"…\"}.");
-	else if (!strcmp(t, "hello"))
-		on_hello(s, m);
-	else if (!s->seat)
-		bad_message(s, "Say hello first.");
-	else if (!strcmp(t, "ping"))
+	json_object_set_new(event, "t", json_string("board"));
+	session_event(s, event);
+}
+
+/* What somebody in the lobby may say, too. */
+static bool on_waiting(struct session *s, const char *t, const json_t *m)
+{
+	if (!strcmp(t, "ping"))
 		session_event(s, json_pack("{ss}", "t", "pong"));
-	else if (!strcmp(t, "media"))
+	else if (!strcmp(t, "name"))
+		on_name(s, m);
+	else if (!strcmp(t, "leave"))
+		call_leave(s->seat, LEAVE_LEFT);
+	else
+		return false;
+	return true;
+}
+
+static void on_inside(struct session *s, const char *t, const json_t *m)
+{
+	if (!strcmp(t, "media"))
 		on_media(s, m);
 	else if (!strcmp(t, "view"))
 		on_view(s, m);
@@ -284,11 +358,32 @@ static void on_message(struct session *s, const json_t *m)
 		on_voice(s, m);
 	else if (!strcmp(t, "people"))
 		on_people(s, m);
-	else if (!strcmp(t, "name"))
-		on_name(s, m);
-	else if (!strcmp(t, "leave"))
-		call_leave(s->seat, LEAVE_LEFT);
+	else if (!strcmp(t, "board"))
+		on_board(s, m);
+	else
+		(void)acts_take(s, t, m);
 	/* Unknown types are ignored: a newer page may say more. */
+}
+
+static void on_message(struct session *s, const json_t *m)
+{
+	const char *t = json_get_text(m, "t", 32);
+	struct refusal why;
+
+	if (!t) {
+		bad_message(s, "A message needs a type: {\"t\":\"…\"}.");
+	} else if (!strcmp(t, "hello")) {
+		on_hello(s, m);
+	} else if (!s->seat) {
+		bad_message(s, "Say hello first.");
+	} else if (on_waiting(s, t, m)) {
+		return;
+	} else if (s->seat->person->waiting) {
+		refusal_of_deny(&why, DENY_WAITING);
+		session_refuse(s, &why, m);
+	} else {
+		on_inside(s, t, m);
+	}
 }
 
 static bool rate_allows(struct session *s)
@@ -327,8 +422,10 @@ static void on_close(void *arg, unsigned code)
 	struct session *s = arg;
 
 	(void)code;
-	if (s->seat)
+	if (s->seat) {
 		s->seat->user = NULL;
+		call_attend(s->seat, false);
+	}
 	for (struct session **p = &s->api->dirty; *p; p = &(*p)->next_dirty) {
 		if (*p == s) {
 			*p = s->next_dirty;
@@ -379,7 +476,7 @@ void sessions_close(struct api *a, const char *reason, unsigned code)
 {
 	for (struct session *s = a->sessions; s; s = s->next) {
 		if (s->seat)
-			session_detach(s->seat, reason, code);
+			session_detach(s->seat, reason, NULL, code);
 		else
 			ws_close(s->ws, code, reason);
 	}

@@ -5,6 +5,12 @@
  */
 #include "call_private.h"
 
+_Static_assert((int)MEDIA_MIC == STREAM_MIC && (int)MEDIA_CAMERA == STREAM_CAMERA &&
+		       (int)MEDIA_SCREEN == STREAM_SCREEN &&
+		       (int)MEDIA_SCREEN_AUDIO == STREAM_SCREEN_AUDIO &&
+		       (int)MEDIA_KINDS == STREAM_KINDS,
+	       "room knows kinds by these numbers");
+
 #include <errno.h>
 #include <event2/event.h>
 #include <stdarg.h>
@@ -21,25 +27,56 @@ void refuse(struct refusal *why, int status, const char *code, const char *fmt, 
 
 	why->status = status;
 	why->code = code;
+	why->why = NULL;
 	va_start(ap, fmt);
 	vsnprintf(why->text, sizeof why->text, fmt, ap);
 	va_end(ap);
 }
 
+void refusal_of_deny(struct refusal *out, enum deny why)
+{
+	static const struct {
+		const char *code;
+		int status;
+	} codes[] = { { "not-found", 404 },
+		      { "too-many", 429 },
+		      { "room-full", 503 },
+		      { "bad-text", 400 },
+		      { "internal", 500 } };
+	const char *code = deny_code(why);
+	int status = 403;
+
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (!strcmp(codes[i].code, code))
+			status = codes[i].status;
+	refuse(out, status, code, "%s", deny_text(why));
+	out->why = deny_id(why);
+}
+
 /* ---- the room's observer: seats follow people -------------------------------------- */
 
-static void on_joined(void *arg, struct person *p)
+/* NULL: person_get() undoes what was begun. */
+static struct seat *seat_create(struct call *c, struct person *p)
 {
-	struct call *c = arg;
 	struct seat *s = calloc(1, sizeof *s);
 
-	p->user = s; /* NULL: person_get() undoes the join */
+	p->user = s;
 	if (!s)
-		return;
+		return NULL;
 	s->person = p;
 	s->call = c;
 	s->link = LEG_GONE;
 	s->voice_rung = LEG_LANES;
+	return s;
+}
+
+static void on_joined(void *arg, struct person *p)
+{
+	struct call *c = arg;
+	struct seat *s = p->user ? p->user : seat_create(c, p); /* who waited has one */
+
+	if (!s)
+		return;
 	c->all->ops->joined(c->all->arg, s);
 	for (struct person *other = room_first(c->room); other; other = other->next)
 		if (other->user && seat_views(other->user, p))
@@ -64,13 +101,34 @@ static void on_updated(void *arg, struct person *p)
 {
 	struct call *c = arg;
 
-	if (p->user)
-		c->all->ops->updated(c->all->arg, p->user);
+	if (!p->user)
+		return;
+	seat_media_send(p->user);
+	c->all->ops->updated(c->all->arg, p->user);
+}
+
+static void media_send_all(struct call *c)
+{
+	for (struct person *p = room_first(c->room); p; p = p->next)
+		if (p->user)
+			seat_media_send(p->user);
+}
+
+static void on_room_event(void *arg, const struct room_event *ev)
+{
+	struct call *c = arg;
+
+	if (ev->type == ROOM_WAITING && !ev->person->user && !seat_create(c, ev->person))
+		return;
+	if (ev->type == ROOM_OFF)
+		media_send_all(c);
+	c->all->ops->event(c->all->arg, c, ev);
 }
 
 static const struct room_observer observer = { .joined = on_joined,
 					       .leaving = on_leaving,
-					       .updated = on_updated };
+					       .updated = on_updated,
+					       .event = on_room_event };
 
 /* ---- calls ------------------------------------------------------------------------- */
 
@@ -120,12 +178,23 @@ static struct worker *least_loaded(const struct calls *cs)
 	return best;
 }
 
+static void drop_if_nobody(struct hash_node *n, void *arg)
+{
+	struct call *c = CONTAINER_OF(n, struct call, node);
+
+	(void)arg;
+	if (!room_count(c->room) && !room_waiting_count(c->room))
+		call_drop(c);
+}
+
 struct call *call_get(struct calls *cs, const char *name, struct refusal *why)
 {
 	struct call *c = call_find(cs, name);
 
 	if (c)
 		return c;
+	if (hash_count(cs->by_name) >= (unsigned)cs->conf->room.rooms_max)
+		hash_each(cs->by_name, drop_if_nobody, NULL);
 	if (hash_count(cs->by_name) >= (unsigned)cs->conf->room.rooms_max) {
 		refuse(why, 503, "server-full",
 		       "This server holds %lld calls already. Try again later.",
@@ -147,13 +216,25 @@ struct call *call_get(struct calls *cs, const char *name, struct refusal *why)
 	return c;
 }
 
-void call_drop_if_empty(struct call *c)
+void call_drop(struct call *c)
 {
-	if (room_count(c->room))
-		return;
 	hash_remove(c->all->by_name, &c->node);
 	room_destroy(c->room);
 	free(c);
+}
+
+void call_drop_if_empty(struct call *c, uint64_t now_us)
+{
+	uint64_t keep_us = (uint64_t)c->all->conf->room.resume_s * 1000000;
+
+	if (room_count(c->room) || room_waiting_count(c->room)) {
+		c->empty_us = 0;
+		return;
+	}
+	if (!c->empty_us)
+		c->empty_us = now_us;
+	if (!room_is_arranged(c->room) || now_us - c->empty_us > keep_us)
+		call_drop(c);
 }
 
 void call_leave(struct seat *s, enum leave_reason reason)
@@ -261,6 +342,7 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 			break;
 		c->speaker_count = ev->count;
 		memcpy(c->speakers, ev->ports, sizeof c->speakers);
+		room_speaking(c->room, c->speakers, c->speaker_count, clock_now_us());
 		cs->ops->speakers(cs->arg, c);
 		break;
 	}
@@ -288,7 +370,9 @@ static void tick_call(struct hash_node *n, void *arg)
 
 	(void)arg;
 	room_expire(c->room, clock_now_us(), keep_us);
-	call_drop_if_empty(c);
+	room_gather(c->room, clock_now_us());
+	media_send_all(c); /* what a worker had no room for */
+	call_drop_if_empty(c, clock_now_us());
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -382,7 +466,9 @@ static void drop_call(struct hash_node *n, void *arg)
 	(void)arg;
 	while (room_first(c->room))
 		room_leave(c->room, room_first(c->room), LEAVE_EXPIRED);
-	call_drop_if_empty(c);
+	while (room_first_waiting(c->room))
+		room_leave(c->room, room_first_waiting(c->room), LEAVE_EXPIRED);
+	call_drop(c);
 }
 
 void calls_destroy(struct calls *cs)

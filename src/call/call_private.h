@@ -15,6 +15,7 @@ struct call {
 	struct room *room;
 	unsigned speaker_count;
 	uint32_t speakers[RELAY_LANES];
+	uint64_t empty_us; /* since when nobody is here, 0: somebody is */
 };
 
 /* A join that waits for its worker. */
@@ -59,13 +60,18 @@ void join_expire(struct calls *cs, uint64_t now_us);
 /* seat.c */
 void seat_leg_close(struct seat *s);
 int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan) MUST_CHECK;
+/* Tells the worker what it may forward of this person. What it has no room for now is told at
+ * the next tick. */
+void seat_media_send(struct seat *s);
 void seat_view_send(struct seat *s);
 void seat_voice_send(struct seat *s);
 /* Its view names this person. */
 bool seat_views(const struct seat *s, const struct person *p);
 /* call.c */
 struct call *call_get(struct calls *cs, const char *name, struct refusal *why);
-void call_drop_if_empty(struct call *c);
+/* Unless something was arranged in it that is kept for as long as a person's seat. */
+void call_drop_if_empty(struct call *c, uint64_t now_us);
+void call_drop(struct call *c); /* nobody may be in it */
 struct call *call_by_id(struct calls *cs, uint64_t id);
 void refuse(struct refusal *why, int status, const char *code, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);

@@ -34,7 +34,9 @@ static int negotiate(struct call *c, const struct join_request *rq,
 	policy.candidate_count = candidates_list(
 		c->all, (unsigned)worker_of_ufrag(ufrag, 1), rq->loopback, candidates);
 	for (unsigned k = 0; k < STREAM_KINDS; k++) {
-		policy.may_send[k] = role_may_send(rq->role, k);
+		/* Of everybody, since a listener may be called, and there is no second
+		 * negotiation: what is forwarded the room decides. */
+		policy.may_send[k] = true;
 		policy.kind_mids[k] = rq->kind_mids[k];
 	}
 	if (arena)
@@ -52,11 +54,41 @@ static int negotiate(struct call *c, const struct join_request *rq,
 	return err;
 }
 
-static int person_get(struct call *c, const struct join_request *rq, struct seat **out,
-		      struct refusal *why)
+static struct entry entry_of(const struct join_request *rq)
 {
-	struct person *p;
-	int err = room_join(c->room, rq->id, rq->name, rq->role, clock_now_us(), &p);
+	return (struct entry) { .id = rq->id,
+				.name = rq->name,
+				.role = rq->role,
+				.key = rq->key,
+				.admitted = rq->admitted };
+}
+
+/* Before anything is begun. A publisher cannot wait: nobody would tell it to go on. */
+static int check_entry(struct call *c, const struct join_request *rq, bool *waits,
+		       struct refusal *why)
+{
+	struct entry e = entry_of(rq);
+	enum deny deny = room_may_enter(c->room, &e, waits);
+
+	if (!deny && *waits && rq->whip)
+		deny = DENY_WAITING;
+	if (deny)
+		refusal_of_deny(why, deny);
+	else if (!*waits && !rq->offer)
+		refuse(why, 400, "bad-offer",
+		       "The request has no offer (SDP of at most 128 KB).");
+	else
+		return 0;
+	return -EACCES;
+}
+
+static int person_get(struct call *c, const struct join_request *rq, bool waits,
+		      struct seat **out, struct refusal *why)
+{
+	struct entry e = entry_of(rq);
+	struct person *p = NULL;
+	int err = waits ? room_wait(c->room, &e, clock_now_us(), &p)
+			: room_enter(c->room, &e, clock_now_us(), &p);
 
 	if (!err) {
 		*out = p->user;
@@ -129,16 +161,16 @@ static int leg_start(struct call *c, struct seat *s, const struct nego_plan *pla
 static void media_apply_whip(struct seat *s)
 {
 	for (unsigned i = 0; i < s->plan->source_count; i++)
-		call_media(s, s->plan->sources[i].kind, true);
+		(void)call_media(s, s->plan->sources[i].kind, true);
 }
 
 static void media_apply(struct seat *s, const struct join_request *rq)
 {
 	for (unsigned k = 0; k < STREAM_KINDS; k++) {
 		if (rq->media_given)
-			call_media(s, (enum stream_kind)k, rq->media[k]);
+			(void)call_media(s, (enum stream_kind)k, rq->media[k]);
 		else if (s->person->media[k])
-			call_media(s, (enum stream_kind)k, true);
+			(void)call_media(s, (enum stream_kind)k, true);
 	}
 	if (s->view)
 		seat_view_send(s);
@@ -154,13 +186,20 @@ void call_join(struct calls *cs, const struct join_request *rq, join_done_fn fn,
 	struct refusal why = { 500, "internal", "The server has not enough memory." };
 	struct call *c = plan ? call_get(cs, rq->room, &why) : NULL;
 	struct seat *s = NULL;
+	bool waits = false;
 	int err = -ENOMEM;
 
 	if (!c)
 		goto out;
-	err = negotiate(c, rq, plan, &answer, &why);
+	err = check_entry(c, rq, &waits, &why);
+	if (!err && !waits)
+		err = negotiate(c, rq, plan, &answer, &why);
 	if (!err)
-		err = person_get(c, rq, &s, &why);
+		err = person_get(c, rq, waits, &s, &why);
+	if (!err && waits) {
+		fn(arg, s, NULL, NULL);
+		goto out;
+	}
 	if (!err)
 		err = leg_start(c, s, plan, &why);
 	if (!err) {
@@ -179,7 +218,7 @@ out:
 		if (s && !rq->id) /* a newcomer who didn't get in was never there */
 			call_leave(s, LEAVE_LEFT);
 		else if (c)
-			call_drop_if_empty(c);
+			call_drop_if_empty(c, clock_now_us());
 		fn(arg, NULL, NULL, &why);
 	}
 	free(plan);

@@ -47,6 +47,7 @@ void seat_leg_close(struct seat *s)
 	s->slot_count = 0;
 	s->link = LEG_GONE;
 	memset(s->pauses, 0, sizeof s->pauses);
+	memset(s->forwarded, 0, sizeof s->forwarded);
 }
 
 int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
@@ -79,12 +80,39 @@ int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
 	return 0;
 }
 
-void call_media(struct seat *s, enum stream_kind kind, bool on)
+void seat_media_send(struct seat *s)
 {
-	room_set_media(s->call->room, s->person, kind, on);
-	if (s->leg &&
-	    worker_leg_media(s->call->worker, s->leg, kind, s->person->media[kind]))
-		log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
+	for (unsigned k = 0; k < STREAM_KINDS && s->leg; k++) {
+		bool on = s->person->media[k];
+
+		if (s->forwarded[k] == on)
+			continue;
+		if (worker_leg_media(s->call->worker, s->leg, (enum stream_kind)k, on)) {
+			log_warn("call.busy", "worker=full leg=%llu",
+				 (unsigned long long)s->leg);
+			return;
+		}
+		s->forwarded[k] = on;
+	}
+}
+
+enum deny call_media(struct seat *s, enum stream_kind kind, bool on)
+{
+	enum deny why = room_set_media(s->call->room, s->person, kind, on);
+
+	seat_media_send(s); /* also of a new leg, when nothing has changed */
+	return why;
+}
+
+enum deny call_act(struct seat *s, const struct act *a)
+{
+	return room_act(s->call->room, s->person, a, clock_now_us());
+}
+
+void call_attend(struct seat *s, bool here)
+{
+	if (s->person->waiting)
+		room_set_away(s->call->room, s->person, !here, clock_now_us());
 }
 
 bool seat_views(const struct seat *s, const struct person *p)

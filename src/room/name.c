@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What may be a person's name. Anything a person writes in any script, but nothing that
- * deceives others in a list: no control characters, no bidirectional overrides.
+ * What may be a person's name, and what is left of a text. Anything a person writes in any
+ * script, but nothing that deceives others in a list: no control characters, no
+ * bidirectional overrides.
  */
 #include <palabre/room.h>
 
@@ -60,4 +61,36 @@ int person_name_check(const char *name, char out[PERSON_NAME_MAX + 1])
 	memcpy(out, name, len);
 	out[len] = 0;
 	return 0;
+}
+
+int room_text_take(const char *text, unsigned max_chars, size_t max_bytes, bool lines,
+		   char *out)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len = 0;
+	unsigned chars = 0, n;
+	uint32_t c;
+
+	for (; *s; s += n) {
+		n = decode(s, &c);
+		if (!n)
+			return -EINVAL;
+		if (c == '\t' || (c == '\n' && !lines))
+			c = ' ';
+		else if (c != '\n' && deceives(c))
+			continue;
+		if ((c == ' ' || c == '\n') && !len)
+			continue;
+		if (len + n > max_bytes || ++chars > max_chars)
+			return -EINVAL;
+		if (c == ' ' || c == '\n')
+			out[len++] = (char)c;
+		else
+			memcpy(out + len, s, n);
+		len += c == ' ' || c == '\n' ? 0 : n;
+	}
+	while (len && (out[len - 1] == ' ' || out[len - 1] == '\n'))
+		len--;
+	out[len] = 0;
+	return len ? (int)len : -EINVAL;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * What pages say on their WebSockets: three sessions, three people of a room without
- * media. Input: records of a head byte (what, and which session), a length of 16 bits
- * and so many bytes. After each: a seat and its session name each other or nobody, and
- * what the server has said is an array of JSON.
+ * What pages say on their WebSockets: three sessions; a host, a speaker, a listener, and one
+ * in the lobby of a room without media. Input: records of a head byte (what, and which
+ * session), a length of 16 bits and so many bytes. After each: a seat and its session name
+ * each other or nobody, nobody has on what they may not send, and what the server has said
+ * is an array of JSON.
  *
  * session.c is compiled here with WebSockets of our own.
  */
@@ -20,7 +21,7 @@
 #include "fuzz.h"
 #include "record.h"
 
-enum { SESSIONS = 3, PEOPLE = 3, RECORDS_MAX = 64 };
+enum { SESSIONS = 3, PEOPLE = 4, RECORDS_MAX = 64 };
 enum kind { K_OPEN, K_TEXT, K_HELLO, K_CLOSE, K_FLUSH, K_RENEW, K_COUNT };
 
 struct ws {
@@ -105,9 +106,18 @@ static void fill_room(void)
 	the_call = call_get(calls, room, &why);
 	check(the_call != NULL);
 	for (i = 0; i < PEOPLE; i++) {
+		static const enum role roles[PEOPLE] = { ROLE_SPEAKER, ROLE_HOST,
+							 ROLE_LISTENER, ROLE_SPEAKER };
+		char id[] = { (char)('a' + i), 0 };
+		struct entry e = {
+			.id = id, .name = "Someone", .role = roles[i], .key = i
+		};
 		struct person *p;
 
-		check(!room_join(the_call->room, NULL, "Someone", ROLE_SPEAKER, 1, &p));
+		if (i == PEOPLE - 1)
+			check(!room_wait(the_call->room, &e, 1, &p));
+		else
+			check(!room_enter(the_call->room, &e, 1, &p));
 		memcpy(ids[i], p->id, sizeof ids[i]);
 		check(!ticket_make(api, p->user, tickets[i]));
 	}
@@ -129,7 +139,9 @@ static void empty_room(void)
 	check(!api->sessions && !api->dirty);
 	while (room_first(the_call->room))
 		call_leave(room_first(the_call->room)->user, LEAVE_LEFT);
-	call_drop_if_empty(the_call);
+	while (room_first_waiting(the_call->room))
+		call_leave(room_first_waiting(the_call->room)->user, LEAVE_LEFT);
+	call_drop(the_call);
 }
 
 static void check_room(void)
@@ -152,6 +164,9 @@ static void check_room(void)
 				sockets[k].session->seat == seat;
 		check(found);
 	}
+	for (const struct person *p = room_first(the_call->room); p; p = p->next)
+		for (i = 0; i < MEDIA_KINDS; i++)
+			check(!p->media[i] || !person_may_send(p, i));
 }
 
 /* ---- records ----------------------------------------------------------------------- */
@@ -187,6 +202,7 @@ static void run(enum kind kind, struct ws *w, const uint8_t *body, size_t len)
 	} else if (kind == K_RENEW) {
 		api->since_renewal_s = TICKET_RENEW_S;
 		sessions_renew(api);
+		room_gather(the_call->room, clock_now_us());
 	} else if (!w->open || w->closing) {
 		return; /* as ws.c: nothing is heard any more */
 	} else if (kind == K_TEXT) {

@@ -150,8 +150,9 @@ void attack_datagrams(struct hostile *h); /* strangers on UDP */
 void attack_checks(struct hostile *h);	  /* STUN and DTLS */
 void attack_srtp(struct hostile *h);	  /* peers: replayed, forged, nonsense */
 void attack_rtcp(struct hostile *h);
-void attack_voices(struct hostile *h); /* sound that lies, in the call */
-void attack_frames(struct hostile *h); /* RFC 4571 */
+void attack_voices(struct hostile *h);	   /* sound that lies, in the call */
+void attack_moderation(struct hostile *h); /* who does not care what is decided */
+void attack_frames(struct hostile *h);	   /* RFC 4571 */
 void attack_http(struct hostile *h);
 void attack_bodies(struct hostile *h);
 void attack_offers(struct hostile *h);

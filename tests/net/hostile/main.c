@@ -22,11 +22,17 @@ static const struct {
 	const char *name;
 	void (*run)(struct hostile *h);
 } families[] = {
-	{ "datagrams", attack_datagrams }, { "checks", attack_checks },
-	{ "srtp", attack_srtp },	   { "rtcp", attack_rtcp },
-	{ "voices", attack_voices },	   { "frames", attack_frames },
-	{ "http", attack_http },	   { "bodies", attack_bodies },
-	{ "offers", attack_offers },	   { "websockets", attack_websockets },
+	{ "datagrams", attack_datagrams },
+	{ "checks", attack_checks },
+	{ "srtp", attack_srtp },
+	{ "rtcp", attack_rtcp },
+	{ "voices", attack_voices },
+	{ "frames", attack_frames },
+	{ "http", attack_http },
+	{ "bodies", attack_bodies },
+	{ "moderation", attack_moderation },
+	{ "offers", attack_offers },
+	{ "websockets", attack_websockets },
 };
 static const struct wait {
 	const char *name;
