@@ -47,7 +47,8 @@ struct nego_codec {
 	uint16_t h264_profile; /* profile_idc << 8 | profile-iop (constraint flags) */
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
-	bool twcc; /* of a slot: transport-wide feedback comes back */
+	bool twcc; /* of a slot: transport-wide feedback comes back; */
+	bool remb; /* where it does not: what the receiver allows */
 	bool rrtr; /* of a slot: it asks how long the way is (RFC 3611 §4.4) */
 };
 struct nego_section {

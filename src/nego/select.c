@@ -166,20 +166,22 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			out.rrtr = use == USE_SLOT && c->fb_rrtr;
 		}
 		out.nack = c->fb_nack;
-		out.twcc = use == USE_SLOT && m->kind == SDP_AUDIO && c->fb_twcc;
+		out.twcc = use == USE_SLOT && c->fb_twcc;
+		out.remb = use == USE_SLOT && m->kind == SDP_VIDEO && c->fb_remb &&
+			   !c->fb_twcc;
 		sec->codecs[sec->codec_count++] = out;
 	}
 }
 
-/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on what we send only, and on
- * few packets: on the microphone's they would cost 9 kbit/s of feedback and provoke padding. */
+/* Slots are told apart by SSRC alone. Transport-wide numbers go on what we send only: on the microphone's
+ * they would cost 9 kbit/s of feedback and provoke padding. */
 static bool ext_wanted(enum ext_id id, bool audio, enum use use)
 {
 	if (use == USE_SOURCE)
 		return audio ? id == EXT_AUDIO_LEVEL || id == EXT_MID
 			     : id == EXT_MID || id == EXT_RID || id == EXT_RRID ||
 				       id == EXT_DD;
-	return use == USE_SLOT && id == (audio ? EXT_TWCC : EXT_DD);
+	return use == USE_SLOT && (id == EXT_TWCC || (!audio && id == EXT_DD));
 }
 
 void nego_select_exts(const struct sdp_media *m, enum use use, struct nego_section *sec)
