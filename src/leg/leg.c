@@ -109,6 +109,7 @@ static void leg_destroy(void *obj)
 	}
 	leg_measure_fini(leg);
 	leg_video_fini(leg);
+	leg_estimate_fini(leg);
 	free(leg->slots);
 	mem_unref(leg->conn);
 }
@@ -184,7 +185,8 @@ int leg_create(struct leg **out, struct legs *l, struct relay_room *room, uint32
 	leg->ssrc = random_u32();
 	exts_merge(leg);
 	ssrcs_preset(leg);
-	if (slots_init(leg) || leg_measure_init(leg) || leg_video_init(leg, now_us))
+	if (slots_init(leg) || leg_measure_init(leg) || leg_video_init(leg, now_us) ||
+	    leg_estimate_init(leg, now_us))
 		goto out;
 	for (unsigned i = 0; i < plan->slot_count; i++)
 		audio += plan->slots[i].sec.audio;
@@ -209,6 +211,7 @@ void leg_close(struct leg *leg, uint64_t now_us)
 {
 	leg_send_bye(leg);
 	leg_video_stop(leg);
+	leg_estimate_stop(leg);
 	leg_follow_end(leg, now_us);
 	leg_again_fini(leg);
 	leg_voice_end(leg, now_us); /* before its timers go: a slot falls idle */

@@ -5,6 +5,7 @@
 
 #include <palabre/audio.h>
 #include <palabre/cc.h>
+#include <palabre/cc_gcc.h>
 #include <palabre/leg.h>
 
 enum {
@@ -81,15 +82,16 @@ struct leg_slot {
 	uint64_t repeat_us;				 /* when */
 	uint64_t twice; /* sent again twice, reckoned against rtp.packets */
 	uint8_t silence_left;
-	uint32_t sr_mid_ntp; /* last sender report: middle of its NTP time, */
-	uint64_t sr_sent_us; /* and when it went out */
-	uint8_t twcc_id;     /* extension that its packets may carry, 0 none */
+	uint32_t sr_mid_ntp;	   /* last sender report: middle of its NTP time, */
+	uint64_t sr_sent_us;	   /* and when it went out */
+	uint8_t twcc_id;	   /* extension that its packets may carry, 0 none, */
+	struct numbered *numbered; /* and which of late carried which; NULL without it */
 	bool report_now;
 };
 
-enum { MEASURED = 128, RED_DEPTH = 2 };
+/* NUMBERED: all that may be sent again on the same SSRC. */
+enum { MEASURED = 128, NUMBERED = SEAL_WINDOW_VIDEO, RED_DEPTH = 2 };
 struct measure {
-	uint16_t next;
 	bool often;	   /* some twenty a second, */
 	uint32_t every_us; /* or so; 0: each */
 	uint64_t last_us;
@@ -154,8 +156,10 @@ struct leg {
 		uint64_t packets, bytes; /* of sound, on the wire */
 	} sent;
 	struct again *again;	 /* NULL: nothing is sent twice */
-	struct measure *measure; /* NULL: nothing of what it gets can be measured */
-	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
+	struct measure *measure; /* NULL: nothing of the sound it gets can be measured */
+	struct estimate *estimate; /* estimate.c: NULL without places for pictures */
+	uint64_t number;     /* transport-wide, that the next packet with one gets */
+	struct mixer *mixer; /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at,
 		mix_to; /* heard now, unless somebody speaks alone, and soon */
@@ -213,18 +217,48 @@ void leg_send_bye(struct leg *leg);
 /* slots.c: makes the slot's state follow the clocks of the source that is in it. */
 void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
 		     const struct leg_source *src);
-/* measure.c: which packets carry a transport-wide number. init: -1 out of memory. */
+/* measure.c: which packets carry a transport-wide number, and which. init: -1 out of memory. */
 int leg_measure_init(struct leg *leg) MUST_CHECK;
 void leg_measure_fini(struct leg *leg);
 enum { MEASURE_IDLE_MS = 400 }; /* until somebody wants it otherwise */
 void leg_measure_every(struct leg *leg, unsigned ms); /* 0: each */
 void leg_measure_often(struct leg *leg, bool often);
-/* Hot: gives a packet going out the first time its number, if it is to have one; */
+/* Hot: gives a packet of sound going out the first time its number, if it is to have one though no pictures go;
+ */
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 		     uint64_t now_us);
-/* and one that goes out again the one it had. */
+/* the next number, in 64 bits; sound with one is measured; */
+uint64_t leg_number(struct leg *leg, unsigned slot, struct rtp_out *out);
+void leg_measure_note(struct leg *leg, unsigned slot, const struct rtp_out *out,
+		      uint64_t now_us);
+/* whatever is written the first time; */
+void leg_number_keep(struct leg_slot *slot, const struct rtp_out *out);
+/* and one that goes out again on the same SSRC gets the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
+/* estimate.c: what the link of a leg with places for pictures bears. init: -1 out of memory. stop: before it is
+ * closed. */
+int leg_estimate_init(struct leg *leg, uint64_t now_us) MUST_CHECK;
+void leg_estimate_stop(struct leg *leg);
+void leg_estimate_fini(struct leg *leg);
+/* While pictures go, and some seconds longer, each packet is numbered, and told of. Hot: a picture is to go; */
+void leg_estimate_picture(struct leg *leg, uint64_t now_us);
+bool leg_estimate_going(const struct leg *leg);
+/* a packet is written: gives it its number; it went out, so large on the wire. */
+void leg_estimate_number(struct leg *leg, unsigned slot, struct rtp_out *out,
+			 uint64_t now_us);
+void leg_estimate_sent(struct leg *leg, const struct rtp_out *out, unsigned bytes,
+		       enum gcc_kind kind, uint64_t now_us);
+/* Evidence: a transport-cc feedback, status by status; a report's blocks, one by one, and its end; REMB. */
+void leg_estimate_begin(struct leg *leg, uint64_t now_us);
+void leg_estimate_status(struct leg *leg, const struct twcc_status *status);
+void leg_estimate_end(struct leg *leg, uint64_t now_us);
+void leg_estimate_block(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
+void leg_estimate_blocks_end(struct leg *leg, uint64_t now_us);
+void leg_estimate_remb(struct leg *leg, uint64_t bps, uint64_t now_us);
+/* feedback.c: RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. 0: it does not say. */
+uint64_t leg_report_rtt_us(const struct leg_slot *slot, const struct rtcp_block *b,
+			   uint64_t now_us);
 /* again.c. init: -1 out of memory. copies: of each audio packet, sent unasked, from now on; as
  * voice_choice.red says. take: packets that went out in the slot since the last time. */
 int leg_again_init(struct leg *leg) MUST_CHECK;
@@ -268,7 +302,8 @@ unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
 bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
 void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
-void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
+void leg_control_measured(struct leg *leg, const struct twcc_status *status,
+			  uint64_t now_us);
 /* slots.c: what waits for it in the ring goes. */
 void leg_made_forget(struct leg *leg);
 /* mixer.c: it hears the lanes again. */

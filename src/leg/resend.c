@@ -42,13 +42,14 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 	if (!p)
 		return -ENOENT;
 	rtp_segment_map(seg, p, &out);
-	leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 	buf = tx_reserve(leg->all->tx);
 	if (slot->plan->rtx_ssrc && seg->rtx_pt) {
+		leg_estimate_number(leg, (unsigned)(slot - leg->slots), &out, now_us);
 		seal = &slot->seal_rtx;
 		len = rtp_slot_write_rtx(&slot->rtp, p, &out, buf,
 					 TX_MTU - SEAL_OVERHEAD_MAX, &header_len, &index);
 	} else {
+		leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 		index = out.seq64;
 		len = rtp_slot_write(&slot->rtp, p, &out, buf, TX_MTU - SEAL_OVERHEAD_MAX,
 				     &header_len);
@@ -58,6 +59,9 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 		return len;
 	}
 	err = conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
+	if (!err && seal == &slot->seal_rtx)
+		leg_estimate_sent(leg, &out, (unsigned)len + WIRE_BYTES, GCC_VIDEO,
+				  now_us);
 	if (err != -EEXIST) /* too old for its seal to say that it is the same */
 		*bytes += (unsigned)len + WIRE_BYTES;
 	return err;

@@ -61,24 +61,37 @@ void leg_slot_follow(struct leg *leg, struct leg_slot *slot, const struct leg_so
 		       src->recv.last_us);
 }
 
-static void write_item(struct legs *l, const struct out_item *item)
+static void account(struct leg *leg, const struct leg_slot *slot,
+		    const struct rtp_out *out, unsigned bytes)
 {
-	struct leg_slot *slot = &item->leg->slots[item->slot];
+	bool audio = slot->plan->sec.audio;
+
+	STAT_INC(rtp_fwd);
+	leg_estimate_sent(leg, out, bytes, audio ? GCC_AUDIO : GCC_VIDEO,
+			  leg->all->batch_us);
+	if (audio) {
+		leg->sent.packets++;
+		leg->sent.bytes += bytes;
+	}
+}
+
+static void write_item(struct legs *l, struct out_item *item)
+{
+	struct leg *leg = item->leg;
+	struct leg_slot *slot = &leg->slots[item->slot];
 	uint8_t *buf = tx_reserve(l->tx);
 	size_t header_len;
-	int len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
-				 TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
+	int len;
 
+	leg_estimate_number(leg, item->slot, &item->out, l->batch_us);
+	leg_number_keep(slot, &item->out);
+	len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
+			     TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
 	if (len < 0)
 		tx_commit(l->tx, NULL, 0);
-	else if (!conn_send_rtp(item->leg->conn, &slot->seal, buf, (size_t)len,
-				header_len, item->out.seq64)) {
-		STAT_INC(rtp_fwd);
-		if (slot->plan->sec.audio) {
-			item->leg->sent.packets++;
-			item->leg->sent.bytes += (unsigned)len + WIRE_BYTES;
-		}
-	}
+	else if (!conn_send_rtp(leg->conn, &slot->seal, buf, (size_t)len, header_len,
+				item->out.seq64))
+		account(leg, slot, &item->out, (unsigned)len + WIRE_BYTES);
 	pkt_unref(item->pkt);
 }
 
@@ -91,6 +104,7 @@ void legs_drain(struct legs *l)
 
 bool legs_drain_made(struct legs *l, uint64_t now_us)
 {
+	l->batch_us = now_us;
 	for (unsigned i = 0; i < MADE_TURN && l->made_count; i++) {
 		struct out_item *item = &l->made[l->made_first];
 
@@ -228,6 +242,8 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 	struct pkt *begin = p;
 	struct rtp_out out;
 
+	if (!slot->plan->sec.audio)
+		leg_estimate_picture(leg, now_us);
 	if (first || slot->epoch != src->epoch) {
 		if (is_ahead(leg, index, src, p))
 			return;
