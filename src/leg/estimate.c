@@ -39,26 +39,51 @@ struct estimate {
 	} before[NEGO_SLOTS_MAX];
 };
 
+struct gcc *leg_estimate_get(const struct leg *leg)
+{
+	return leg->estimate ? &leg->estimate->gcc : NULL;
+}
+
+/* Something has been heard, or time has passed: more may go, and maybe more is tried. */
+static void probe(struct estimate *e, uint64_t now_us)
+{
+	struct gcc_cluster cluster;
+
+	leg_allot_run(e->leg, now_us);
+	if (e->going && e->leg->pace && gcc_probe(&e->gcc, now_us, &cluster))
+		leg_pace_probe(e->leg, &cluster);
+	leg_pace_soon(e->leg);
+}
+
 /* ---- life -------------------------------------------------------------------------- */
 
 static void on_timer(struct timer *t, uint64_t now_us)
 {
 	struct estimate *e = CONTAINER_OF(t, struct estimate, timer);
 
+	e->leg->all->batch_us = now_us;
 	if (now_us > e->picture_us + REST_US)
 		e->going = false;
 	(void)gcc_run(&e->gcc, now_us);
+	probe(e, now_us);
 	/* What is on its way is heard of, or written off. */
 	if (e->going || e->gcc.in_flight_bytes)
 		wheel_arm(e->leg->all->wheel, t, now_us + RUN_US);
 }
 
+static void begin(struct gcc *c, bool blind, uint64_t now_us)
+{
+	const struct gcc_params params = { .min_bps = MIN_BPS,
+					   .start_bps = START_BPS,
+					   .max_bps = MAX_BPS,
+					   .blind = blind };
+
+	gcc_init(c, &params, now_us);
+}
+
 int leg_estimate_init(struct leg *leg, uint64_t now_us)
 {
 	const struct nego_plan *plan = &leg->plan;
-	struct gcc_params params = { .min_bps = MIN_BPS,
-				     .start_bps = START_BPS,
-				     .max_bps = MAX_BPS };
 	const struct leg_slot *last;
 
 	if (!plan->slot_count || plan->slots[plan->slot_count - 1].sec.audio)
@@ -67,11 +92,18 @@ int leg_estimate_init(struct leg *leg, uint64_t now_us)
 	if (!leg->estimate)
 		return -1;
 	last = &leg->slots[plan->slot_count - 1];
-	params.blind = !last->twcc_id;
 	leg->estimate->leg = leg;
 	leg->estimate->timer.fn = on_timer;
-	gcc_init(&leg->estimate->gcc, &params, now_us);
+	begin(&leg->estimate->gcc, !last->twcc_id, now_us);
 	return 0;
+}
+
+void leg_estimate_renew(struct leg *leg, uint64_t now_us)
+{
+	struct gcc *c = leg_estimate_get(leg);
+
+	if (c)
+		begin(c, c->params.blind, now_us);
 }
 
 void leg_estimate_stop(struct leg *leg)
@@ -159,9 +191,12 @@ void leg_estimate_status(struct leg *leg, const struct twcc_status *status)
 
 void leg_estimate_end(struct leg *leg, uint64_t now_us)
 {
-	(void)now_us;
-	if (leg->estimate && leg->estimate->gcc.any)
-		(void)gcc_feedback_end(&leg->estimate->gcc);
+	struct estimate *e = leg->estimate;
+
+	if (!e || !e->gcc.any)
+		return;
+	(void)gcc_feedback_end(&e->gcc);
+	probe(e, now_us);
 }
 
 /* ---- without transport-cc ---------------------------------------------------------- */

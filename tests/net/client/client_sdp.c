@@ -65,6 +65,11 @@ static void put_section(struct out *o, const struct client *c, unsigned i)
 		put_video(o);
 	else
 		put_audio(o);
+	if (c->p.twcc)
+		put(o,
+		    "a=rtcp-fb:%s transport-cc\r\na=extmap:%u http://www.ietf.org/id/"
+		    "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n",
+		    s->video ? "96" : "111", CLIENT_TWCC_ID);
 	if (!s->send || !s->ssrc)
 		return;
 	if (s->rtx_ssrc)
