@@ -138,6 +138,13 @@ bool leg_estimate_going(const struct leg *leg)
 	return leg->estimate && leg->estimate->going;
 }
 
+void leg_estimate_rest(struct leg *leg)
+{
+	if (leg->estimate)
+		leg->estimate->going = false;
+	leg_pace_stop(leg);
+}
+
 void leg_estimate_number(struct leg *leg, unsigned slot, struct rtp_out *out,
 			 uint64_t now_us)
 {

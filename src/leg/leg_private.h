@@ -254,6 +254,8 @@ void leg_estimate_fini(struct leg *leg);
 /* While pictures go, and some seconds longer, each packet is numbered, and told of. Hot: a picture is to go; */
 void leg_estimate_picture(struct leg *leg, uint64_t now_us);
 bool leg_estimate_going(const struct leg *leg);
+/* No pictures, and nothing is tried for them, until the next comes. */
+void leg_estimate_rest(struct leg *leg);
 /* What is known of the link is forgotten: it is another. */
 void leg_estimate_renew(struct leg *leg, uint64_t now_us);
 /* a packet is written: gives it its number; it went out, so large on the wire. */

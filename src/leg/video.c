@@ -39,6 +39,8 @@ static void turn(struct video *v, uint64_t now_us)
 	/* What it bore before it was too much says little of what it bears now. */
 	if (v->ctl.on)
 		leg_estimate_renew(leg, now_us);
+	else
+		leg_estimate_rest(leg);
 	if (!v->chosen && leg_lanes(leg, now_us))
 		STAT_INC(mix_fail);
 	leg->all->ops->changed(leg->all->arg, leg);
