@@ -163,7 +163,7 @@ static void test_does_not_fit(void **state)
 }
 
 /* 1000 -> 200 -> 1000 kbit/s, under a picture of 500. The queue grows by 300 ms at most beyond what was on its way
- * (as in sim_cc_gcc) in three runs of four; 406 ms were seen, why is not known. And the picture is back within 25 s:
+ * (as in sim_cc_gcc) in nine runs of ten; 406 ms were seen, why is not known. And the picture is back within 25 s:
  * while it is withheld there is sound alone to send, and a link that is not used is probed every 5 s only
  * (gcc_probe.c), with twice what it is known to bear. */
 static void test_drop(void **state)
@@ -214,7 +214,7 @@ static void test_drop(void **state)
 								  MS));
 			pictures_close();
 		}
-	assert_true(over * 4 <= runs);
+	assert_true(over * 10 <= runs);
 }
 
 /* What the radio loses is no want of rate. */
