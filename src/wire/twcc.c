@@ -208,7 +208,7 @@ static unsigned chunk_fit(const struct draft *d, unsigned i, unsigned n, size_t 
 /* Makes the chunks, of as many statuses as fit; the length of it all without padding. */
 static size_t draft_chunks(struct draft *d, size_t room)
 {
-	size_t bytes = RTCP_HEAD_BYTES + HEADER_BYTES, more;
+	size_t bytes = RTCP_HEAD_BYTES + HEADER_BYTES, more = 0;
 	unsigned i = 0, n, fits;
 	uint16_t chunk;
 
