@@ -998,6 +998,41 @@ static void test_votes_of_a_crowd_are_one_message(void **state)
 	assert_true(guest->bytes < 60);
 }
 
+/* A message is one small event to each; a thousand reactions or choices are one, too. */
+static void test_chat_of_a_crowd_is_small(void **state)
+{
+	struct person *p;
+
+	(void)state;
+	crowd();
+	say(host, "{'t':'poll','text':'Tea?','options':['Yes','No']}");
+	tick();
+	hush(guest);
+	say(listener, "{'t':'say','text':'Good morning'}");
+	assert_int_equal(json_array_size(guest->got), 1);
+	print_message("a message: %zu bytes to each\n", guest->bytes);
+	assert_in_range(guest->bytes, 1, 110);
+	hush(guest);
+	for (p = room_first(the_room()); p; p = p->next) {
+		(void)!room_act(
+			the_room(), p,
+			&(struct act) { .type = ACT_CHOOSE, .item = 1, .choices = 1 },
+			clock_now_us());
+		for (unsigned i = 0; i < 5; i++)
+			(void)!room_act(the_room(), p,
+					&(struct act) { .type = ACT_REACT },
+					clock_now_us());
+	}
+	sessions_flush(api);
+	assert_int_equal(json_array_size(guest->got), 0);
+	tick();
+	assert_int_equal(json_array_size(guest->got), 2);
+	assert_int_equal(number_of(heard(guest, "pollvotes"), "votes"), CROWD + 3);
+	assert_int_equal(number_of(heard(guest, "reactions"), "clap"), 3 * (CROWD + 3));
+	print_message("300 choices and 900 reactions: %zu bytes to each\n", guest->bytes);
+	assert_in_range(guest->bytes, 1, 100);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -1022,6 +1057,7 @@ int main(void)
 		TEST(test_polls_lie),
 		TEST(test_joining_a_crowd_is_small),
 		TEST(test_votes_of_a_crowd_are_one_message),
+		TEST(test_chat_of_a_crowd_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
