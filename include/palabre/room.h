@@ -70,9 +70,16 @@ X(TEXT, "text", "bad-text", "The text is empty or too long.") \
 X(MINE_FULL, "mine-full", "too-many", "Five of your questions wait already; withdraw one, or wait for an answer.") \
 X(BOARD_FULL, "board-full", "too-many", "Too many questions and hands wait already. Try again later.") \
 X(RATE, "rate", "too-many", "That was too fast; wait a few seconds.") \
-X(NO_ITEM, "no-item", "not-found", "That is not on the board (any more).") \
+X(NO_ITEM, "no-item", "not-found", "That is not here (any more).") \
 X(OWN, "own", "not-allowed", "You cannot vote for what you have asked yourself.") \
 X(NOBODY_WAITS, "nobody-waits", "not-found", "Nobody and nothing waits on the board.") \
+X(CHAT_CLOSED, "chat-closed", "not-allowed", "The chat is closed at the moment.") \
+X(BUSY, "busy", "too-many", "Too many write at once. Try again in a moment.") \
+X(OPTIONS, "options", "bad-text", "A poll has 2 to 10 different options, and one choice unless it takes several.") \
+X(POLLS_FULL, "polls-full", "too-many", "There are 20 polls already; drop one.") \
+X(POLL_CLOSED, "poll-closed", "not-allowed", "This poll is closed; no vote counts any more.") \
+X(VOTED, "voted", "not-allowed", "You have voted already; nobody knows for what, so it cannot be changed.") \
+X(LATE, "late", "not-allowed", "This poll is for those who were here when it began.") \
 X(MEMORY, "memory", "internal", "The server has not enough memory.")
 /* clang-format on */
 enum deny {
@@ -134,8 +141,8 @@ struct person {
 	uint64_t away_us;  /* … this plus the resume time */
 	uint64_t key;	   /* by which they are known again after a ban; 0 none */
 	uint64_t spoke_us; /* so much in all */
-	uint64_t asked_us, raised_us; /* rate.c's */
-	void *user;		      /* the owner's */
+	uint64_t asked_us, raised_us, said_us, reacted_us; /* rate.c's */
+	void *user;					   /* the owner's */
 	struct room *room;
 	struct hash_node by_id, by_number;
 	struct person *next, *prev;
@@ -156,16 +163,24 @@ const char *rule_name(enum rule rule);
 
 enum room_event_type {
 	ROOM_RULES, /* a rule has changed; with RULE_MUTE nobody is held or allowed any more */
-	ROOM_OFF,	/* streams of several people were switched off: person.off */
-	ROOM_ASKED,	/* to one: please switch `kind` on */
-	ROOM_ROLE,	/* to one: they have another role now */
-	ROOM_ADMITTED,	/* to one, who waited */
-	ROOM_WAITING,	/* to moderators: `person` waits (or is called differently) */
-	ROOM_SPOTLIGHT, /* who is in the spotlight has changed */
-	ROOM_BOARD,	/* the board's rules have changed */
-	ROOM_ITEM,	/* `item` is new, or has changed */
-	ROOM_ITEM_GONE, /* `item` is taken off the board */
-	ROOM_ITEM_OWN,	/* to one: `item` is theirs */
+	ROOM_OFF,	 /* streams of several people were switched off: person.off */
+	ROOM_ASKED,	 /* to one: please switch `kind` on */
+	ROOM_ROLE,	 /* to one: they have another role now */
+	ROOM_ADMITTED,	 /* to one, who waited */
+	ROOM_WAITING,	 /* to moderators: `person` waits (or is called differently) */
+	ROOM_SPOTLIGHT,	 /* who is in the spotlight has changed */
+	ROOM_BOARD,	 /* the board's rules have changed */
+	ROOM_ITEM,	 /* `item` is new, or has changed */
+	ROOM_ITEM_GONE,	 /* `item` is taken off the board */
+	ROOM_ITEM_OWN,	 /* to one: `item` is theirs */
+	ROOM_SAID,	 /* `message` */
+	ROOM_UNSAID,	 /* `message`, whose text is gone */
+	ROOM_CHAT,	 /* who may write has changed */
+	ROOM_PIN,	 /* what is pinned has changed */
+	ROOM_REACTIONS,	 /* room_reactions() since they were told last */
+	ROOM_POLL,	 /* `poll` is new, or closed */
+	ROOM_POLL_VOTES, /* how many have voted in `poll` */
+	ROOM_POLL_GONE,	 /* `poll` */
 	ROOM_VOTES /* of items with `fresh`, only while it is told: votes, or `spoke_s` */
 };
 enum room_audience { ROOM_TO_ALL, ROOM_TO_MODERATORS, ROOM_TO_ONE };
@@ -175,6 +190,8 @@ struct room_event {
 	struct person *person;
 	unsigned kind;
 	const struct item *item;
+	const struct message *message;
+	const struct poll *poll;
 };
 struct room_observer {
 	void (*joined)(void *arg, struct person *p);
@@ -321,6 +338,65 @@ void board_export(const struct room *r, struct text *out);
 int room_text_take(const char *text, unsigned max_chars, size_t max_bytes, bool lines,
 		   char *out) MUST_CHECK;
 
+/* ---- chat, reactions, polls: in memory only ---------------------------------------- */
+
+enum {
+	CHAT_KEPT_MAX = 200, /* messages; then the oldest are forgotten */
+	CHAT_CHARS = 1000,
+	CHAT_MAX = 3000, /* bytes */
+	PIN_CHARS = 500,
+	POLLS_MAX = 20,
+	POLL_OPTIONS_MAX = 10,
+	POLL_OPTION_CHARS = 80,
+	POLL_VOTERS_MAX = 20000,
+	POLL_SHOWN_MIN = 3 /* votes: of fewer the counts would tell who chose what */
+};
+enum chat_mode { CHAT_ALL, CHAT_HOSTS, CHAT_OFF, CHAT_MODES }; /* hosts: only to them */
+const char *chat_mode_name(enum chat_mode mode);
+enum reaction {
+	REACTION_CLAP,
+	REACTION_HEART,
+	REACTION_LAUGH,
+	REACTION_WOW,
+	REACTION_YES,
+	REACTION_NO,
+	REACTIONS
+};
+const char *reaction_name(enum reaction reaction);
+struct message {
+	uint32_t id;
+	uint32_t author; /* number */
+	char name[PERSON_NAME_MAX + 1];
+	bool to_hosts;
+	char *text;
+	uint64_t at_us;
+};
+enum chat_mode chat_mode(const struct room *r);
+uint32_t chat_last(const struct room *r); /* id of the last message */
+/* The first kept one behind `id` that the viewer may see; NULL at the end. */
+const struct message *chat_after(const struct room *r, const struct person *viewer,
+				 uint32_t id);
+const char *room_pinned(const struct room *r); /* "" nothing */
+const unsigned *room_reactions(const struct room *r);
+
+/* Who voted, and what was chosen: nothing says both. */
+struct poll {
+	uint32_t id;
+	char text[QUESTION_MAX + 1];
+	unsigned option_count;
+	char options[POLL_OPTIONS_MAX][4 * POLL_OPTION_CHARS + 1];
+	bool open, multiple;
+	bool late; /* also who came after it began */
+	bool fresh;
+	uint32_t newest; /* number of the last who was there then */
+	struct numbers voted;
+	unsigned counts[POLL_OPTIONS_MAX]; /* not to be told but if poll_shows() */
+};
+unsigned polls_count(const struct room *r);
+const struct poll *poll_at(const struct room *r, unsigned i);
+bool poll_shows(const struct poll *poll);
+bool poll_voted(const struct poll *poll, const struct person *p);
+
 /* ---- what people want --------------------------------------------------------------- */
 
 enum act_type {
@@ -340,9 +416,18 @@ enum act_type {
 	ACT_VOTE,      /* item, on */
 	ACT_APPROVE,   /* item */
 	ACT_ANSWER, /* item, 0 the next: now. A hand's owner may speak, and what was before is done */
-	ACT_DONE,   /* item, 0 the present one */
-	ACT_REOPEN, /* item */
-	ACT_DROP,   /* item: by its author, or a moderator */
+	ACT_DONE,	/* item, 0 the present one */
+	ACT_REOPEN,	/* item */
+	ACT_DROP,	/* item: by its author, or a moderator */
+	ACT_SAY,	/* text; on: to hosts and moderators */
+	ACT_UNSAY,	/* item: a message */
+	ACT_REACT,	/* item: enum reaction */
+	ACT_CHAT,	/* item: enum chat_mode */
+	ACT_PIN,	/* text; "" or NULL: nothing */
+	ACT_POLL,	/* text, options, multiple, late */
+	ACT_CHOOSE,	/* item: a poll; choices: bits */
+	ACT_POLL_CLOSE, /* item */
+	ACT_POLL_DROP,	/* item */
 	ACT_COUNT
 };
 struct act {
@@ -358,6 +443,10 @@ struct act {
 		int8_t hands, questions, approve, anonymous, order;
 		int limit_s;
 	} board;
+	const char *options[POLL_OPTIONS_MAX];
+	unsigned option_count;
+	bool multiple, late;
+	uint32_t choices;
 };
 /* Does it, or says why not; then nothing has changed (of many who wait, as many are let in as
  * there is room for). Who is acted on may be gone afterwards; `p` is not. */

@@ -123,6 +123,95 @@ static int read_item_or_none(const json_t *m, struct act *a)
 	return json_object_get(m, "q") ? read_item(m, a) : 0;
 }
 
+/* ---- chat and polls ------------------------------------------------------------------ */
+
+static int read_say(const json_t *m, struct act *a)
+{
+	const json_t *to = json_object_get(m, "to");
+	const char *word = json_string_value(to);
+
+	a->text = json_get_text(m, "text", WS_MESSAGE_MAX);
+	a->on = word && !strcmp(word, "hosts");
+	return a->text && (!to || a->on || (word && !strcmp(word, "room"))) ? 0 : -EINVAL;
+}
+
+static int read_message(const json_t *m, struct act *a)
+{
+	a->item = (uint32_t)json_get_int(m, "m", 1, UINT32_MAX, 0);
+	return a->item ? 0 : -EINVAL;
+}
+
+static int read_reaction(const json_t *m, struct act *a)
+{
+	const char *name = json_get_text(m, "k", 16);
+
+	for (a->item = 0; name && a->item < REACTIONS; a->item++)
+		if (!strcmp(reaction_name((enum reaction)a->item), name))
+			return 0;
+	return -EINVAL;
+}
+
+static int read_mode(const json_t *m, struct act *a)
+{
+	const char *name = json_get_text(m, "mode", 16);
+
+	for (a->item = 0; name && a->item < CHAT_MODES; a->item++)
+		if (!strcmp(chat_mode_name((enum chat_mode)a->item), name))
+			return 0;
+	return -EINVAL;
+}
+
+static int read_pin(const json_t *m, struct act *a)
+{
+	a->text = json_get_text(m, "text", WS_MESSAGE_MAX);
+	return a->text ? 0 : -EINVAL;
+}
+
+static int read_poll(const json_t *m, struct act *a)
+{
+	const json_t *options = json_object_get(m, "options"), *option;
+	size_t i;
+
+	a->text = json_get_text(m, "text", WS_MESSAGE_MAX);
+	if (!a->text || !json_is_array(options) ||
+	    json_array_size(options) > POLL_OPTIONS_MAX)
+		return -EINVAL;
+	json_array_foreach(options, i, option)
+	{
+		if (!json_is_string(option))
+			return -EINVAL;
+		a->options[a->option_count++] = json_string_value(option);
+	}
+	return read_flag(m, "multiple", false, &a->multiple) ||
+			       read_flag(m, "late", false, &a->late)
+		       ? -EINVAL
+		       : 0;
+}
+
+static int read_poll_id(const json_t *m, struct act *a)
+{
+	a->item = (uint32_t)json_get_int(m, "poll", 1, UINT32_MAX, 0);
+	return a->item ? 0 : -EINVAL;
+}
+
+static int read_choose(const json_t *m, struct act *a)
+{
+	const json_t *choices = json_object_get(m, "choices"), *choice;
+	size_t i;
+
+	if (!json_is_array(choices) || json_array_size(choices) > POLL_OPTIONS_MAX)
+		return -EINVAL;
+	json_array_foreach(choices, i, choice)
+	{
+		json_int_t n = json_integer_value(choice);
+
+		if (!json_is_integer(choice) || n < 0 || n >= POLL_OPTIONS_MAX)
+			return -EINVAL;
+		a->choices |= 1u << n;
+	}
+	return read_poll_id(m, a);
+}
+
 static const struct {
 	const char *t;
 	enum act_type type;
@@ -152,6 +241,18 @@ static const struct {
 	{ "answer", ACT_ANSWER, read_item_or_none, "{\"q\":number} or nothing" },
 	{ "done", ACT_DONE, read_item_or_none, "{\"q\":number} or nothing" },
 	{ "reopen", ACT_REOPEN, read_item, "{\"q\":number}" },
+	{ "say", ACT_SAY, read_say, "{\"text\":\"…\"}, \"to\":\"hosts\" or \"room\"" },
+	{ "unsay", ACT_UNSAY, read_message, "{\"m\":number}" },
+	{ "react", ACT_REACT, read_reaction,
+	  "{\"k\":\"clap\"}, heart, laugh, wow, yes or no" },
+	{ "chatrules", ACT_CHAT, read_mode, "{\"mode\":\"all\"}, hosts or off" },
+	{ "pin", ACT_PIN, read_pin, "{\"text\":\"…\"}" },
+	{ "poll", ACT_POLL, read_poll,
+	  "{\"text\",\"options\":[at most 10 texts],\"multiple\",\"late\"}" },
+	{ "choose", ACT_CHOOSE, read_choose,
+	  "{\"poll\":number,\"choices\":[places from 0]}" },
+	{ "closepoll", ACT_POLL_CLOSE, read_poll_id, "{\"poll\":number}" },
+	{ "droppoll", ACT_POLL_DROP, read_poll_id, "{\"poll\":number}" },
 	{ "drop", ACT_DROP, read_item, "{\"q\":number}" },
 };
 

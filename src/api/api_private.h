@@ -85,6 +85,17 @@ json_t *board_mark(const struct room *r, const struct person *viewer);
 /* Answers {"after","have"} with {"items","count","more"}; without "after" the first in order. */
 json_t *board_part(const struct room *r, const struct person *viewer, const json_t *ask,
 		   uint64_t now_us);
+/* chat.c: messages and polls as JSON. `viewer` NULL: without what is one's own. */
+json_t *encode_message(const struct message *m, uint64_t now_us);
+json_t *encode_poll(const struct poll *poll, const struct person *viewer);
+json_t *encode_reactions(const struct room *r);
+/* Answers {"after"} with {"items","more"}; without "after" the last. */
+json_t *chat_part(const struct room *r, const struct person *viewer, const json_t *ask,
+		  uint64_t now_us);
+/* The same of polls; without "after" the first. */
+json_t *polls_part(const struct room *r, const struct person *viewer, const json_t *ask);
+/* What of chat and polls a page is told at once. */
+json_t *chat_mark(const struct room *r);
 /* acts.c: does what the message wants; false: it is none of these. */
 bool acts_take(struct session *s, const char *t, const json_t *m);
 /* events.c: what a room tells. */

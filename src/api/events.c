@@ -69,6 +69,27 @@ static json_t *encode(const struct room *r, const struct room_event *ev)
 			revised(r, ev, json_pack("{sI}", "q", (json_int_t)ev->item->id)));
 	case ROOM_ITEM_OWN:
 		return json_pack("{sssI}", "t", "own", "q", (json_int_t)ev->item->id);
+	case ROOM_SAID:
+		return typed("said", encode_message(ev->message, now_us));
+	case ROOM_UNSAID:
+		return json_pack("{sssI}", "t", "unsaid", "m",
+				 (json_int_t)ev->message->id);
+	case ROOM_CHAT:
+		return json_pack("{ssss}", "t", "chatrules", "mode",
+				 chat_mode_name(chat_mode(r)));
+	case ROOM_PIN:
+		return json_pack("{ssss}", "t", "pin", "text", room_pinned(r));
+	case ROOM_REACTIONS:
+		return typed("reactions", encode_reactions(r));
+	case ROOM_POLL:
+		return typed("poll", encode_poll(ev->poll, NULL));
+	case ROOM_POLL_VOTES:
+		return json_pack("{sssIsi}", "t", "pollvotes", "poll",
+				 (json_int_t)ev->poll->id, "votes",
+				 (int)ev->poll->voted.count);
+	case ROOM_POLL_GONE:
+		return json_pack("{sssI}", "t", "pollgone", "poll",
+				 (json_int_t)ev->poll->id);
 	case ROOM_VOTES:
 		return typed("votes",
 			     revised(r, ev, json_pack("{so}", "v", encode_votes(r))));

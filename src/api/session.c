@@ -182,6 +182,7 @@ static void welcome(struct session *s, bool leg)
 	json_object_set_new(event, "rules", encode_rules(r));
 	json_object_set_new(event, "spotlight", encode_spotlight(r));
 	json_object_set_new(event, "board", board_mark(r, seat->person));
+	json_object_set_new(event, "chat", chat_mark(r));
 	if (role_caps(seat->person->role) & CAP_MODERATE)
 		json_object_set_new(event, "waiting", encode_waiting(r));
 	session_event(s, event);
@@ -334,6 +335,23 @@ static void on_board(struct session *s, const json_t *m)
 	session_event(s, event);
 }
 
+static void on_chat(struct session *s, const json_t *m)
+{
+	json_t *event =
+		chat_part(call_room(s->seat->call), s->seat->person, m, clock_now_us());
+
+	json_object_set_new(event, "t", json_string("chat"));
+	session_event(s, event);
+}
+
+static void on_polls(struct session *s, const json_t *m)
+{
+	json_t *event = polls_part(call_room(s->seat->call), s->seat->person, m);
+
+	json_object_set_new(event, "t", json_string("polls"));
+	session_event(s, event);
+}
+
 /* What somebody in the lobby may say, too. */
 static bool on_waiting(struct session *s, const char *t, const json_t *m)
 {
@@ -360,6 +378,10 @@ static void on_inside(struct session *s, const char *t, const json_t *m)
 		on_people(s, m);
 	else if (!strcmp(t, "board"))
 		on_board(s, m);
+	else if (!strcmp(t, "chat"))
+		on_chat(s, m);
+	else if (!strcmp(t, "polls"))
+		on_polls(s, m);
 	else
 		(void)acts_take(s, t, m);
 	/* Unknown types are ignored: a newer page may say more. */

@@ -31,6 +31,15 @@ static const struct {
 	[ACT_DONE] = { board_act, CAP_MODERATE },
 	[ACT_REOPEN] = { board_act, CAP_MODERATE },
 	[ACT_DROP] = { board_act, 0 }, /* it looks whose it is */
+	[ACT_SAY] = { chat_act, 0 },
+	[ACT_UNSAY] = { chat_act, 0 }, /* likewise */
+	[ACT_REACT] = { chat_act, 0 },
+	[ACT_CHAT] = { chat_act, CAP_MODERATE },
+	[ACT_PIN] = { chat_act, CAP_MODERATE },
+	[ACT_POLL] = { poll_act, CAP_MODERATE },
+	[ACT_CHOOSE] = { poll_act, 0 },
+	[ACT_POLL_CLOSE] = { poll_act, CAP_MODERATE },
+	[ACT_POLL_DROP] = { poll_act, CAP_MODERATE },
 };
 
 static enum deny refused(enum deny why)

@@ -31,6 +31,7 @@ struct room *room_create(const char *name, unsigned people_max,
 	r->obs = obs;
 	r->arg = arg;
 	board_init(r);
+	chat_init(r);
 	return r;
 }
 
@@ -49,6 +50,8 @@ void room_destroy(struct room *r)
 	free_people(&r->people);
 	free_people(&r->lobby);
 	board_fini(r);
+	chat_fini(r);
+	polls_fini(r);
 	if (r->by_id)
 		hash_destroy(r->by_id);
 	if (r->by_number)
@@ -185,8 +188,10 @@ void room_leave(struct room *r, struct person *p, enum leave_reason reason)
 {
 	bool spotlit = p->spotlit;
 
-	if (!p->waiting)
+	if (!p->waiting) {
 		board_on_leave(r, p, reason);
+		chat_on_leave(r, p, reason);
+	}
 	r->obs->leaving(r->arg, p, reason);
 	remember_end(r, p, reason);
 	people_take_out(p->waiting ? &r->lobby : &r->people, p);
@@ -284,6 +289,8 @@ void room_gather(struct room *r, uint64_t now_us)
 	memcpy(talkers, r->talkers, sizeof talkers);
 	room_speaking(r, talkers, r->talker_count, now_us);
 	board_tick(r);
+	chat_tick(r);
+	polls_tick(r);
 }
 
 unsigned room_count(const struct room *r)
@@ -314,7 +321,8 @@ bool room_is_arranged(const struct room *r)
 	for (unsigned i = 0; i < RULE_COUNT; i++)
 		if (r->rules[i])
 			return true;
-	return r->ban_count || r->board.first;
+	return r->ban_count || r->board.first || r->poll_count || r->chat.pinned ||
+	       r->chat.mode != CHAT_ALL;
 }
 
 struct person *room_by_id(const struct room *r, const char *id)

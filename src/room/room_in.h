@@ -23,6 +23,16 @@ struct board {
 	bool fresh; /* items to be told of at the next tick */
 };
 
+struct chat {
+	enum chat_mode mode;
+	uint32_t first_id, last_id;	    /* ids begin behind first_id */
+	struct message kept[CHAT_KEPT_MAX]; /* by id, modulo */
+	uint64_t said_us;		    /* rate.c's, of all */
+	char *pinned;
+	unsigned reactions[REACTIONS];
+	bool reacted;
+};
+
 struct room {
 	char name[ROOM_NAME_MAX + 1];
 	unsigned people_max;
@@ -42,6 +52,10 @@ struct room {
 	uint32_t talkers[ROOM_TALKERS_MAX];
 	uint64_t talk_us;
 	struct board board;
+	struct chat chat;
+	unsigned poll_count;
+	uint32_t last_poll;
+	struct poll *polls[POLLS_MAX];
 };
 
 /* room.c */
@@ -92,6 +106,18 @@ struct item *board_next(struct room *r);
 /* board_acts.c */
 enum deny board_act(struct room *r, struct person *p, const struct act *a,
 		    uint64_t now_us);
+/* chat.c */
+void chat_init(struct room *r);
+void chat_fini(struct room *r);
+void chat_tick(struct room *r);
+void chat_on_leave(struct room *r, const struct person *p, enum leave_reason reason);
+enum deny chat_act(struct room *r, struct person *p, const struct act *a,
+		   uint64_t now_us);
+/* poll.c */
+void polls_fini(struct room *r);
+void polls_tick(struct room *r);
+enum deny poll_act(struct room *r, struct person *p, const struct act *a,
+		   uint64_t now_us);
 /* moderate.c: for the board. */
 void person_call(struct room *r, const struct person *by, struct person *p);
 void person_uncall(struct room *r, struct person *p);

@@ -679,6 +679,205 @@ static void test_export(void **state)
 	assert_non_null(strstr(api_body(), "Guest: Why?"));
 }
 
+/* ---- chat and polls ----------------------------------------------------------------- */
+
+static size_t items_of(struct ws *w, const char *t)
+{
+	say(w, "{'t':'%s'}", t);
+	return json_array_size(json_object_get(heard(w, t), "items"));
+}
+
+static void test_chat(void **state)
+{
+	int64_t first;
+
+	(void)state;
+	say(guest, "{'t':'say','text':'<img src=x onerror=alert(1)>\u202ehi'}");
+	assert_string_equal(text_of(heard(listener, "said"), "text"),
+			    "<img src=x onerror=alert(1)>hi");
+	first = number_of(heard(listener, "said"), "m");
+	hush(listener);
+	say(guest, "{'t':'say','text':'Help','to':'hosts'}");
+	assert_true(json_is_true(json_object_get(heard(host, "said"), "hosts")));
+	assert_int_equal(how_often(guest, "said"), 2);
+	assert_int_equal(json_array_size(listener->got), 0);
+	assert_int_equal(items_of(listener, "chat"), 1);
+	assert_int_equal(items_of(host, "chat"), 2);
+	/* Of the one not seen nothing can be learnt, and nobody takes back another's. */
+	say(listener, "{'t':'unsay','m':%lld}", (long long)first + 1);
+	assert_refused(listener, "not-found", "no-item");
+	say(listener, "{'t':'unsay','m':%lld}", (long long)first);
+	assert_refused(listener, "not-allowed", "role");
+	say(guest, "{'t':'unsay','m':%lld}", (long long)first);
+	assert_int_equal(number_of(heard(listener, "unsaid"), "m"), first);
+	say(listener, "{'t':'chat','after':4294967295}");
+	assert_int_equal(
+		json_array_size(json_object_get(heard(listener, "chat"), "items")), 0);
+	say(guest, "{'t':'chatrules','mode':'off'}");
+	assert_refused(guest, "not-allowed", "role");
+	say(guest, "{'t':'pin','text':'https://evil.example/'}");
+	assert_refused(guest, "not-allowed", "role");
+	say(host, "{'t':'pin','text':'https://example.org/'}");
+	say(host, "{'t':'chatrules','mode':'off'}");
+	say(guest, "{'t':'say','text':'Hello?'}");
+	assert_refused(guest, "not-allowed", "chat-closed");
+	say(guest, "{'t':'hello','ticket':'%s'}", guest->ticket);
+	assert_string_equal(
+		text_of(json_object_get(heard(guest, "welcome"), "chat"), "pin"),
+		"https://example.org/");
+}
+
+static void test_chat_flood(void **state)
+{
+	unsigned said;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		say(guest, "{'t':'say','text':'%u'}", i);
+		say(guest, "{'t':'react','k':'clap'}");
+	}
+	said = how_often(listener, "said");
+	assert_in_range(said, 5, 15); /* five, and one for each 2 s that this took */
+	assert_int_equal(json_array_size(listener->got), said); /* nothing else */
+	assert_refused(guest, "too-many", "rate");
+	tick();
+	assert_int_equal(how_often(listener, "reactions"), 1);
+	assert_in_range(number_of(heard(listener, "reactions"), "clap"), 3, 23);
+	assert_null(json_object_get(heard(listener, "reactions"), "n"));
+	/* Others are heard. */
+	say(listener, "{'t':'say','text':'Excuse me'}");
+	assert_string_equal(text_of(heard(host, "said"), "text"), "Excuse me");
+	/* Who is removed takes it along. */
+	hush(listener);
+	say(host, "{'t':'remove','p':'%s'}", guest->id);
+	assert_int_equal(how_often(listener, "unsaid"), said);
+	assert_int_equal(items_of(listener, "chat"), 1);
+}
+
+/* What everybody was told, and what they are told who ask. */
+static void assert_unheard(const char *secret)
+{
+	struct ws *all[] = { host, guest, listener };
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *text;
+
+		(void)items_of(all[i], "polls");
+		text = json_dumps(all[i]->got, 0);
+		assert_null(strstr(text, secret));
+		free(text);
+	}
+}
+
+static void test_poll(void **state)
+{
+	const json_t *e;
+
+	(void)state;
+	say(guest, "{'t':'poll','text':'Tea?','options':['Yes','No']}");
+	assert_refused(guest, "not-allowed", "role");
+	say(host, "{'t':'poll','text':'Tea?','options':['Yes','No']}");
+	assert_string_equal(text_of(heard(guest, "poll"), "text"), "Tea?");
+	say(guest, "{'t':'choose','poll':1,'choices':[0]}");
+	for (unsigned i = 0; i < 50; i++) { /* stuffing */
+		say(guest, "{'t':'choose','poll':1,'choices':[%u]}", i % 2);
+		assert_refused(guest, "not-allowed", "voted");
+	}
+	assert_int_equal(post_join(guest, "Guest", ROLE_SPEAKER, NULL), 201);
+	say(guest, "{'t':'choose','poll':1,'choices':[0]}");
+	assert_refused(guest, "not-allowed", "voted");
+	say(listener, "{'t':'choose','poll':1,'choices':[1]}");
+	assert_int_equal(how_often(host, "pollvotes"), 0);
+	tick();
+	assert_int_equal(number_of(heard(host, "pollvotes"), "votes"), 2);
+	say(host, "{'t':'choose','poll':1,'choices':[1]}");
+	tick();
+	assert_unheard("counts");
+	assert_int_equal(items_of(guest, "polls"), 1);
+	e = json_array_get(json_object_get(heard(guest, "polls"), "items"), 0);
+	assert_true(json_is_true(json_object_get(e, "voted")));
+	say(guest, "{'t':'closepoll','poll':1}");
+	assert_refused(guest, "not-allowed", "role");
+	say(host, "{'t':'closepoll','poll':1}");
+	e = json_object_get(heard(listener, "poll"), "counts");
+	assert_int_equal(json_integer_value(json_array_get(e, 0)), 1);
+	assert_int_equal(json_integer_value(json_array_get(e, 1)), 2);
+	assert_null(json_object_get(heard(listener, "poll"), "voted"));
+	say(host, "{'t':'droppoll','poll':1}");
+	assert_int_equal(number_of(heard(listener, "pollgone"), "poll"), 1);
+}
+
+/* Of a poll with two votes the counts are never told. */
+static void test_poll_of_two(void **state)
+{
+	(void)state;
+	say(host, "{'t':'poll','text':'Tea?','options':['Yes','No']}");
+	say(guest, "{'t':'choose','poll':1,'choices':[0]}");
+	say(listener, "{'t':'choose','poll':1,'choices':[0]}");
+	tick();
+	say(host, "{'t':'closepoll','poll':1}");
+	assert_int_equal(number_of(heard(host, "poll"), "votes"), 2);
+	assert_unheard("counts");
+}
+
+static void test_polls_lie(void **state)
+{
+	static const char *const bad_polls[] = {
+		"'options':7",
+		"'options':['A',7]",
+		"'options':['0','1','2','3','4','5','6','7','8','9','10']",
+		"'options':['A','B'],'multiple':'yes'",
+	};
+	static const char *const bad_options[] = { "'options':[]", "'options':['A']",
+						   "'options':['A',' A\u202e']" };
+	static const char *const bad_choices[] = { "[10]",	   "[-1]", "['0']",
+						   "[4294967296]", "0",	   "[0.5]" };
+	static const char *const not_choices[] = { "[]", "[2]", "[0,1]", "[9]" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad_polls); i++) {
+		say(host, "{'t':'poll','text':'Tea?',%s}", bad_polls[i]);
+		assert_refused(host, "bad-json", NULL);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad_options); i++) {
+		say(host, "{'t':'poll','text':'Tea?',%s}", bad_options[i]);
+		assert_refused(host, "bad-text", "options");
+	}
+	assert_int_equal(items_of(host, "polls"), 0);
+	assert_int_equal(how_often(listener, "poll"), 0);
+	say(host, "{'t':'poll','text':'Tea?','options':['Yes','No']}");
+	for (size_t i = 0; i < ARRAY_LEN(bad_choices); i++) {
+		say(guest, "{'t':'choose','poll':1,'choices':%s}", bad_choices[i]);
+		assert_refused(guest, "bad-json", NULL);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(not_choices); i++) {
+		say(guest, "{'t':'choose','poll':1,'choices':%s}", not_choices[i]);
+		assert_refused(guest, "bad-text", "options");
+	}
+	say(guest, "{'t':'choose','poll':2,'choices':[0]}");
+	assert_refused(guest, "not-found", "no-item");
+	tick();
+	assert_int_equal(how_often(listener, "pollvotes"), 0);
+	/* The longest ones come in parts. */
+	for (unsigned i = 0; i < 19; i++) {
+		char text[4096];
+		size_t at = 0;
+
+		for (unsigned k = 0; k < 10; k++)
+			at += (size_t)snprintf(text + at, sizeof text - at, "%s'%u%0*u'",
+					       k ? "," : "", k, 79, i);
+		say(host, "{'t':'poll','text':'Long','options':[%s]}", text);
+	}
+	hush(guest);
+	assert_in_range(items_of(guest, "polls"), 10, 19);
+	assert_true(json_is_true(json_object_get(heard(guest, "polls"), "more")));
+	assert_in_range(guest->bytes, 8 * 1024, 20 * 1024);
+	say(guest, "{'t':'polls','after':19}");
+	assert_int_equal(json_array_size(json_object_get(heard(guest, "polls"), "items")),
+			 1);
+	assert_null(json_object_get(heard(guest, "polls"), "more"));
+}
+
 /* ---- what it costs ------------------------------------------------------------------- */
 
 enum { CROWD = 297, QUESTIONS = 200 };
@@ -799,6 +998,41 @@ static void test_votes_of_a_crowd_are_one_message(void **state)
 	assert_true(guest->bytes < 60);
 }
 
+/* A message is one small event to each; a thousand reactions or choices are one, too. */
+static void test_chat_of_a_crowd_is_small(void **state)
+{
+	struct person *p;
+
+	(void)state;
+	crowd();
+	say(host, "{'t':'poll','text':'Tea?','options':['Yes','No']}");
+	tick();
+	hush(guest);
+	say(listener, "{'t':'say','text':'Good morning'}");
+	assert_int_equal(json_array_size(guest->got), 1);
+	print_message("a message: %zu bytes to each\n", guest->bytes);
+	assert_in_range(guest->bytes, 1, 110);
+	hush(guest);
+	for (p = room_first(the_room()); p; p = p->next) {
+		(void)!room_act(
+			the_room(), p,
+			&(struct act) { .type = ACT_CHOOSE, .item = 1, .choices = 1 },
+			clock_now_us());
+		for (unsigned i = 0; i < 5; i++)
+			(void)!room_act(the_room(), p,
+					&(struct act) { .type = ACT_REACT },
+					clock_now_us());
+	}
+	sessions_flush(api);
+	assert_int_equal(json_array_size(guest->got), 0);
+	tick();
+	assert_int_equal(json_array_size(guest->got), 2);
+	assert_int_equal(number_of(heard(guest, "pollvotes"), "votes"), CROWD + 3);
+	assert_int_equal(number_of(heard(guest, "reactions"), "clap"), 3 * (CROWD + 3));
+	print_message("300 choices and 900 reactions: %zu bytes to each\n", guest->bytes);
+	assert_in_range(guest->bytes, 1, 100);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -816,8 +1050,14 @@ int main(void)
 		TEST(test_board),
 		TEST(test_approval),
 		TEST(test_export),
+		TEST(test_chat),
+		TEST(test_chat_flood),
+		TEST(test_poll),
+		TEST(test_poll_of_two),
+		TEST(test_polls_lie),
 		TEST(test_joining_a_crowd_is_small),
 		TEST(test_votes_of_a_crowd_are_one_message),
+		TEST(test_chat_of_a_crowd_is_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

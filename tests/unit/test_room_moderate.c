@@ -118,8 +118,9 @@ static enum deny mic(struct person *p, bool on)
 
 static bool is_everybodys(unsigned type)
 {
-	static const enum act_type open[] = { ACT_HAND, ACT_QUESTION, ACT_VOTE,
-					      ACT_DROP };
+	static const enum act_type open[] = { ACT_HAND,	 ACT_QUESTION, ACT_VOTE,
+					      ACT_DROP,	 ACT_SAY,      ACT_UNSAY,
+					      ACT_REACT, ACT_CHOOSE };
 
 	for (size_t i = 0; i < ARRAY_LEN(open); i++)
 		if (type == open[i])
