@@ -36,7 +36,7 @@ static unsigned bits_get(struct bits *b, unsigned n)
 		return 0;
 	}
 	for (; n--; b->bit++)
-		v = v << 1 | (b->data[b->bit / 8] >> (7 - b->bit % 8) & 1u);
+		v = v << 1 | ((unsigned)b->data[b->bit / 8] >> (7 - b->bit % 8) & 1u);
 	return v;
 }
 
