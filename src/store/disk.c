@@ -206,8 +206,8 @@ int disk_write(sqlite3 *db, const struct change *c)
 			" retention_days = excluded.retention_days",
 		[CHANGE_ROOM_GONE] = "DELETE FROM room WHERE name = ?",
 		[CHANGE_LINK] =
-			"INSERT INTO link VALUES (?,?,?,?)"
-			" ON CONFLICT (id) DO UPDATE SET revoked = excluded.revoked",
+			("INSERT INTO link VALUES (?,?,?,?)"
+			 " ON CONFLICT (id) DO UPDATE SET revoked = excluded.revoked"),
 	};
 	sqlite3_stmt *st;
 	int step;

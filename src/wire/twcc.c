@@ -178,7 +178,7 @@ static unsigned chunk_make(const struct draft *d, unsigned i, uint16_t *chunk)
 
 	len = vector_len(d, i, &two);
 	if (run >= len) {
-		*chunk = (uint16_t)(d->status[i] << 13 | run);
+		*chunk = (uint16_t)((unsigned)d->status[i] << 13 | run);
 		return run;
 	}
 	*chunk = two ? 0xc000 : 0x8000;
