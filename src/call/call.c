@@ -320,9 +320,7 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 	case WORKER_PAUSED:
 		if (!s)
 			break;
-		s->pauses[ev->kind] = (struct seat_pause) { .known = true,
-							    .paused = ev->paused,
-							    .layers = ev->layers };
+		s->paused[ev->kind] = ev->paused;
 		cs->ops->paused(cs->arg, s, (enum stream_kind)ev->kind);
 		break;
 	case WORKER_VOICE:

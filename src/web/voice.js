@@ -63,15 +63,13 @@ const TRIES = 3;
  * Changes how a stream is sent. A browser refuses what another change has overtaken: then it is read and changed anew.
  * @param {RTCRtpSender} sender @param {(encoding: RTCRtpEncodingParameters) => void} change
  */
-export const setEncoding = (sender, change) => setEncodings(sender, ([encoding]) => change(encoding));
-
-/** The same for all of its sizes. @param {RTCRtpSender} sender @param {(encodings: RTCRtpEncodingParameters[]) => void} change */
-export async function setEncodings(sender, change) {
+export async function setEncoding(sender, change) {
 	for (let i = 0; i < TRIES; i++) {
 		const parameters = sender.getParameters();
-		if (!parameters.encodings?.length)
+		const encoding = parameters.encodings?.[0];
+		if (!encoding)
 			return;
-		change(parameters.encodings);
+		change(encoding);
 		try {
 			await sender.setParameters(parameters);
 			return;

@@ -63,21 +63,11 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	w->idles++;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
-			bool patient, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
 {
 	(void)st;
-	(void)layer;
-	(void)patient;
 	(void)now_us;
 	((struct source *)owner)->keys++;
-}
-
-static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
-{
-	(void)owner;
-	(void)st;
-	(void)now_us;
 }
 
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
@@ -104,7 +94,7 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted, on_demand };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)
