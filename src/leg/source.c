@@ -39,8 +39,6 @@ struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 
 	if (src)
 		return src;
-	if (leg_arrivals_init(leg, plan))
-		return NULL;
 	src = calloc(1, sizeof *src);
 	if (!src)
 		return NULL;
@@ -381,8 +379,6 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtp_bad);
 		return;
 	}
-	if (leg->arrivals)
-		leg_arrivals_take(leg, p, now_us);
 	known = ssrc_find(leg, p);
 	if (!known) {
 		STAT_INC(ssrc_unknown);
