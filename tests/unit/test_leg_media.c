@@ -242,7 +242,6 @@ static void copies_go_out_unasked(void **state)
 	struct scene *s = *state;
 	uint64_t before, copies;
 
-	assert_int_equal(leg_again_init(s->to), 0);
 	speak(s, 500);
 	assert_int_equal(STAT(copy_tx) + STAT(copy_miss), 0);
 	for (unsigned n = 1; n <= 2; n++) {
@@ -317,7 +316,6 @@ static void more_said_more_copies(void **state)
 	unsigned silent[VOICE_COPIES + 1] = { 0 };
 	struct scene *s = *state;
 
-	assert_int_equal(leg_again_init(s->to), 0);
 	leg_again_copies(s->to, 2);
 	speak(s, 500);
 	leg_again_take(s->to, AUDIO, large);
