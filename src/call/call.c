@@ -369,7 +369,10 @@ static void tick_call(struct hash_node *n, void *arg)
 	(void)arg;
 	room_expire(c->room, clock_now_us(), keep_us);
 	room_gather(c->room, clock_now_us());
-	media_send_all(c); /* what a worker had no room for */
+	if (c->media_due) {
+		c->media_due = false; /* unless there is no room yet */
+		media_send_all(c);
+	}
 	call_drop_if_empty(c, clock_now_us());
 }
 

@@ -16,6 +16,7 @@ struct call {
 	unsigned speaker_count;
 	uint32_t speakers[RELAY_LANES];
 	uint64_t empty_us; /* since when nobody is here, 0: somebody is */
+	bool media_due;	   /* a worker had no room for what somebody may send */
 };
 
 /* A join that waits for its worker. */

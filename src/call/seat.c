@@ -90,6 +90,7 @@ void seat_media_send(struct seat *s)
 		if (worker_leg_media(s->call->worker, s->leg, (enum stream_kind)k, on)) {
 			log_warn("call.busy", "worker=full leg=%llu",
 				 (unsigned long long)s->leg);
+			s->call->media_due = true;
 			return;
 		}
 		s->forwarded[k] = on;

@@ -209,7 +209,7 @@ static void set_options(int fd)
 	int on = 1;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	/* What is lost of a few small messages is sent again at even times, or one in a hundred waits for half a minute
+	/* What is lost of a few small messages is sent again at even times, or one in a hundred waits for more than 20 s
 	 * where a fifth is lost. */
 	setsockopt(fd, IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
 }
