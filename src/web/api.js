@@ -191,10 +191,12 @@ export class Events {
 			this.patience.hurry();
 	}
 
-	/** @param {object} message */
+	/** @param {object} message @returns {boolean} whether it left */
 	send(message) {
-		if (this.up && this.socket?.readyState === WebSocket.OPEN)
-			this.socket.send(JSON.stringify(message));
+		if (!this.up || this.socket?.readyState !== WebSocket.OPEN)
+			return false;
+		this.socket.send(JSON.stringify(message));
+		return true;
 	}
 
 	close() {

@@ -19,6 +19,7 @@ import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots
 import { LipSync } from './sync.js';
 import { openValve } from './valve.js';
 import { FREE, Hold, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
+import { sendsBy, tell } from './wish.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {import('./peer.js').Peer} Peer */
@@ -617,6 +618,7 @@ export function hurry(changedNetwork) {
 
 function openEvents() {
 	told = '';
+	sendsBy((message) => !!events?.send(message));
 	events = new Events(state.room, {
 		hello: () => ({ ticket: state.ticket, leg: state.leg }),
 		on,
@@ -733,6 +735,7 @@ function on(e) {
 		console.warn('palabre:', e.error, e.message);
 		break;
 	}
+	tell(e);
 	askPeople();
 	changed();
 }

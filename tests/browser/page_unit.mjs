@@ -506,3 +506,28 @@ test('steerAnswer: packet length and bitrate of the one section, RED first or la
 	assert.equal(last.filter((l) => l === 'a=ptime:20').length, 1);
 	assert.ok(last.indexOf('a=ptime:20') > last.indexOf('a=mid:10'));
 });
+
+test('wishes: each has its own answer, whatever the order, and none is waited for that did not leave', async () => {
+	const { sendsBy, takes, tell, wish } = await import(at('wish.js'));
+	assert.equal(await wish({ t: 'hand' }), 'unsent');
+	/** @type {any[]} */
+	const left = [];
+	sendsBy((/** @type {any} */ m) => !!left.push(m));
+	const first = wish({ t: 'hand' }), second = wish({ t: 'vote', q: 7 });
+	assert.deepEqual(left.map(({ ref: _, ...m }) => m), [{ t: 'hand' }, { t: 'vote', q: 7 }]);
+	tell({ t: 'error', error: 'not-allowed', why: 'own', ref: left[1].ref });
+	tell({ t: 'ok', ref: left[0].ref });
+	tell({ t: 'ok', ref: 999 });
+	assert.equal(await first, '');
+	assert.equal(await second, 'own');
+	const third = wish({ t: 'hand' });
+	tell({ t: 'error', error: 'too-many', ref: left[2].ref });
+	assert.equal(await third, 'too-many');
+	/** @type {string[]} */
+	const heard = [];
+	takes({ item: () => heard.push('a') });
+	takes({ item: () => heard.push('b'), gone: () => heard.push('c') });
+	tell({ t: 'item' });
+	tell({ t: 'unknown' });
+	assert.deepEqual(heard, ['a', 'b']);
+});
