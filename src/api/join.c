@@ -190,9 +190,11 @@ static void join(struct http_request *rq, void *arg)
 	} else if (strcmp(who.room, http_segment(rq, 0))) {
 		http_reply_error(rq, 403, "bad-token",
 				 "This link is for another room. Copy it again.");
-	} else if (a->closing || !(j = calloc(1, sizeof *j))) {
-		http_reply_error(rq, 503, "server-full",
-				 "The server is restarting; try again in a moment.");
+	} else if (identity_admit(a, &who, &why)) {
+		reply_refusal(rq, &why);
+	} else if (!(j = calloc(1, sizeof *j))) {
+		http_reply_error(rq, 500, "internal",
+				 "The server has not enough memory.");
 	} else {
 		j->api = a;
 		j->rq = mem_ref(rq);
