@@ -70,6 +70,9 @@ struct calls *calls_create(struct event_base *base, const struct conf *conf,
 void calls_destroy(struct calls *cs); /* stops the workers */
 /* Calls in rooms that are kept there begin as it says. */
 void calls_set_store(struct calls *cs, const struct store *store);
+/* What is kept of this room has changed: an empty call, which is there only for what it remembers,
+ * begins anew. */
+void calls_room_changed(struct calls *cs, const char *room);
 /* Starts the workers on these addresses (without ports: conf's). */
 int calls_start(struct calls *cs, const struct addr *bind, unsigned bind_count, char *why,
 		size_t why_len) MUST_CHECK;

@@ -47,11 +47,11 @@ struct conf {
 		bool tcp; /* offer ICE-TCP candidates */
 	} media;
 	struct {
-		bool by_link;	    /* also rooms that are not in the store */
 		int64_t people_max; /* in one room */
 		int64_t rooms_max;
 		int64_t resume_s;
 		int64_t joins_per_minute_per_address_max;
+		bool by_link; /* also rooms that are not in the store */
 	} room;
 };
 

@@ -125,15 +125,18 @@ void on_room(struct caller *c, const struct request *rq)
 static void put(struct caller *c, const struct request *rq, const struct store_room *room)
 {
 	int err = store_room_put(c->admin->p.store, room);
+	const struct call *call;
 
 	if (err) {
 		refuse(c, rq, err);
 		return;
 	}
 	log_info("admin.room", "do=%s room=%s", verb_name(rq->verb), room->name);
+	calls_room_changed(c->admin->p.calls, room->name);
+	call = call_find(c->admin->p.calls, room->name);
 	answer_kept(c, json_pack("{ss,sb,sb}", "room", room->name, "kept",
 				 store_is_kept(c->admin->p.store), "running",
-				 call_find(c->admin->p.calls, room->name) != NULL));
+				 call && room_first(call_room(call))));
 }
 
 void on_room_add(struct caller *c, const struct request *rq)
@@ -186,6 +189,7 @@ void on_room_remove(struct caller *c, const struct request *rq)
 		return;
 	}
 	gone = send_away(c->admin, rq->room.name);
+	calls_room_changed(c->admin->p.calls, rq->room.name);
 	log_info("admin.room", "do=%s room=%s people=%u", verb_name(rq->verb),
 		 rq->room.name, gone);
 	answer_kept(c, json_pack("{si}", "gone", (int)gone));

@@ -136,6 +136,8 @@ static void caller_free(struct caller *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	a->caller_count--;
+	if (a->listener)
+		evconnlistener_enable(a->listener);
 	json_decref(c->kept);
 	bufferevent_free(c->bev);
 	free(c);
@@ -254,14 +256,15 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	socklen_t peer_len = sizeof peer;
 	struct caller *c;
 
-	(void)l;
 	(void)sa;
 	(void)len;
-	c = a->caller_count < CONNECTIONS_MAX ? caller_create(a, fd) : NULL;
+	c = caller_create(a, fd);
 	if (!c) {
 		close(fd);
 		return;
 	}
+	if (a->caller_count == CONNECTIONS_MAX) /* the others wait */
+		evconnlistener_disable(l);
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) &&
 	    peer_allowed(peer.uid, geteuid()))
 		return;

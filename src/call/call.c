@@ -187,20 +187,29 @@ static void drop_if_nobody(struct hash_node *n, void *arg)
 		call_drop(c);
 }
 
-/* What is kept of the room, if anything is. */
+/* As the store has the room, if it does. */
 static void begin(struct call *c)
 {
 	const struct calls *cs = c->all;
 	const struct store_room *kept =
 		cs->store ? store_room_find(cs->store, room_name(c->room)) : NULL;
+	bool rules[RULE_COUNT] = { false };
 
-	if (kept)
-		room_begin(c->room,
-			   (const bool[RULE_COUNT]) { [RULE_LOCK] = kept->lock,
-						      [RULE_LOBBY] = kept->lobby,
-						      [RULE_MUTE] = kept->mute,
-						      [RULE_AUDIENCE] = kept->audience },
-			   kept->approve);
+	if (kept) {
+		rules[RULE_LOCK] = kept->lock;
+		rules[RULE_LOBBY] = kept->lobby;
+		rules[RULE_MUTE] = kept->mute;
+		rules[RULE_AUDIENCE] = kept->audience;
+	}
+	room_begin(c->room, rules, kept && kept->approve);
+}
+
+void calls_room_changed(struct calls *cs, const char *room)
+{
+	struct call *c = call_find(cs, room);
+
+	if (c && !room_count(c->room) && !room_waiting_count(c->room))
+		begin(c);
 }
 
 struct call *call_get(struct calls *cs, const char *name, struct refusal *why)

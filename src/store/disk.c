@@ -92,6 +92,15 @@ int disk_open(sqlite3 **out, const char *path, char *why, size_t why_len)
 	}
 	if (fd >= 0)
 		close(fd);
+	else if (access(path,
+			R_OK | W_OK)) { /* SQLite's words would be "disk I/O error" */
+		err = -errno;
+		snprintf(why, why_len,
+			 "%s cannot be read and written: %s; it must belong to the user "
+			 "that the server runs as",
+			 path, strerror(-err));
+		return err;
+	}
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
 			    NULL)) {
 		snprintf(why, why_len, "%s cannot be opened: %s", path,

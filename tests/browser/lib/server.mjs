@@ -73,7 +73,7 @@ export class Server {
 				rest = parts.pop() ?? '';
 				this.lines.push(...parts);
 				this.lines.splice(0, this.lines.length - LOG_LINES);
-				if (parts.some((l) => /https?:\/\/[^ ]*\/r\//.test(l)))
+				if (parts.some((l) => /https?:\/\/[^ ]*\/r\/|palabrectl room add/.test(l)))
 					begun();
 			});
 		}
