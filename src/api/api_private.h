@@ -53,7 +53,7 @@ struct api {
 struct identity {
 	char room[ROOM_NAME_MAX + 1];
 	enum role role;
-	uint32_t link;		      /* link only: the store's, 0 of one it does not know */
+	uint32_t link; /* link only: the store's, 0 of one it does not know */
 	char id[PERSON_ID_BYTES + 1]; /* ticket only */
 	bool admitted;		      /* ticket only: was inside */
 	char name[PERSON_NAME_MAX + 1];

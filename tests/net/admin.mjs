@@ -6,7 +6,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { equal, figure, limit, log, ok, onEnd, scenario, until } from '../browser/lib/check.mjs';
 import { freePort } from '../browser/lib/ports.mjs';
 import { Server } from '../browser/lib/server.mjs';
@@ -266,6 +266,36 @@ async function metrics(server) {
 			equal((await fetch(`${server.origin}/${page}`, { headers })).status, 404, 'a stranger behind a proxy');
 }
 
+/** What bash would offer behind these words. */
+function completed(server, ...words) {
+	const script = `source packaging/completion/palabrectl; COMP_WORDS=(palabrectl "$@"); COMP_CWORD=$#
+		_palabrectl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+	const { stdout, stderr } = spawnSync('bash', ['-c', script, 'bash', ...words], { encoding: 'utf8',
+		cwd: new URL('../..', import.meta.url), env: { ...process.env, PALABRE_SOCKET: socketOf(server),
+			PATH: `${dirname(palabrectl)}:${process.env.PATH}` } });
+	equal(stderr, '', `completing ${words}`);
+	return stdout.trim().split('\n');
+}
+
+/** Help, manual and completion know the same commands. */
+function known(server) {
+	const commands = [...ctl(server, '--help').matchAll(/^ {4}([a-z]+)(?: ([a-z]+))?/gm)];
+	const manual = readFileSync(new URL('../../packaging/man/palabrectl.1', import.meta.url), 'utf8').replaceAll('\\-', '-');
+	ok(commands.length > 14, 'commands in the help');
+	for (const [, first, second] of commands) {
+		ok(new RegExp(`^\\.B[IR]? "?${first}${second ? ` ${second}` : ''}\\b`, 'm').test(manual), `the manual has ${first} ${second ?? ''}`);
+		ok(completed(server, '').includes(first), `completion has ${first}`);
+		ok(!second || completed(server, first, '').includes(second), `completion has ${first} ${second}`);
+	}
+	const sorted = (words) => [...words].sort();
+	equal(sorted(completed(server, 'people', 'room-2')), sorted(['room-2', 'room-20', 'room-21', 'room-22', 'room-23']), 'rooms');
+	equal(completed(server, 'room', 'set', 'tree', '--no-lob'), ['--no-lobby'], 'options');
+	equal(completed(server, 'link', 'add', 'tree', 'sp'), ['speaker'], 'roles');
+	equal(completed(server, 'room', 'set', 'tree', '--zone', 'Africa/Nairob'), ['Africa/Nairobi'], 'zones');
+	const ids = asked(server, 'link', 'list', 'tree').items.map((l) => l.link);
+	equal(sorted(completed(server, 'link', 'revoke', 'tree', '')), sorted(ids), 'links');
+}
+
 async function stuck(server) {
 	const child = spawn(stall, [String(server.pid)], { stdio: ['pipe', 'pipe', 'pipe'] });
 	onEnd(() => child.kill('SIGKILL'));
@@ -346,6 +376,7 @@ await scenario('admin', async () => {
 	const names = await crowd(server);
 	await keptOver(server, names, revoked);
 	await mayAsk(server);
+	known(server);
 	const link = ctl(server, 'link', 'add', 'tree', 'listener');
 	const { child, inside } = listen(link);
 	await limit(inside, 15000, 'a listener');
