@@ -75,6 +75,8 @@ json_t *encode_slots(const struct seat *s);
 json_t *encode_voice(const struct seat *s);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
+/* What everybody in it is told of a room that is kept. */
+json_t *encode_room(const struct store_room *room);
 json_t *encode_rules(const struct room *r);
 json_t *encode_spotlight(const struct room *r);
 json_t *encode_waiting(const struct room *r);
@@ -98,6 +100,10 @@ json_t *chat_part(const struct room *r, const struct person *viewer, const json_
 		  uint64_t now_us);
 /* The same of polls; without "after" the first. */
 json_t *polls_part(const struct room *r, const struct person *viewer, const json_t *ask);
+/* calendar.c: an .ics of a room that has a beginning. `url` of the page, "" not known; token: with which
+ * one comes in, or NULL. */
+void calendar_write(const struct store_room *room, const char *url, const char *token,
+		    uint64_t now_s, struct text *out);
 /* What of chat and polls a page is told at once. */
 json_t *chat_mark(const struct room *r);
 /* acts.c: does what the message wants; false: it is none of these. */

@@ -4,7 +4,6 @@
 
 #include <jansson.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 
 enum { EXIT_USAGE = 2 };
@@ -16,7 +15,6 @@ int main(int argc, char **argv)
 	int status = EXIT_USAGE;
 
 	setlocale(LC_CTYPE, "");
-	signal(SIGPIPE, SIG_IGN);
 	if (ctl_args(&c, argc, argv, why, sizeof why))
 		fprintf(stderr, "palabrectl: %s\n", why);
 	else

@@ -49,7 +49,7 @@ static int find_socket(const struct ctl_command *c, char out[2 * CTL_PATH_MAX])
 	return 0;
 }
 
-static FILE *reach(const char *path)
+static int reach(const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct timeval wait = { WAIT_S, 0 };
@@ -57,12 +57,12 @@ static FILE *reach(const char *path)
 
 	if (strlen(path) >= sizeof at.sun_path) {
 		errno = ENAMETOOLONG;
-		return NULL;
+		return -1;
 	}
 	memcpy(at.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return NULL;
+		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
 	if (connect(fd, (struct sockaddr *)&at, sizeof at)) {
@@ -70,20 +70,30 @@ static FILE *reach(const char *path)
 
 		close(fd);
 		errno = err;
-		return NULL;
+		return -1;
 	}
-	return fdopen(fd, "r+");
+	return fd;
 }
 
-static int ask(FILE *f, const struct json_t *request)
+/* -EMSGSIZE, -ENOMEM. A server that has hung up has said why: that is still to be read. */
+static int ask(int fd, const struct json_t *request)
 {
+	struct text line = { 0 };
 	char *text = json_write(request);
 	int err = text ? 0 : -ENOMEM;
 
 	if (!err && strlen(text) >= CTL_LINE_MAX)
 		err = -EMSGSIZE;
-	if (!err && (fprintf(f, "%s\n", text) < 0 || fflush(f)))
-		err = -EIO; /* what it said before it hung up is still to be read */
+	if (!err)
+		text_add(&line, "%s\n", text);
+	for (size_t sent = 0; sent < line.len;) {
+		ssize_t n = send(fd, line.s + sent, line.len - sent, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			break;
+		sent += (size_t)n;
+	}
+	text_free(&line);
 	free(text);
 	return err;
 }
@@ -153,16 +163,16 @@ int ctl_run(const struct ctl_command *c)
 {
 	char path[2 * CTL_PATH_MAX];
 	json_t *items, *end;
-	int status, err;
+	int status, fd;
 	FILE *f;
 
 	if (find_socket(c, path))
 		return EXIT_NO_SERVER;
-	f = reach(path);
+	fd = reach(path);
+	f = fd >= 0 ? fdopen(fd, "r") : NULL;
 	if (!f)
 		return complain(path, errno);
-	err = ask(f, c->ask);
-	if (err == -EMSGSIZE) {
+	if (ask(fd, c->ask)) {
 		fprintf(stderr, "palabrectl: that is longer than %d bytes\n",
 			CTL_LINE_MAX);
 		fclose(f);

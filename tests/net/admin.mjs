@@ -135,6 +135,19 @@ async function rules(server) {
 	equal([locked.status, locked.error], [403, 'locked'], 'a locked one');
 }
 
+/** Times, for those who may come. */
+async function calendar(server, revoked) {
+	const ask = (room, link) => fetch(`${server.origin}/api/1/rooms/${room}/calendar`,
+		{ method: 'POST', body: JSON.stringify({ token: tokenOf(link) }) });
+	const link = ctl(server, 'link', 'add', 'tree', 'listener');
+	const answer = await ask('tree', link), text = await answer.text();
+	equal([answer.status, answer.headers.get('content-type')], [200, 'text/calendar; charset=utf-8'], text);
+	ok(text.includes('\r\nDTSTART:20261201T150000Z\r\n') && text.includes('\r\nSUMMARY:Under the tree – 明\r\n'), text);
+	equal((await ask('tree', revoked)).status, 410, 'nothing for a revoked link');
+	equal((await ask('hall', link)).status, 404, "nothing of another room");
+	equal((await ask('hall', ctl(server, 'link', 'add', 'hall', 'host'))).status, 404, 'a room without a time');
+}
+
 async function drain(server) {
 	const link = ctl(server, 'link', 'add', 'tree', 'listener');
 	const inside = await come(server, 'tree', link);
@@ -372,6 +385,7 @@ await scenario('admin', async () => {
 	await rooms(server);
 	const revoked = await links(server);
 	await rules(server);
+	await calendar(server, revoked);
 	await drain(server);
 	const names = await crowd(server);
 	await keptOver(server, names, revoked);
