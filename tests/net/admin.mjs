@@ -273,6 +273,11 @@ async function metrics(server) {
 		log('no promtool here: only our own parser has read it');
 	else
 		equal([promtool.status, promtool.stderr], [0, ''], 'promtool');
+	const board = JSON.parse(readFileSync(new URL('../../packaging/grafana/palabre.json', import.meta.url), 'utf8'));
+	const names = new Set([...all.keys()].map((key) => key.replace(/{.*/, '')));
+	const used = board.panels.flatMap((panel) => panel.targets ?? []).flatMap((t) => t.expr.match(/palabre_\w+/g));
+	equal(used.filter((name) => !names.has(name)), [], 'what the dashboard asks for and is not there');
+	ok(used.length > 40, 'the dashboard');
 	figure('metrics', text.length, 'bytes');
 	for (const headers of [{ 'x-forwarded-for': '192.0.2.7' }, { forwarded: 'for=192.0.2.7' }])
 		for (const page of ['metrics', 'health'])
