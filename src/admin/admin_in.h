@@ -102,9 +102,9 @@ struct health {
 };
 int health_init(struct admin *a) MUST_CHECK;
 void health_fini(struct admin *a);
-/* Once, from the loop or at once. */
-void health_ask(struct admin *a, void (*fn)(void *arg, bool good, const char *text),
-		void *arg);
+/* `fn` is called once, from the loop. False: too many ask, and it will not be. */
+bool health_ask(struct admin *a, void (*fn)(void *arg, bool good, const char *text),
+		void *arg) MUST_CHECK;
 /* Nobody asks any more. */
 void health_forget(struct admin *a, void *arg);
 

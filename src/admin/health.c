@@ -57,21 +57,20 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 		arm(&a->health);
 }
 
-void health_ask(struct admin *a, void (*fn)(void *arg, bool good, const char *text),
+bool health_ask(struct admin *a, void (*fn)(void *arg, bool good, const char *text),
 		void *arg)
 {
 	struct health *h = &a->health;
 
-	if (h->count == ASKERS_MAX) {
-		fn(arg, false, "Too many ask at once.");
-		return;
-	}
+	if (h->count == ASKERS_MAX)
+		return false;
 	h->askers[h->count++] = (struct asker) { fn, arg };
 	if (h->count > 1)
-		return; /* the same answer is theirs */
+		return true; /* the same answer is theirs */
 	h->since_us = clock_now_us();
 	calls_ping(a->p.calls);
 	arm(h);
+	return true;
 }
 
 void health_forget(struct admin *a, void *arg)

@@ -40,7 +40,8 @@ static void on_healthy(void *arg, bool good, const char *text)
 void on_health(struct caller *c, const struct request *rq)
 {
 	(void)rq;
-	health_ask(c->admin, on_healthy, c);
+	if (!health_ask(c->admin, on_healthy, c))
+		answer_error(c, "too-many", "Too many ask at once.");
 }
 
 void on_metrics(struct caller *c, const struct request *rq)

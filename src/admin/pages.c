@@ -43,8 +43,8 @@ static void on_health_page(struct http_request *rq, void *arg)
 {
 	struct admin *a = arg;
 
-	if (admit(a, rq))
-		health_ask(a, on_healthy, mem_ref(rq));
+	if (admit(a, rq) && !health_ask(a, on_healthy, mem_ref(rq)))
+		on_healthy(rq, false, "Too many ask at once.");
 }
 
 static void on_metrics_page(struct http_request *rq, void *arg)
