@@ -297,8 +297,9 @@ async function row(name, r) {
 			repeated: out.retransmittedPacketsSent, errors: __test.errors, fmtp: __test.pc().remoteDescription.sdp.match(/a=fmtp:111.*|a=ptime.*/g) };
 	}))}`);
 	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}` +
-		`, by ${JSON.stringify(await listener.path())}, ICE restarts at ${JSON.stringify(await listener.run(() =>
-			__test.posts.filter((p) => p.url.endsWith('/ice')).map((p) => Math.round(p.at / 100) / 10)))}`);
+		`, by ${JSON.stringify(await listener.path())}, asked for ${JSON.stringify(await listener.run(() =>
+			__test.posts.map((p) => [p.url.split('/').pop(), Math.round(p.at / 100) / 10, p.status])))}, states ${JSON.stringify(await listener.run(() =>
+			__test.states))}`);
 	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();
