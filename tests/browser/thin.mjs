@@ -247,6 +247,7 @@ async function row(name, r) {
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
 	await sleep(SETTLE_MS);
 	await startCapture(listener);
+	const from = await listener.run(() => Math.round(performance.now() / 100) / 10);
 	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	const begin = Date.now();
 	let backMs = 0;
@@ -298,7 +299,7 @@ async function row(name, r) {
 	}))}`);
 	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}` +
 		`, by ${JSON.stringify(await listener.path())}, asked for ${JSON.stringify(await listener.run(() =>
-			__test.posts.map((p) => [p.url.split('/').pop(), Math.round(p.at / 100) / 10, p.status])))}, states ${JSON.stringify(await listener.run(() =>
+			__test.posts.map((p) => [p.url.split('/').pop(), Math.round(p.at / 100) / 10, p.status])))}; captured from ${from}, states ${JSON.stringify(await listener.run(() =>
 			__test.states))}`);
 	log(JSON.stringify(await server.counters()));
 	for (const who of people)
