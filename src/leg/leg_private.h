@@ -257,6 +257,11 @@ unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
 /* One that was asked for was there, so that it must have been lost; true: that is news. burst: so many
  * in a row were. */
 bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+/* Sound that goes once more, or later than what follows it. crossed: whoever asks for it now cannot have got it yet: browsers ask
+ * each 100 ms, whatever the way takes. */
+void leg_control_late(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+bool leg_control_crossed(const struct leg *leg, unsigned slot, uint16_t seq,
+			 uint64_t now_us);
 void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
@@ -264,6 +269,8 @@ void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t no
 void leg_made_forget(struct leg *leg);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
+/* Who speaks in that place of the mixer, NULL nobody, or the leg itself. It has a mixer. */
+const struct leg *leg_mixer_speaker(const struct leg *leg, unsigned place);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
 /* Sound that went out last goes once more, as much of it as makes `bytes` on the wire; nobody hears it. False:
