@@ -57,8 +57,8 @@ enum store_link_state {
 	STORE_LINK_EXPIRED
 };
 
-/* Opens or makes the file (mode 0600), reads it, starts the thread. -EIO (also: another process
- * has it), -EINVAL a newer version, -EBADMSG a row that cannot be, -errno; `why` for people. With a
+/* Opens or makes the file (mode 0600), reads it, starts the thread. -EBUSY another process has it,
+ * -EIO, -EINVAL a newer version, -EBADMSG a row that cannot be, -errno; `why` for people. With a
  * `path` of NULL nothing is kept. */
 int store_open(struct store **out, const char *path, char *why,
 	       size_t why_len) MUST_CHECK;

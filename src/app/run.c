@@ -106,10 +106,12 @@ static int secret_get(struct app *a)
 static int store_get(struct app *a)
 {
 	char path[CONF_TEXT_MAX + 16], why[512], words[640];
+	int err;
 
 	snprintf(path, sizeof path, "%s/rooms.db", a->state_dir);
-	if (!store_open(&a->store, a->keeps ? path : NULL, why, sizeof why))
-		return 0;
+	err = store_open(&a->store, a->keeps ? path : NULL, why, sizeof why);
+	if (err != -EIO && err != -EBADMSG)
+		return err ? fail(why) : 0;
 	snprintf(words, sizeof words,
 		 "%s. It holds the rooms and their links: put a copy of it back, or move "
 		 "it away to begin without",

@@ -75,6 +75,10 @@ static int prepare(sqlite3 *db, const char *path, char *why, size_t why_len)
 	if (version >= 0 && (version == VERSION || !upgrade(db, version)))
 		return 0;
 fail:
+	if (sqlite3_errcode(db) == SQLITE_BUSY) {
+		snprintf(why, why_len, "%s is locked: another palabred uses it", path);
+		return -EBUSY;
+	}
 	snprintf(why, why_len, "%s cannot be used: %s", path, sqlite3_errmsg(db));
 	return -EIO;
 }

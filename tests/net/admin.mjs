@@ -344,7 +344,7 @@ async function cannotStart(dir, words, options = {}, set = {}) {
 async function databases(server) {
 	const dir = mkdtempSync(join(tmpdir(), 'palabre-state-'));
 	onEnd(() => rmSync(dir, { recursive: true, force: true }));
-	await cannotStart(server.dir, ['rooms.db', 'locked']); // another palabred has it
+	await cannotStart(server.dir, ['rooms.db', 'another palabred uses it']); // another palabred has it
 	await cannotStart(dir, ['another palabred', 'server.runtime_dir'], {}, { 'server.runtime_dir': server.dir });
 	await server.stop();
 	for (const file of readdirSync(server.dir))

@@ -261,7 +261,7 @@ static void nobody_else_has_it(void **state)
 	struct store *second = NULL;
 
 	(void)state;
-	assert_int_equal(store_open(&second, path, why, sizeof why), -EIO);
+	assert_int_equal(store_open(&second, path, why, sizeof why), -EBUSY);
 	assert_non_null(strstr(why, "locked"));
 	assert_null(second);
 	assert_int_equal(store_room_put(store, &tree), 0);
