@@ -18,7 +18,8 @@ struct admin_parts {
 	const char *url; /* of the page, without a slash at the end; copied */
 	const struct secret *secret;
 	const struct cert *cert;
-	const struct ssl_ctx_st *tls; /* NULL: none */
+	struct ssl_ctx_st *const
+		*tls; /* where it is, since it may be loaded anew; NULL there: none */
 	struct store *store;
 	struct calls *calls;
 	struct api *api;

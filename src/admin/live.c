@@ -160,7 +160,7 @@ void on_keys(struct caller *c, const struct request *rq)
 	answer_item(c, json_pack("{ss,ss}", "key", "links", "fingerprint", secret));
 	answer_item(c, json_pack("{ss,ss}", "key", "media", "fingerprint",
 				 p->cert->fingerprint));
-	if (p->tls && !cert_text(tls_certificate(p->tls), text))
+	if (*p->tls && !cert_text(tls_certificate(*p->tls), text))
 		answer_item(c, json_pack("{ss,ss}", "key", "https", "fingerprint", text));
 	answer(c, NULL);
 }

@@ -312,7 +312,7 @@ static int admin_start(struct app *a)
 					   .url = base,
 					   .secret = &a->secret,
 					   .cert = a->cert,
-					   .tls = a->tls,
+					   .tls = &a->tls,
 					   .store = a->store,
 					   .calls = a->calls,
 					   .api = a->api,
