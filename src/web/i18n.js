@@ -59,6 +59,9 @@ export function tn(key, n) {
 	return t(form in words ? form : `${key}.other`, { n: figure(n) }); // a million people have "many" in French
 }
 
+/** Whether there are words for that. @param {string} key */
+export const has = (key) => key in words;
+
 /** @param {ParentNode} root */
 function translate(root) {
 	/** @type {[string, (e: HTMLElement, text: string) => void][]} */
