@@ -29,6 +29,9 @@ async function want(message) {
 	return !why;
 }
 
+/** What had the focus has gone, or is hidden. @param {HTMLElement} within */
+const astray = (within) => !within.contains(document.activeElement) || !!document.activeElement?.closest('[hidden]');
+
 // ---- who waits, and the rules ----
 
 export function setupModeration() {
@@ -69,7 +72,6 @@ export function renderDoor() {
 	const lead = leads();
 	const door = box('door');
 	const focused = door.contains(document.activeElement);
-	const lost = () => !door.contains(document.activeElement) || document.activeElement?.closest('[hidden]');
 	door.hidden = !lead || !state.lobby.size;
 	box('rules').hidden = !lead;
 	if (!lead)
@@ -95,7 +97,7 @@ export function renderDoor() {
 		setAttr(yes, 'aria-label', `${t('door.admit')}: ${p.name}`);
 		setAttr(no, 'aria-label', `${t('door.deny')}: ${p.name}`);
 	}
-	if (focused && lost())
+	if (focused && astray(door))
 		box(door.hidden ? 'people-list' : 'door-title').focus();
 }
 
@@ -266,7 +268,7 @@ function renderMenu(menu, p, more) {
 		setText(no, t('act.cancel'));
 		setAttr(ask, 'aria-label', words.textContent || '');
 	}
-	if (focused && document.activeElement?.closest('[hidden]'))
+	if (focused && astray(menu))
 		(sure ? no : more).focus();
 }
 
