@@ -109,6 +109,7 @@ if(TARGET palabred)
 	palabre_browser(thin "browser;net" 400)
 	# "browser;net" as soon as its two rows are reached (issue 4); not in `scenarios`: nightly.video has it all.
 	palabre_scenario(browser.thinvideo thinvideo ${CMAKE_BINARY_DIR}/palabred "nightly" 600)
+	palabre_browser(uplink "browser;net" 160)
 endif()
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs

@@ -47,7 +47,7 @@ struct nego_codec {
 	uint16_t h264_profile; /* profile_idc << 8 | profile-iop (constraint flags) */
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
-	bool twcc; /* of a slot: transport-wide feedback comes back */
+	bool twcc; /* transport-wide feedback: of a slot comes to us, of a source goes back */
 	bool rrtr; /* of a slot: it asks how long the way is (RFC 3611 §4.4) */
 };
 struct nego_section {

@@ -47,12 +47,13 @@ struct relay_port;
  * are needed.
  */
 struct relay_port_ops {
-	/* Hot. `p` is to go out in this slot. `first`: it begins a new segment (the
-	 * slot's stream has just changed, or its source restarted its numbers, or changed
-	 * codec): rtp_slot_switch, then rtp_slot_map. Late packets come too, and
+	/* Hot. `p` is to go out in this slot. `begin`, unless 0: the slot's stream has just changed, or
+	 * its source restarted its numbers, or changed codec: a new segment begins with the packet of that seq64,
+	 * p itself or one before it, in the source's store, whose followers are to go now, too
+	 * (rtp_slot_switch, then rtp_slot_map of each). Late packets come too, and
 	 * rtp_slot_map refuses those from before the segment. */
 	void (*forward)(void *owner, unsigned slot, struct relay_stream *st,
-			struct pkt *p, bool first, uint64_t now_us);
+			struct pkt *p, uint64_t begin, uint64_t now_us);
 	/* Can this port decode the stream in such a slot? */
 	bool (*accepts)(void *owner, unsigned slot, const struct relay_stream *st);
 	/* The slot has fallen idle, its stream is gone or no longer shown (not called
@@ -63,6 +64,9 @@ struct relay_stream_ops {
 	/* A slot waits for a key frame of this stream. The owner throttles and repeats
 	 * until relay_stream_packet brings one. */
 	void (*want_key)(void *owner, struct relay_stream *st, uint64_t now_us);
+	/* Hot. Has all of the picture of timestamp `ts64` come? *next is the seq64 of its first packet, then of the
+	 * first that was missing. */
+	bool (*whole)(void *owner, uint64_t ts64, uint64_t *next);
 	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. Sound is
 	 * wanted for good from the first taking on: who isn't heard could not be noticed. Not
 	 * told when the stream is destroyed (told from relay_tick after a calm of 2 s when

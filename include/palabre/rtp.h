@@ -151,7 +151,8 @@ struct rtp_segment {
 	/* seq64 of the source there; earlier ones don't belong to it */
 	uint64_t first_in;
 	uint64_t seq_off; /* out = in + seq_off (modulo 2^64) */
-	uint64_t ts_off;
+	/* the same of timestamps from `line_ts64` of the source on; those before it are closer together */
+	uint64_t ts_off, line_ts64;
 	uint32_t stream; /* caller's id of the source, 0 = made by the server (silence) */
 	uint8_t pt, rtx_pt, dd_id; /* as negotiated with this receiver; dd_id 0 = no DD */
 	uint8_t codec;
@@ -198,7 +199,7 @@ struct rtp_out {
 /* Begins a segment: from packet `first` on the slot carries `stream`. Sequence goes on by
  * one. The timestamp goes on by the time that passed: a picture that comes no later than its
  * source's others stands where the line of the former ones would now be, at least 1 ms after
- * the last; a packet of sound closer than 200 ms follows without a gap. Picture id, TL0PICIDX, DD frame number go on by one, the template
+ * the last (those pictures that are late so follow closely, until they stand on the line again); a packet of sound closer than 200 ms follows without a gap. Picture id, TL0PICIDX, DD frame number go on by one, the template
  * ids are shifted past those in use. Hot. */
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
 		     uint8_t dd_id, const struct pkt *first);
@@ -245,6 +246,19 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
  * (from rtp_capture_us or its arrival). The NTP time is our wall clock. */
 void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,
 		 uint64_t now_us, uint64_t now_wall_us, uint64_t *ntp, uint32_t *rtp_ts);
+
+/* What of a receiver's reports is its own link's loss, and not the speaker's on the way in. All zero is a fresh
+ * one. */
+struct rtp_own_loss {
+	uint64_t highest, packets; /* of the slot, at the last report, */
+	uint32_t seen;		   /* and what it said */
+	int32_t lost;
+	int64_t missing; /* holes that were not reported yet */
+};
+/* With each report about the slot: of 256, what was lost since the last of that which was sent. The first one is
+ * taken as it is. */
+unsigned rtp_own_loss(struct rtp_own_loss *o, const struct rtp_slot *s,
+		      const struct rtcp_block *b);
 
 /* ---- key-frame requests, per source ------------------------------------------------ */
 

@@ -239,6 +239,20 @@ struct twcc_iter {
 int twcc_iter_init(struct twcc_iter *it, const struct rtcp_pkt *p) MUST_CHECK;
 bool twcc_next(struct twcc_iter *it, struct twcc_status *out);
 
+/* And built: at_us[i] is when number base + i arrived, µs on a clock of ours (24 bits of 64 ms of it are told),
+ * or TWCC_LOST. Appends one packet about as many of the first of them as fit, TWCC_PUT_MAX at most; how many
+ * those are: the next packet begins behind them. 0: nothing is written, since there is no room for any or none
+ * has arrived. It ends with one that has arrived, or where its room does; and before a step of more than 8 s. */
+enum { TWCC_PUT_MAX = 1024 };
+#define TWCC_LOST INT64_MIN
+struct rtcp_twcc {
+	uint32_t ssrc, media_ssrc;
+	uint16_t base;
+	uint8_t number; /* counts the feedback packets */
+};
+unsigned rtcp_put_twcc(struct wr *w, const struct rtcp_twcc *head, const int64_t *at_us,
+		       unsigned count) MUST_CHECK;
+
 /* Builders append to a writer, a whole packet or nothing; on overflow, more than
  * RTCP_BLOCKS_MAX blocks or a CNAME over 255 bytes w->bad is set and the caller drops the
  * compound. Block losses saturate at 24 bits. */

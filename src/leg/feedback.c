@@ -303,7 +303,7 @@ static void dlrr_put(struct leg *leg, struct wr *w, uint64_t now_us)
 static void on_feedback(struct timer *t, uint64_t now_us)
 {
 	struct leg *leg = CONTAINER_OF(t, struct leg, feedback);
-	uint64_t next_us = UINT64_MAX;
+	uint64_t next_us;
 	struct wr w;
 
 	if (leg->link != LEG_UP)
@@ -313,6 +313,7 @@ static void on_feedback(struct timer *t, uint64_t now_us)
 		if (leg->slots[i].report_now)
 			sr_put(leg, i, &w, now_us);
 	dlrr_put(leg, &w, now_us);
+	next_us = leg_arrivals_put(leg, &w, now_us);
 	for (unsigned i = 0; i < leg->plan.source_count; i++) {
 		uint64_t due_us = leg->sources[i] ? source_feedback(leg, leg->sources[i],
 								    &w, now_us)

@@ -109,6 +109,7 @@ static void leg_destroy(void *obj)
 	}
 	leg_measure_fini(leg);
 	leg_again_fini(leg);
+	leg_arrivals_fini(leg);
 	leg_video_fini(leg);
 	free(leg->slots);
 	mem_unref(leg->conn);

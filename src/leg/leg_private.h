@@ -136,7 +136,9 @@ struct leg {
 		uint32_t ssrc, mid_ntp;
 		uint64_t came_us; /* the last one that is answered */
 		bool due;
-	} rrtr;			 /* it asks how long the way is */
+	} rrtr; /* it asks how long the way is */
+	struct arrivals *
+		arrivals; /* arrivals.c: NULL until it sends pictures whose arrival it wants to know */
 	struct control *control; /* voice.c: NULL unless what it hears follows its link */
 	struct video *video;	 /* video.c: NULL without places for pictures */
 	struct {
@@ -214,6 +216,14 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
+/* arrivals.c: what it sends is told when it came. init: when it may begin to send that; -1 out of memory. */
+struct arrivals;
+int leg_arrivals_init(struct leg *leg, const struct nego_source *plan) MUST_CHECK;
+void leg_arrivals_fini(struct leg *leg);
+/* Hot, where leg->arrivals. */
+void leg_arrivals_take(struct leg *leg, const struct pkt *p, uint64_t now_us);
+/* Appends a feedback if it is time; when to call again. */
+uint64_t leg_arrivals_put(struct leg *leg, struct wr *w, uint64_t now_us);
 /* again.c. init: -1 out of memory. stop: before it is closed. copies: of each audio packet, sent unasked, from now on; as
  * voice_choice.red says. take: packets that went out in the slot since the last time. */
 int leg_again_init(struct leg *leg) MUST_CHECK;

@@ -220,33 +220,36 @@ static bool is_ahead(struct leg *leg, unsigned index, const struct leg_source *s
 }
 
 static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
-		    bool first, uint64_t now_us)
+		    uint64_t begin, uint64_t now_us)
 {
 	struct leg *leg = owner;
 	struct leg_slot *slot = &leg->slots[index];
 	struct leg_source *src = relay_stream_owner(st);
-	struct pkt *begin = p;
+	struct pkt *first = p;
 	struct rtp_out out;
 
-	if (first || slot->epoch != src->epoch) {
+	if (begin || slot->epoch != src->epoch) {
 		if (is_ahead(leg, index, src, p))
 			return;
 		if (leg->from_ts64 && leg->hears == relay_stream_id(st))
-			begin = begin_at(leg, src, p);
-		if (!switch_slot(slot, src, relay_stream_id(st), begin) ||
-		    !enqueue(leg, index, begin, &out))
+			first = begin_at(leg, src, p);
+		else if (begin && begin != p->rtp.seq64)
+			first = rtp_store_get(&src->store, begin);
+		if (!first) /* the room's memory for pictures is short: with its next */
+			first = p;
+		if (!switch_slot(slot, src, relay_stream_id(st), first) ||
+		    !enqueue(leg, index, first, &out))
 			return;
 		slot->state.stream = relay_stream_id(st);
-		anchor(leg, slot, src, begin->rtp.ts64, (uint32_t)out.ts64,
-		       begin->arrival_us);
+		/* The moment that the line of time has where the slot begins. */
+		anchor(leg, slot, src, out.ts64 - out.seg->ts_off, (uint32_t)out.ts64,
+		       first->arrival_us);
 		leg_feedback_at(leg, now_us);
-		if (begin != p)
-			catch_up(leg, index, src, begin->rtp.seq64);
-		if (slot->plan->sec.audio)
-			return;
-		if (leg->nacked_us && now_us < leg->nacked_us + LOSSY_US)
+		if (!slot->plan->sec.audio && leg->nacked_us &&
+		    now_us < leg->nacked_us + LOSSY_US)
 			leg_repeat_later(leg, slot, &out, now_us);
-		catch_up(leg, index, src, p->rtp.seq64);
+		if (first != p || !slot->plan->sec.audio)
+			catch_up(leg, index, src, first->rtp.seq64);
 	} else {
 		(void)enqueue(leg, index, p, &out);
 	}

@@ -19,6 +19,23 @@ static void want_key(void *owner, struct relay_stream *st, uint64_t now_us)
 	leg_feedback_at(src->leg, now_us);
 }
 
+static bool whole(void *owner, uint64_t ts64, uint64_t *next)
+{
+	struct leg_source *src = owner;
+
+	for (;;) {
+		const struct pkt *p = rtp_store_get(&src->store, *next);
+
+		if (!p)
+			return false;
+		if (p->rtp.ts64 != ts64) /* no marker, but the next picture */
+			return true;
+		++*next;
+		if (p->rtp.marker)
+			return true;
+	}
+}
+
 static void wanted(void *owner, struct relay_stream *st, bool is_wanted, uint64_t now_us)
 {
 	struct leg_source *src = owner;
@@ -30,7 +47,9 @@ static void wanted(void *owner, struct relay_stream *st, bool is_wanted, uint64_
 	l->ops->changed(l->arg, src->leg);
 }
 
-const struct relay_stream_ops leg_stream_ops = { .want_key = want_key, .wanted = wanted };
+const struct relay_stream_ops leg_stream_ops = { .want_key = want_key,
+						 .whole = whole,
+						 .wanted = wanted };
 
 struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 {
@@ -39,6 +58,8 @@ struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 
 	if (src)
 		return src;
+	if (leg_arrivals_init(leg, plan))
+		return NULL;
 	src = calloc(1, sizeof *src);
 	if (!src)
 		return NULL;
@@ -379,6 +400,8 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtp_bad);
 		return;
 	}
+	if (leg->arrivals)
+		leg_arrivals_take(leg, p, now_us);
 	known = ssrc_find(leg, p);
 	if (!known) {
 		STAT_INC(ssrc_unknown);

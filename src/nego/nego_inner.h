@@ -29,8 +29,8 @@ struct remote {
 	enum sdp_setup setup;
 };
 
-/* Codecs we can use in this section, in the offer's order, for what it will be used for.
- */
+/* Codecs we can use in this section, in the offer's order, for what it will be used for. After
+ * nego_select_exts: feedback about numbers needs the numbers. */
 void nego_select_codecs(const struct sdp_media *m, enum use use,
 			struct nego_section *sec);
 void nego_select_exts(const struct sdp_media *m, enum use use, struct nego_section *sec);

@@ -58,8 +58,8 @@ static void section_start(struct verdict *v, const struct sdp_media *m)
 static void section_use(struct verdict *v, const struct sdp_media *m, enum use use)
 {
 	v->use = use;
-	nego_select_codecs(m, use, &v->sec);
 	nego_select_exts(m, use, &v->sec);
+	nego_select_codecs(m, use, &v->sec);
 	if (v->sec.codec_count == 0)
 		v->use = USE_REJECT;
 }

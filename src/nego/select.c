@@ -140,6 +140,14 @@ static uint8_t red_of(const struct sdp_media *m, uint8_t pt)
 	return 0;
 }
 
+static bool has_numbers(const struct nego_section *sec)
+{
+	for (unsigned id = 0; id < ARRAY_LEN(sec->exts.of_id); id++)
+		if (sec->exts.of_id[id] == EXT_TWCC)
+			return true;
+	return false;
+}
+
 void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_section *sec)
 {
 	/* An inactive section is judged by what it would be, or a restart would see in it
@@ -166,19 +174,20 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			out.rrtr = use == USE_SLOT && c->fb_rrtr;
 		}
 		out.nack = c->fb_nack;
-		out.twcc = use == USE_SLOT && m->kind == SDP_AUDIO && c->fb_twcc;
+		out.twcc = c->fb_twcc && has_numbers(sec);
 		sec->codecs[sec->codec_count++] = out;
 	}
 }
 
-/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on what we send only, and on
- * few packets: on the microphone's they would cost 9 kbit/s of feedback and provoke padding. */
+/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on few packets of the sound that we send,
+ * and on the pictures that a browser does: on the microphone's they would cost 9 kbit/s of feedback and provoke
+ * padding. */
 static bool ext_wanted(enum ext_id id, bool audio, enum use use)
 {
 	if (use == USE_SOURCE)
 		return audio ? id == EXT_AUDIO_LEVEL || id == EXT_MID
 			     : id == EXT_MID || id == EXT_RID || id == EXT_RRID ||
-				       id == EXT_DD;
+				       id == EXT_DD || id == EXT_TWCC;
 	return use == USE_SLOT && id == (audio ? EXT_TWCC : EXT_DD);
 }
 

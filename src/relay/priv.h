@@ -117,6 +117,13 @@ struct voice {
 	int lane;	   /* -1 none */
 };
 
+/* The key frame that slots wait for, as far as it has come. */
+struct key_frame {
+	uint64_t first; /* seq64; 0: none has come */
+	uint64_t next;	/* nothing before it is missing */
+	uint64_t ts64, since_us;
+};
+
 struct relay_stream {
 	struct relay_port *port;
 	struct relay_room *room;
@@ -128,6 +135,7 @@ struct relay_stream {
 	enum codec_id codec;
 	uint64_t age;
 	uint64_t highest; /* seq64 */
+	struct key_frame key;
 	struct link *carriers, *waiters, *parked;
 	struct link mic_link, calm_link;
 	uint64_t calm_us;

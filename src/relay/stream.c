@@ -12,6 +12,9 @@ static const uint64_t CALM_US = 2000000;
 /* A key frame's first packet recovered later than this many packets is no place to begin:
  * the receiver would have to ask for all of them again. */
 static const uint64_t LATE_KEY_PKTS = 128;
+/* Who sees another picture meanwhile waits no longer for all of a key frame. */
+static const uint64_t KEY_WAIT_US = 500000;
+static const uint64_t KEY_WAIT_PKTS = 64;
 
 void stream_take(struct relay_stream *st, uint64_t now_us)
 {
@@ -52,13 +55,16 @@ static void restart(struct relay_stream *st, uint64_t now_us)
 	}
 }
 
-/* Every slot that waits for this stream goes over. */
-static void promote(struct relay_stream *st, uint64_t now_us)
+/* Slots that wait for this stream go over: all, or those that show nothing. */
+static void promote(struct relay_stream *st, bool all, uint64_t now_us)
 {
-	while (st->waiters) {
-		struct slot *s = CONTAINER_OF(st->waiters, struct slot, next_link);
+	for (struct link *l = st->waiters, *next; l; l = next) {
+		struct slot *s = CONTAINER_OF(l, struct slot, next_link);
 		struct relay_stream *old = s->cur;
 
+		next = l->next;
+		if (old && !all)
+			continue;
 		if (old)
 			link_remove(&s->cur_link);
 		slot_promote(s);
@@ -67,12 +73,48 @@ static void promote(struct relay_stream *st, uint64_t now_us)
 	}
 }
 
+/* The newest, whose first packet `p` may be. */
+static void key_take(struct key_frame *k, const struct pkt *p, uint64_t now_us)
+{
+	uint64_t seq = p->rtp.seq64, ts64 = p->rtp.ts64;
+
+	if (!p->rtp.frame.key || !p->rtp.frame.start)
+		return;
+	if (!k->first || ts64 > k->ts64 || (ts64 == k->ts64 && seq < k->first))
+		*k = (struct key_frame) {
+			.first = seq, .next = seq, .ts64 = ts64, .since_us = now_us
+		};
+}
+
+/*
+ * A sender paces its key frames, or one of its packets is lost: whoever goes over with the first packet has no
+ * picture until the last. So who sees another stays with that until all of it has come.
+ */
+static void await_key(struct relay_stream *st, const struct pkt *p, uint64_t now_us)
+{
+	const struct relay_stream_ops *ops = st->room->relay->stream_ops;
+	struct key_frame *k = &st->key;
+	bool whole;
+
+	key_take(k, p, now_us);
+	if (!k->first)
+		return;
+	if (st->highest - k->first > LATE_KEY_PKTS) {
+		*k = (struct key_frame) { 0 };
+		stream_want_key(st, now_us);
+		return;
+	}
+	whole = ops->whole(st->owner, k->ts64, &k->next) ||
+		now_us > k->since_us + KEY_WAIT_US ||
+		st->highest - k->first >= KEY_WAIT_PKTS;
+	promote(st, whole, now_us);
+}
+
 void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us)
 {
 	struct relay *r = st->room->relay;
 	uint64_t seq = p->rtp.seq64;
 	bool newest = seq > st->highest;
-	uint64_t late = newest ? 0 : st->highest - seq;
 	bool jumped = st->highest && newest && seq - st->highest > RECV_JUMP;
 
 	if (newest)
@@ -90,11 +132,8 @@ void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us
 			room_mark(st->room);
 			speakers_packet(st, p, now_us);
 		}
-	} else if (st->waiters && p->rtp.frame.key && p->rtp.frame.start) {
-		if (late <= LATE_KEY_PKTS)
-			promote(st, now_us);
-		else
-			stream_want_key(st, now_us);
+	} else if (st->waiters) {
+		await_key(st, p, now_us);
 	}
 	for (struct link *l = st->carriers, *next; l; l = next) {
 		struct slot *s = CONTAINER_OF(l, struct slot, cur_link);
@@ -106,8 +145,14 @@ void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us
 			continue;
 		s->fresh = false;
 		s->sounding = true;
-		s->port->ops->forward(s->port->owner, s->index, st, p, first, now_us);
+		s->port->ops->forward(s->port->owner, s->index, st, p,
+				      !first	  ? 0
+				      : st->audio ? seq
+						  : st->key.first,
+				      now_us);
 	}
+	if (!st->waiters)
+		st->key.first = 0;
 	r->forwarding = false;
 }
 

@@ -28,6 +28,8 @@ enum {
 	DD_TEMPLATES_MAX = 64,
 	AUDIO_CONTINUES_US = 200000,
 	LINE_FOLLOWS = 1000,
+	CLOSER = 16,
+	BEHIND_MAX_S = 1,
 	NACK_WINDOW_US = 1000000,
 	NACK_QUOTA_MIN = 50,
 	NACK_QUOTA_MAX = 10000, /* 100 Mbit/s of resends: no slot needs it */
@@ -136,15 +138,30 @@ static uint64_t next_sound_ts(const struct rtp_slot *s, uint64_t now_us)
 }
 
 /* The same for a picture: its place on the line, as if it had come as early as its source's
- * others do. In order, and no two on one timestamp, whatever came in a burst. */
+ * others do. */
 static uint64_t next_picture_ts(const struct rtp_slot *s, const struct pkt *p)
 {
-	uint64_t ts = p->rtp.ts64 + (uint64_t)p->rtp.transit - (uint64_t)s->transit;
-	uint64_t least = s->ts64 + s->clock_rate / 1000;
-
 	if (!s->segment_count)
 		return s->ts64;
-	return (int64_t)(ts - least) > 0 ? ts : least;
+	return p->rtp.ts64 + (uint64_t)p->rtp.transit - (uint64_t)s->transit;
+}
+
+/* In order, and no two on one timestamp: where what was shown last is past that place already, the pictures that are
+ * behind follow closely, and are passed over by who draws, until they have caught up with the line. Shifted instead, all that
+ * comes would be late by as much. */
+static void catch_line(struct rtp_slot *s, struct rtp_segment *seg, uint64_t ts)
+{
+	uint64_t least = s->ts64 + s->clock_rate / 1000;
+	uint64_t from = ts - seg->ts_off;
+	uint64_t behind = least - ts;
+
+	seg->line_ts64 = from;
+	if (s->audio || s->segment_count == 1 || (int64_t)behind <= 0)
+		return;
+	if (behind > s->clock_rate * BEHIND_MAX_S)
+		seg->ts_off += behind;
+	else
+		seg->line_ts64 += behind + behind / (CLOSER - 1) + 1;
 }
 
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
@@ -159,6 +176,7 @@ void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rt
 	seg->first_in = first->rtp.seq64;
 	seg->seq_off = seg->first_out - seg->first_in;
 	seg->ts_off = ts - first->rtp.ts64;
+	catch_line(s, seg, ts);
 	seg->stream = stream;
 	seg->pt = pt;
 	seg->rtx_pt = rtx_pt;
@@ -194,7 +212,11 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 		     struct rtp_out *out)
 {
 	out->seq64 = p->rtp.seq64 + seg->seq_off;
-	out->ts64 = p->rtp.ts64 + seg->ts_off;
+	uint64_t before = 0; /* the line, in time of the source */
+
+	if (p->rtp.ts64 < seg->line_ts64)
+		before = seg->line_ts64 - p->rtp.ts64;
+	out->ts64 = p->rtp.ts64 + seg->ts_off + before - before / CLOSER;
 	out->seg = seg;
 	out->twcc_id = 0;
 }
@@ -202,9 +224,9 @@ void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
 /* The line follows the clock of who is in the slot; ahead by at most 1 ms a second, ten times what clocks drift by. What is
  * more comes of a picture that was late when nothing earlier of its source was known (the first after a
  * long pause): that segment runs ahead, and the next must not begin there. */
-static void follow_line(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
+static void follow_line(struct rtp_slot *s, const struct pkt *p)
 {
-	int64_t seen = p->rtp.transit - (int64_t)(ts64 - p->rtp.ts64);
+	int64_t seen = p->rtp.transit - (int64_t)current(s)->ts_off;
 	int64_t off = seen - s->transit;
 	uint64_t us = p->arrival_us > s->sent_us ? p->arrival_us - s->sent_us : 0;
 	int64_t most = 1 + (int64_t)rtp_ticks(us / LINE_FOLLOWS, s->clock_rate);
@@ -220,7 +242,7 @@ static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 	if ((int64_t)(ts64 - s->ts64) <= 0 && s->packets)
 		return;
 	if (!s->audio)
-		follow_line(s, p, ts64);
+		follow_line(s, p);
 	if (p->rtp.frame.samples) /* its next one follows without a gap */
 		s->packet_ticks = p->rtp.frame.samples;
 	s->ts64 = ts64;

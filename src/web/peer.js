@@ -14,7 +14,7 @@ const VIDEO_SLOTS = 4;
 /** @type {Record<Kind, RTCRtpEncodingParameters>} */
 const ENCODINGS = {
 	mic: { priority: 'high' },
-	camera: { maxBitrate: 600_000, maxFramerate: 24 },
+	camera: { maxBitrate: 600_000, maxFramerate: 24, active: false }, // until the link has shown that it bears the voice
 	screen: { maxBitrate: 1_200_000, maxFramerate: 15 },
 	screenaudio: { maxBitrate: 64_000 },
 };
@@ -167,6 +167,8 @@ export class Weakness {
 		this.weak = false;
 		this.bad = 0;
 		this.good = 0;
+		/** Two good seconds in a row have been: pictures may be sent beside the voice. */
+		this.clean = false;
 		this.before = { received: 0, lost: 0 };
 	}
 
@@ -179,6 +181,7 @@ export class Weakness {
 		const bad = r.rtt > 0.8 || r.lostBack > 0.08 || (got >= 0 && lost > 1 && lost / (got + lost) > 0.08);
 		this.bad = bad ? Math.min(4, this.bad + 1) : Math.max(0, this.bad - 1);
 		this.good = bad ? 0 : this.good + 1;
+		this.clean ||= this.good >= 2;
 		if (this.bad >= 3)
 			this.weak = true;
 		else if (this.good >= 8)

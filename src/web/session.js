@@ -475,7 +475,7 @@ async function reconcileNow() {
 		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
-		await setActive(sender, !paused.has(k));
+		await setActive(sender, !paused.has(k) && (k !== 'camera' || weakness.clean));
 	}
 }
 
@@ -782,7 +782,10 @@ async function readings() {
 		sync.tick(r.samples, [...state.slots.values()]);
 	else if (hold.tick(r.sound))
 		holdSound(hold.ms);
+	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);
+	if (weakness.clean !== before)
+		reconcile();
 	if (weak !== state.net.weak) {
 		state.net.weak = weak;
 		changed();

@@ -383,13 +383,17 @@ test('Weakness: slow to cry, slower to forget', () => {
 	let received = 0, lost = 0;
 	const second = (bad) => w.tick({ rtt: 0.1, lostBack: 0, received: received += 50, lost: lost += bad ? 10 : 0 });
 	second(false);
+	assert.equal(w.clean, false);
 	assert.equal(second(true), false);
 	assert.equal(second(true), false);
+	assert.equal(w.clean, false);
 	assert.equal(second(true), true);
 	for (let i = 0; i < 7; i++)
 		assert.equal(second(false), true);
 	assert.equal(second(false), false);
+	assert.equal(w.clean, true);
 	assert.equal([1, 2, 3].map(() => w.tick({ rtt: 1.2, lostBack: 0, received, lost })).pop(), true);
+	assert.equal(w.clean, true); // once and for all
 });
 
 test('Hold: more than the server says while repeats come too late, and speech is missing', () => {

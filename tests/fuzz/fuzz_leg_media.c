@@ -21,7 +21,8 @@
 
 enum { LEGS = 2, POOL = 4096, RECORDS_MAX = 200, START_US = 1000000000 };
 enum { PT_OPUS = 111, PT_VP8 = 96, PT_RTX = 97, PT_AV1 = 45 };
-enum { EXT_ID_LEVEL = 1, EXT_ID_MID = 4, EXT_ID_DD = 5, SLOT_AUDIO = 2, SLOT_VIDEO = 2 };
+enum { EXT_ID_LEVEL = 1, EXT_ID_MID = 4, EXT_ID_DD = 5, EXT_ID_TWCC = 6 };
+enum { SLOT_AUDIO = 2, SLOT_VIDEO = 2 };
 enum kind {
 	K_RTP,	/* as it is */
 	K_MADE, /* flags, payload type, sequence (2), ssrc; then the payload */
@@ -74,13 +75,16 @@ static struct nego_section section(const char *mid, bool audio)
 	s.exts.of_id[EXT_ID_LEVEL] = EXT_AUDIO_LEVEL;
 	s.exts.of_id[EXT_ID_MID] = EXT_MID;
 	s.exts.of_id[EXT_ID_DD] = EXT_DD;
+	s.exts.of_id[EXT_ID_TWCC] = EXT_TWCC;
 	if (audio) {
 		s.codecs[0] = (struct nego_codec) { .codec = CODEC_OPUS, .pt = PT_OPUS };
 		return s;
 	}
-	s.codecs[0] = (struct nego_codec) {
-		.codec = CODEC_VP8, .pt = PT_VP8, .rtx_pt = PT_RTX, .nack = true
-	};
+	s.codecs[0] = (struct nego_codec) { .codec = CODEC_VP8,
+					    .pt = PT_VP8,
+					    .rtx_pt = PT_RTX,
+					    .nack = true,
+					    .twcc = true };
 	s.codecs[1] = (struct nego_codec) { .codec = CODEC_AV1, .pt = PT_AV1 };
 	return s;
 }
@@ -172,8 +176,10 @@ static size_t put_element(uint8_t *out, uint8_t id, const uint8_t *data, size_t 
 	return len + 1;
 }
 
-/* The extension that the flags ask for; a dependency descriptor comes from the body. */
-static size_t put_extension(uint8_t *out, uint8_t flags, bool video, struct rd *body)
+/* The extension that the flags ask for; a dependency descriptor comes from the body, a transport-wide number is
+ * that of the packet. */
+static size_t put_extension(uint8_t *out, uint8_t flags, bool video, const uint8_t *seq,
+			    struct rd *body)
 {
 	uint8_t mid = video ? '1' : '0', level = flags & 0xf8, dd_len;
 	const uint8_t *dd;
@@ -185,6 +191,8 @@ static size_t put_extension(uint8_t *out, uint8_t flags, bool video, struct rd *
 	if (flags & F_MID) {
 		at += put_element(out + at, EXT_ID_MID, &mid, 1);
 		at += put_element(out + at, EXT_ID_LEVEL, &level, 1);
+		if (video)
+			at += put_element(out + at, EXT_ID_TWCC, seq, 2);
 	}
 	dd_len = flags & F_DD ? rd_u8(body) % 16 + 1 : 0;
 	dd = dd_len ? rd_bytes(body, dd_len) : NULL;
@@ -212,7 +220,7 @@ static size_t make_rtp(uint8_t *out, size_t cap, const uint8_t *data, size_t len
 	put_be16(out + 2, seq);
 	put_be32(out + 4, seq * UINT32_C(3000));
 	put_be32(out + 8, rd_u8(&body) % 8);
-	at += put_extension(out + at, flags, type, &body);
+	at += put_extension(out + at, flags, type, out + 2, &body);
 	left = body.bad ? 0 : rd_left(&body);
 	if (left > cap - at)
 		left = cap - at;

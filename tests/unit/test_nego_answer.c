@@ -6,22 +6,35 @@
  */
 #include "unit/data/nego_fixture.h"
 
-/* Transport-wide numbers: where sound goes out and the browser tells of them, nowhere else. */
+static unsigned numbers(const struct sdp_media *m)
+{
+	unsigned count = 0;
+
+	for (unsigned k = 0; k < m->ext_count; k++)
+		count += strstr(m->exts[k].uri, "transport-wide-cc") != NULL;
+	return count;
+}
+
+static bool is_helper(const struct sdp_codec *c)
+{
+	return !strcasecmp(c->name, "rtx") || !strcasecmp(c->name, "red");
+}
+
+/* Transport-wide numbers: where sound goes out and where pictures come in, if the browser has them there; nowhere
+ * else. */
 static void assert_measured(const struct fixture *f)
 {
 	for (unsigned i = 0; i < f->sdp->media_count; i++) {
 		const struct sdp_media *m = &f->sdp->media[i];
-		bool slot = m->kind == SDP_AUDIO && m->dir == SDP_SENDONLY;
-		bool told = slot && f->offer->media[i].codecs[0].fb_twcc;
-		unsigned numbered = 0;
+		const struct sdp_media *offered = &f->offer->media[i];
+		bool wanted = m->kind == SDP_AUDIO ? m->dir == SDP_SENDONLY
+						   : m->dir == SDP_RECVONLY;
+		bool told = wanted && offered->codecs[0].fb_twcc && numbers(offered);
 
-		for (unsigned k = 0; k < m->ext_count; k++)
-			numbered += strstr(m->exts[k].uri, "transport-wide-cc") != NULL;
 		for (unsigned k = 0; k < m->codec_count; k++)
 			assert_int_equal(m->codecs[k].fb_twcc,
-					 told && !strcasecmp(m->codecs[k].name, "opus"));
-		assert_true(numbered == 0 || slot);
-		assert_true(numbered || !told);
+					 told && !is_helper(&m->codecs[k]));
+		assert_int_equal(numbers(m), wanted && numbers(offered));
 	}
 }
 
@@ -105,9 +118,12 @@ static void test_chromium_full(void **state)
 	assert_int_equal(src->sec.codecs[6].vp9_profile, 2);
 	assert_int_equal(src->sec.exts.of_id[10], EXT_RID);
 	assert_int_equal(src->sec.exts.of_id[11], EXT_RRID);
+	assert_int_equal(src->sec.exts.of_id[3], EXT_TWCC);
 	assert_string_equal(f.sdp->media[1].codecs[2].fmtp,
 			    "level-asymmetry-allowed=1;packetization-mode=1;"
-			    "profile-level-id=42001f");
+			    "profile-level-id=42001f;x-google-start-bitrate=30");
+	assert_string_equal(f.sdp->media[1].codecs[0].fmtp, "x-google-start-bitrate=30");
+	assert_string_equal(f.sdp->media[7].codecs[0].fmtp, ""); /* a slot's VP8 */
 	/* Slots: audio first, then video, each with SSRCs that nobody else has. */
 	for (i = 0; i < 7; i++) {
 		char want[64];
@@ -142,6 +158,10 @@ static void test_chromium_full(void **state)
 	assert_int_equal(f.plan.slots[0].sec.codecs[0].red_pt, 63);
 	assert_true(f.plan.slots[0].sec.codecs[0].twcc);
 	assert_false(f.plan.sources[0].sec.codecs[0].twcc);
+	assert_true(f.plan.sources[1].sec.codecs[0].twcc); /* camera */
+	assert_true(f.plan.sources[2].sec.codecs[0].twcc); /* screen */
+	assert_false(f.plan.sources[3].sec.codecs[0].twcc);
+	assert_false(f.plan.slots[3].sec.codecs[0].twcc);
 	/* A decoder may have mode 0 and four H264 profiles too: 12 codecs. */
 	slot = &f.plan.slots[3];
 	assert_int_equal(slot->sec.codec_count, NEGO_CODECS_MAX);

@@ -23,13 +23,13 @@ static struct relay_stream *mix, *minus;
 static uint64_t now, seq;
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	struct party *w = owner;
 
 	(void)p;
 	(void)now_us;
-	assert_true(first || w->hears[slot] == relay_stream_id(st));
+	assert_true(begin || w->hears[slot] == relay_stream_id(st));
 	w->hears[slot] = relay_stream_id(st);
 	w->forwards++;
 }
@@ -55,6 +55,14 @@ static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
 	fail();
 }
 
+static bool on_whole(void *owner, uint64_t ts64, uint64_t *next)
+{
+	(void)owner;
+	(void)ts64;
+	(void)next;
+	return true;
+}
+
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	(void)now_us;
@@ -74,7 +82,7 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
 static const struct relay_port_ops mixer_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)

@@ -32,15 +32,15 @@ static uint32_t speaking[RELAY_LANES];
 static unsigned speaking_count, speaking_calls;
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	struct person *w = owner;
 
 	(void)p;
 	(void)now_us;
 	w->forwards++;
-	w->firsts += first;
-	if (!first)
+	w->firsts += begin != 0;
+	if (!begin)
 		assert_int_equal(w->hears[slot], relay_stream_id(st));
 	w->hears[slot] = relay_stream_id(st);
 }
@@ -70,6 +70,14 @@ static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
 	((struct source *)owner)->keys++;
 }
 
+static bool on_whole(void *owner, uint64_t ts64, uint64_t *next)
+{
+	(void)owner;
+	(void)ts64;
+	(void)next;
+	return true;
+}
+
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	struct source *s = owner;
@@ -94,7 +102,7 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)
