@@ -103,6 +103,7 @@ if(TARGET palabred)
 	palabre_browser(gate "nightly" 260) # two minutes; unit.gate is in every run
 	palabre_browser(cap "browser" 180)
 	palabre_browser(switches "browser;net" 300)
+	palabre_browser(layers "browser;net" 200)
 	palabre_browser(netchange "browser;net" 240)
 	palabre_browser(tcp "browser;net" 180)
 	palabre_browser(https "browser;net" 180)

@@ -142,6 +142,22 @@ int av1_parse(const uint8_t *payload, size_t len, bool marker,
 /* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
  * sets has_dd, dd_*, start, end and leaves the rest of `f`. For any codec that carries it. */
 int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
+/* Which layers the frames of a descriptor's structure belong to, by template. */
+enum { DD_TEMPLATES_MAX = 64 };
+struct dd_layers {
+	uint8_t offset,
+		count; /* template ids are offset, offset + 1 … modulo 64; count 0: nothing is known */
+	struct {
+		uint8_t sid, tid, up_tid;
+	} of[DD_TEMPLATES_MAX];
+};
+/* From a descriptor with a structure (f->dd_structure): its templates' layers, and up to which temporal
+ * layer their frames are Switch indications for the largest picture. -EBADMSG: cut off, or with more
+ * templates than there are ids. */
+int dd_layers_parse(const uint8_t *dd, size_t len, struct dd_layers *l) MUST_CHECK;
+/* Sets sid, tid and up_tid of a frame that dd_parse() took; leaves them if its template is not known. */
+void dd_layers_put(const struct dd_layers *l, const uint8_t *dd, size_t len,
+		   struct frame_view *f);
 /* By codec; audio gives 0 and a zeroed view with start = end = key = true and its samples (120 ms at
  * most), or -EBADMSG for Opus that is not whole. Offsets that aren't there are 0xffff. */
 int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool marker,

@@ -68,6 +68,7 @@ json_t *encode_person(const struct person *p, bool whole);
 json_t *encode_slot(const struct seat *s, unsigned slot);
 json_t *encode_slots(const struct seat *s);
 json_t *encode_voice(const struct seat *s);
+json_t *encode_pause(const struct seat *s, enum stream_kind kind);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
 json_t *encode_rules(const struct room *r);

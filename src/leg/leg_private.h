@@ -23,6 +23,7 @@ enum {
 	REPEAT_PKTS_MAX = 8,
 	REPEAT_US = 25000,
 	LOSSY_US = 10000000,
+	LAYER_GONE_US = 1000000, /* of which nothing has come for so long */
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
 	REPORT_THIN_US = 5000000, /* each report costs what 100 ms of speech do */
@@ -49,6 +50,11 @@ struct leg_source {
 	const struct nego_source *plan;
 	struct relay_stream *stream;
 	const struct nego_codec *codec; /* of the packets that arrive now */
+	/* Simulcast: a source of its own a layer, all of them one stream, which is the first one's, as are on and
+	 * wanted. layers[0] is itself, as is first. */
+	unsigned layer_count;
+	struct leg_source *layers[RELAY_LAYERS_MAX], *first;
+	uint8_t layer;
 	bool on, wanted;
 	bool red; /* its packets are RED */
 	uint32_t
@@ -63,6 +69,7 @@ struct leg_source {
 	struct rtp_recv recv;
 	struct rtp_store store;
 	struct keyreq key;
+	struct dd_layers dd; /* pictures: as their descriptors said last */
 };
 
 struct leg_slot {
@@ -125,7 +132,7 @@ struct leg {
 	unsigned ssrc_count;
 	struct leg_ssrc {
 		uint32_t ssrc;
-		uint8_t source;
+		uint8_t source, layer;
 		bool rtx;
 	} ssrcs[SSRCS_MAX];
 	struct leg_slot *slots; /* plan.slot_count */
@@ -191,6 +198,13 @@ struct legs {
 /* source.c */
 struct leg_source *leg_source_get(struct leg *leg, unsigned index);
 void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us);
+/* All of the leg's sources, layers among them, are at i < LEG_SOURCES; NULL where there is none. */
+enum { LEG_SOURCES = NEGO_SOURCES_MAX * RELAY_LAYERS_MAX };
+struct leg_source *leg_source_at(const struct leg *leg, unsigned i);
+/* The layer's source of a stream. */
+struct leg_source *leg_source_of(const struct relay_stream *st, unsigned layer);
+/* As what comes of the stream is coded, in any layer; NULL: nothing has come. */
+const struct nego_codec *leg_source_codec(const struct leg_source *first);
 /* limit.c, hot. take: false, the packet is too much. begin: something begins anew. */
 bool leg_limit_take(struct mic_limit *l, uint64_t arrival_us);
 void leg_limit_begin(struct mic_limit *l);

@@ -26,6 +26,7 @@ static bool switch_slot(struct leg_slot *slot, const struct leg_source *src,
 		if (slot->plan->sec.exts.of_id[id] == EXT_DD)
 			dd_id = id;
 	rtp_slot_switch(&slot->rtp, stream, pt, codec->rtx_pt, dd_id, p);
+	rtp_slot_layer(&slot->rtp, src->layer);
 	if (src->red)
 		rtp_slot_red(&slot->rtp, codec->pt);
 	slot->report_now = true;
@@ -138,10 +139,14 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 	struct leg_slot *slot = &leg->slots[index];
 	struct legs *l = leg->all;
 	struct out_item *item;
+	int err;
 
 	if (leg->mixer && slot->plan->sec.audio)
 		rtp_slot_name(&slot->rtp, p->rtp.seq64);
-	if (rtp_slot_map(&slot->rtp, p, out, false))
+	err = rtp_slot_map(&slot->rtp, p, out, false);
+	if (err == -ENOENT)
+		STAT_INC(layer_cut);
+	if (err)
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;
@@ -224,10 +229,11 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 {
 	struct leg *leg = owner;
 	struct leg_slot *slot = &leg->slots[index];
-	struct leg_source *src = relay_stream_owner(st);
+	struct leg_source *src = leg_source_of(st, p->rtp.layer);
 	struct pkt *first = p;
 	struct rtp_out out;
 
+	rtp_slot_limit(&slot->rtp, relay_port_tid(leg->port, index));
 	if (begin || slot->epoch != src->epoch) {
 		if (is_ahead(leg, index, src, p))
 			return;
@@ -259,8 +265,9 @@ static bool accepts(void *owner, unsigned index, const struct relay_stream *st)
 {
 	struct leg *leg = owner;
 	const struct leg_source *src = relay_stream_owner(st);
+	const struct nego_codec *coded = leg_source_codec(src);
 	const struct nego_codec *codec =
-		src->codec ? nego_match(&leg->slots[index].plan->sec, src->codec) : NULL;
+		coded ? nego_match(&leg->slots[index].plan->sec, coded) : NULL;
 
 	return codec && (!src->red || codec->red_pt);
 }

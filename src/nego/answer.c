@@ -177,6 +177,17 @@ static void put_slot(struct text *t, const struct nego_slot *slot)
 		text_add(t, "a=ssrc:%u cname:slot-%s\r\n", slot->rtx_ssrc, mid);
 }
 
+/* RFC 8853 §5.3; restrictions of ours there are none. */
+static void put_rids(struct text *t, const struct nego_source *src)
+{
+	for (unsigned i = 0; i < src->rid_count; i++)
+		text_add(t, "a=rid:%s recv\r\n", src->rids[i]);
+	for (unsigned i = 0; i < src->rid_count; i++)
+		text_add(t, "%s%s", i ? ";" : "a=simulcast:recv ", src->rids[i]);
+	if (src->rid_count)
+		text_add(t, "\r\n");
+}
+
 static void put_rejected(struct text *t, const struct sdp_media *m)
 {
 	text_add(t, "m=%s 0 %s %s\r\nc=IN IP4 0.0.0.0\r\n", m->kind_text, m->proto,
@@ -219,6 +230,8 @@ static void put_accepted(struct text *t, const struct nego_policy *policy,
 	put_codecs(t, m, v);
 	if (v->use == USE_SLOT)
 		put_slot(t, &plan->slots[v->index]);
+	else if (v->use == USE_SOURCE)
+		put_rids(t, &plan->sources[v->index]);
 }
 
 /* RFC 8840 §4.4; RFC 9725 §4.3.3 wants the section that stands for the bundle. */

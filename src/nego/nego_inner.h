@@ -35,6 +35,7 @@ void nego_select_codecs(const struct sdp_media *m, enum use use,
 			struct nego_section *sec);
 void nego_select_exts(const struct sdp_media *m, enum use use, struct nego_section *sec);
 const char *nego_ext_uri(enum ext_id id);
+bool nego_has_ext(const struct nego_section *sec, enum ext_id id);
 /* The section's codec in the offer. Never NULL for a codec that was selected from it. */
 const struct sdp_codec *nego_offered(const struct sdp_media *m, uint8_t pt);
 

@@ -34,6 +34,14 @@ const char *nego_ext_uri(enum ext_id id)
 	return ext_uris[id];
 }
 
+bool nego_has_ext(const struct nego_section *sec, enum ext_id id)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(sec->exts.of_id); i++)
+		if (sec->exts.of_id[i] == id)
+			return true;
+	return false;
+}
+
 const struct sdp_codec *nego_offered(const struct sdp_media *m, uint8_t pt)
 {
 	unsigned i;
@@ -140,14 +148,6 @@ static uint8_t red_of(const struct sdp_media *m, uint8_t pt)
 	return 0;
 }
 
-static bool has_numbers(const struct nego_section *sec)
-{
-	for (unsigned id = 0; id < ARRAY_LEN(sec->exts.of_id); id++)
-		if (sec->exts.of_id[id] == EXT_TWCC)
-			return true;
-	return false;
-}
-
 void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_section *sec)
 {
 	/* An inactive section is judged by what it would be, or a restart would see in it
@@ -174,7 +174,7 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			out.rrtr = use == USE_SLOT && c->fb_rrtr;
 		}
 		out.nack = c->fb_nack;
-		out.twcc = c->fb_twcc && has_numbers(sec);
+		out.twcc = c->fb_twcc && nego_has_ext(sec, EXT_TWCC);
 		sec->codecs[sec->codec_count++] = out;
 	}
 }

@@ -60,6 +60,8 @@ let talkers = new Talkers();
 const talk = { told: 0, said: 0, own: false };
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
+/** Sizes of them that somebody takes, as bits. @type {Map<Kind, number>} */
+const layers = new Map();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
 /** Everything else comes before the gate. */
 let gated = false;
@@ -175,6 +177,7 @@ async function accept(next, answer) {
 	restarts = 0;
 	restarting = false;
 	paused.clear();
+	layers.clear();
 	state.ticket = answer.ticket;
 	state.leg = answer.leg;
 	state.me = answer.you;
@@ -475,7 +478,8 @@ async function reconcileNow() {
 		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
-		await setActive(sender, !paused.has(k) && (k !== 'camera' || weakness.clean));
+		const ready = k !== 'camera' || weakness.clean;
+		await setActive(sender, ready && !paused.has(k), layers.get(k) || 0);
 	}
 }
 
@@ -718,6 +722,7 @@ function on(e) {
 		break;
 	case 'pause':
 		paused[e.on ? 'add' : 'delete'](e.k);
+		layers.set(e.k, e.layers || 0);
 		reconcile();
 		break;
 	case 'link':

@@ -10,10 +10,26 @@ const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, r
 const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
 const { FREE, Hold, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
-const { offerFeedback, Silence, Weakness } = await import(at('peer.js'));
+const { layersOf, offerFeedback, Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
 const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+
+test('layersOf: the smallest alone to begin with, and only those that the server wants', () => {
+	const of = (pixels, layers) => layersOf(pixels, layers).map((e) => e.active ? e.scaleResolutionDownBy : 0);
+	assert.deepEqual(of(960 * 540, 0), [4, 0, 0]);
+	assert.deepEqual(of(0, 0), [4, 0, 0]);
+	assert.deepEqual(of(960 * 540, 7), [4, 2, 1]);
+	assert.deepEqual(of(1280 * 720, 5), [4, 0, 1]);
+	// Browsers make fewer of a small camera, the first of the list.
+	assert.deepEqual(of(640 * 360, 7), [2, 1, 0]);
+	assert.deepEqual(of(320 * 240, 7), [1, 0, 0]);
+	const rates = layersOf(960 * 540, 7).map((e) => e.maxBitrate);
+	assert.deepEqual(rates, [66667, 200000, 600000]);
+	assert.equal(layersOf(320 * 240, 7)[0].maxBitrate, 600000);
+	// A browser refuses less than 1 even of what it does not send.
+	assert.ok(layersOf(120, 0).every((e) => e.scaleResolutionDownBy >= 1));
+});
 
 test('grid: every tile inside, none over another, of a bearable shape', () => {
 	for (const [w, h] of [[320, 420], [390, 720], [740, 280], [1280, 700], [2560, 1300], [900, 900]])

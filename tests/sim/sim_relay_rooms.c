@@ -140,17 +140,23 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	idles++;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
 {
+	(void)layer;
+	(void)patient;
 	(void)now_us;
 	CHECK(!st->audio);
 	((struct source *)owner)->keys++;
 }
 
-static bool on_whole(void *owner, uint64_t ts64, uint64_t *next)
+static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		     uint64_t *next)
 {
 	const struct source *s = owner;
 
+	(void)st;
+	(void)layer;
 	for (;; ++*next) {
 		const struct view *v = &s->held[*next % HELD];
 
@@ -161,6 +167,13 @@ static bool on_whole(void *owner, uint64_t ts64, uint64_t *next)
 	}
 }
 
+static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
+{
+	(void)owner;
+	(void)st;
+	(void)now_us;
+}
+
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	struct source *s = owner;
@@ -168,7 +181,7 @@ static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_
 	(void)now_us;
 	CHECK(s->told != wanted && relay_stream_wanted(st) == wanted);
 	s->told = wanted;
-	CHECK(wanted || (!st->carriers && !st->waiters));
+	CHECK(wanted || (!st->layers[0].carriers && !st->layers[0].waiters));
 }
 
 static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
@@ -210,9 +223,10 @@ static void check_slot(struct person *w, unsigned i)
 	}
 	CHECK(!s->cur || s->cur != s->next);
 	if (s->cur)
-		CHECK(on_list(s->cur->carriers, &s->cur_link));
+		CHECK(on_list(s->cur->layers[0].carriers, &s->cur_link));
 	if (s->next)
-		CHECK(on_list(w->port->suspended ? s->next->parked : s->next->waiters,
+		CHECK(on_list(w->port->suspended ? s->next->parked
+						 : s->next->layers[0].waiters,
 			      &s->next_link));
 	CHECK(!(w->port->suspended && s->cur));
 	CHECK(!(i < w->port->audio && s->next && !w->port->suspended));
@@ -328,14 +342,17 @@ static void check_room(unsigned k)
 			CHECK(relay_stream_find(r, st->id) == st);
 			CHECK(st->wanted == w->src[j].told);
 			if (st->audio) /* from the first taking on */
-				CHECK(st->wanted || !(st->carriers || st->waiters));
+				CHECK(st->wanted ||
+				      !(st->layers[0].carriers || st->layers[0].waiters));
 			else
 				CHECK(st->wanted ==
-				      (st->carriers || st->waiters || st->calm_link.at));
-			CHECK(!st->calm_link.at || (!st->carriers && !st->waiters));
+				      (st->layers[0].carriers || st->layers[0].waiters ||
+				       st->calm_link.at));
+			CHECK(!st->calm_link.at ||
+			      (!st->layers[0].carriers && !st->layers[0].waiters));
 			if (!st->active)
-				CHECK(!st->carriers && !st->waiters && !st->parked &&
-				      st->voice.lane == -1);
+				CHECK(!st->layers[0].carriers && !st->layers[0].waiters &&
+				      !st->parked && st->voice.lane == -1);
 			if (!st->audio)
 				continue;
 			mics += st->active;
@@ -518,7 +535,8 @@ static void act(void)
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+						    on_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static void run(unsigned steps)

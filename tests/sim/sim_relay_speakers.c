@@ -90,15 +90,28 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	(void)now_us;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
+{
+	(void)owner;
+	(void)st;
+	(void)layer;
+	(void)patient;
+	(void)now_us;
+}
+
+static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
 {
 	(void)owner;
 	(void)st;
 	(void)now_us;
 }
 
-static bool on_whole(void *owner, uint64_t ts64, uint64_t *next)
+static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		     uint64_t *next)
 {
+	(void)st;
+	(void)layer;
 	(void)owner;
 	(void)ts64;
 	(void)next;
@@ -124,7 +137,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+						    on_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static void begin(const char *name, unsigned count)

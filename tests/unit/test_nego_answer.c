@@ -60,7 +60,10 @@ static void test_every_offer(void **state)
 		assert_int_equal(f.plan.slot_count, count(want[i], "s"));
 		assert_null(strstr(f.answer.s, "stereo"));
 		assert_measured(&f);
-		assert_null(strstr(f.answer.s, "simulcast"));
+		assert_int_equal(count(f.answer.s, "a=simulcast:recv l;m;h\r\n"),
+				 strstr(offer_names[i], "simulcast") ? 1 : 0);
+		assert_int_equal(count(f.answer.s, "simulcast"),
+				 strstr(offer_names[i], "simulcast") ? 1 : 0);
 		assert_int_equal(count(f.answer.s, "a=candidate"), 3);
 		unload(&f);
 	}
@@ -201,7 +204,41 @@ static void test_simulcast(void **state)
 	answer_ok(&f);
 	assert_int_equal(f.plan.sources[1].kind, STREAM_CAMERA);
 	assert_int_equal(f.plan.sources[1].ssrc, 0);
-	assert_int_equal(f.plan.sources[1].rid_count, 0);
+	assert_int_equal(f.plan.sources[1].rid_count, 3);
+	assert_string_equal(f.plan.sources[1].rids[0], "l");
+	assert_string_equal(f.plan.sources[1].rids[2], "h");
+	assert_non_null(strstr(f.answer.s, "a=rid:l recv\r\na=rid:m recv\r\na=rid:h "
+					   "recv\r\na=simulcast:recv l;m;h\r\n"));
+	unload(&f);
+}
+
+/* What could not be told apart, or is too much, is answered without a word: then one comes. */
+static void test_simulcast_refused(void **state)
+{
+	static const char *const changes[][2] = {
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l" },
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l;m;h;x" },
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l;m;l" },
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l;m;hhhhhhhhhhhhhhhhh" },
+		{ "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+		  "a=extmap:10 urn:x" },
+	};
+	struct fixture f;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(changes); i++) {
+		load_changed(&f, "chromium-simulcast", changes[i][0], changes[i][1]);
+		answer_ok(&f);
+		assert_int_equal(f.plan.sources[1].rid_count, 0);
+		assert_null(strstr(f.answer.s, "simulcast"));
+		assert_null(strstr(f.answer.s, "a=rid"));
+		unload(&f);
+	}
+	load_changed(&f, "chromium-simulcast", "a=simulcast:send l;m;h",
+		     "a=simulcast:send l;~h"); /* h stands still for the moment */
+	answer_ok(&f);
+	assert_int_equal(f.plan.sources[1].rid_count, 2);
+	assert_non_null(strstr(f.answer.s, "a=simulcast:recv l;h\r\n"));
 	unload(&f);
 }
 
@@ -600,6 +637,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_chromium_full),
 		cmocka_unit_test(test_round_trip_asked),
 		cmocka_unit_test(test_simulcast),
+		cmocka_unit_test(test_simulcast_refused),
 		cmocka_unit_test(test_dependency_descriptor),
 		cmocka_unit_test(test_candidates),
 		cmocka_unit_test(test_limits_and_rights),

@@ -67,19 +67,32 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	w->idles++;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
 {
 	(void)st;
+	(void)layer;
+	(void)patient;
 	(void)now_us;
 	((struct source *)owner)->keys++;
 }
 
-static bool on_whole(void *owner, uint64_t ts64, uint64_t *next)
+static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		     uint64_t *next)
 {
 	const struct source *s = owner;
 
+	(void)st;
+	(void)layer;
 	assert_true(ts64 <= s->ts && *next < s->seq);
 	return !s->partial;
+}
+
+static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
+{
+	(void)owner;
+	(void)st;
+	(void)now_us;
 }
 
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
@@ -106,7 +119,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+						    on_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)
