@@ -288,6 +288,8 @@ void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t no
 void leg_made_forget(struct leg *leg);
 /* mixer.c: it hears the lanes again. */
 void leg_voice_end(struct leg *leg, uint64_t now_us);
+/* Who speaks in that place of the mixer, NULL nobody, or the leg itself. It has a mixer. */
+const struct leg *leg_mixer_speaker(const struct leg *leg, unsigned place);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
 /* Sound that went out last goes once more, as much of it as makes `bytes` on the wire; nobody hears it. False:

@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	MIXER_PORT = LEG_PORT_MAX, /* no leg's */
@@ -38,7 +39,8 @@ enum {
 	ALONE_TICKS = 150,  /* 3 s */
 	SPEAKS_TICKS = 100, /* 2 s: longer than pauses between sentences */
 	EXPIRE_TICKS = 10 * GRID_TICKS,
-	LOOK_GRIDS = 8,	 /* about a second: what it costs may have changed */
+	LOOK_GRIDS = 8, /* about a second: what it costs may have changed */
+	TICKS_OF_SECOND = 48000,
 	JOINED_BYTES = 1 /* that a packet has more than its parts */
 };
 /* A voice far too soft or too loud is evened out, which takes encoding. */
@@ -61,30 +63,38 @@ static unsigned dearest(unsigned bps, unsigned now_bps)
 }
 
 /* The second is over: what it cost, and would have cost in packets of each length. */
-static void close_second(struct cost *c)
+static void close_second(struct cost *c, uint64_t second)
 {
-	unsigned bps = (c->bytes + c->packets * WIRE_VOICE_BYTES) * 8;
+	unsigned packets = c->at[second % 2].packets, bytes = c->at[second % 2].bytes;
+	unsigned bps = (bytes + packets * WIRE_VOICE_BYTES) * 8;
 
 	c->as_sent_bps = dearest(c->as_sent_bps, bps);
 	for (unsigned i = 0; i < JOINS; i++) {
 		unsigned ticks = audio_joins_ms[i] * 48u;
 		unsigned parts = c->ticks && ticks % c->ticks == 0 ? ticks / c->ticks : 0;
-		unsigned n = parts ? (c->packets + parts - 1) / parts : 0;
+		unsigned n = parts ? (packets + parts - 1) / parts : 0;
 
-		bps = (c->bytes + n * (WIRE_VOICE_BYTES + JOINED_BYTES)) * 8;
+		bps = (bytes + n * (WIRE_VOICE_BYTES + JOINED_BYTES)) * 8;
 		c->joined_bps[i] = parts ? dearest(c->joined_bps[i], bps) : 0;
 	}
-	c->packets = c->bytes = 0;
+	memset(&c->at[second % 2], 0, sizeof c->at[0]);
 }
 
 static void count_cost(struct cost *c, const struct pkt *p)
 {
-	if (p->arrival_us >= c->second_us + 1000000) {
-		close_second(c);
-		c->second_us = p->arrival_us;
+	uint64_t second = p->rtp.ts64 / TICKS_OF_SECOND;
+
+	if (second + 1 < c->second)
+		return;
+	if (second > c->second) {
+		if (c->second)
+			close_second(c, second); /* the one before the last */
+		if (c->second && second > c->second + 1)
+			close_second(c, second - 1);
+		c->second = second;
 	}
-	c->packets++;
-	c->bytes += p->rtp.payload_len;
+	c->at[second % 2].packets++;
+	c->at[second % 2].bytes += p->rtp.payload_len;
 	c->ticks = p->rtp.frame.samples;
 }
 
@@ -311,6 +321,19 @@ static void follow_alone(struct mixer *m, uint64_t now_us)
 	}
 	if (look)
 		hear_all(m, true, now_us);
+}
+
+const struct leg *leg_mixer_speaker(const struct leg *leg, unsigned place)
+{
+	const struct mixer *m = leg->mixer;
+	const struct place *pl = &m->places[place];
+	struct relay_stream *st = NULL;
+	const struct leg_source *src;
+
+	if (pl->speaks && pl->port != leg->port_id)
+		st = relay_stream_find(m->room, pl->stream);
+	src = st ? relay_stream_owner(st) : NULL;
+	return src ? src->leg : NULL;
 }
 
 /* From now on. */

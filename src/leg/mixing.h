@@ -31,11 +31,13 @@ struct joined {
 	struct output out;
 };
 
-/* What a voice costs, and what it would cost in longer packets: this second's count, and the
- * dearest second of late. */
+/* What a voice costs, and what it would cost in longer packets: the dearest second of late, and the count of the last two
+ * seconds. Of its own time: repeats come late, and a second in which many do would be a dear one. */
 struct cost {
-	uint64_t second_us;
-	unsigned packets, bytes;
+	uint64_t second; /* of `at[second % 2]`; 0: nothing yet */
+	struct {
+		unsigned packets, bytes;
+	} at[2];
 	unsigned ticks;				 /* of its last packet, 48 kHz */
 	unsigned as_sent_bps, joined_bps[JOINS]; /* 0: not known, or cannot be */
 };

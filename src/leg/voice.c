@@ -143,19 +143,22 @@ static const struct leg *speaker(const struct leg *leg, unsigned slot)
 	return src ? src->leg : NULL;
 }
 
-/* What a speaker's own link loses comes late to whoever hears it as it is sent. */
+static void longest(const struct leg *from, unsigned *ms)
+{
+	if (from && from->control && from->control->up.choice.jitter_ms > *ms)
+		*ms = from->control->up.choice.jitter_ms;
+}
+
+/* What a speaker's own link loses comes late to whoever hears it as it is sent; and may be heard so at any time by who
+ * hears it in the mix now. */
 static unsigned repaired_ms(const struct leg *leg)
 {
 	unsigned most = 0;
 
-	for (unsigned i = 0; i < leg->plan.slot_count; i++) {
-		const struct leg *from = speaker(leg, i);
-		unsigned ms =
-			from && from->control ? from->control->up.choice.jitter_ms : 0;
-
-		if (ms > most)
-			most = ms;
-	}
+	for (unsigned i = 0; i < leg->plan.slot_count; i++)
+		longest(speaker(leg, i), &most);
+	for (unsigned i = 0; leg->mixer && i < MIX_VOICES; i++)
+		longest(leg_mixer_speaker(leg, i), &most);
 	return most;
 }
 

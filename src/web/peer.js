@@ -181,13 +181,13 @@ export function played(receiver, ts) {
 
 /**
  * What the page uses of getStats(), once a second.
- * @typedef {{bytes: number, rtt: number, sent: number, lostBack: number, received: number, lost: number, said: number,
+ * @typedef {{bytes: number, rtt: number, estimate: number, sent: number, lostBack: number, received: number, lost: number, said: number,
  *	sound: import('./voice.js').Played, samples: Map<string, import('./sync.js').Sample>}} Readings
  * @param {RTCPeerConnection} pc @returns {Promise<Readings>}
  */
 export async function readStats(pc) {
 	/** @type {Readings} */
-	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, sound: { samples: 0, missing: 0, late: 0 }, samples: new Map() };
+	const r = { bytes: 0, rtt: 0, estimate: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, sound: { samples: 0, missing: 0, late: 0 }, samples: new Map() };
 	let pairs = 0;
 	for (const s of /** @type {Iterable<any>} */ ((await pc.getStats()).values())) {
 		if (s.type === 'transport') {
@@ -196,6 +196,8 @@ export async function readStats(pc) {
 			pairs += (s.bytesSent || 0) + (s.bytesReceived || 0);
 			if (s.nominated && s.currentRoundTripTime)
 				r.rtt = s.currentRoundTripTime;
+			if (s.nominated && s.availableOutgoingBitrate)
+				r.estimate = s.availableOutgoingBitrate;
 		} else if (s.type === 'inbound-rtp') {
 			if (s.kind === 'audio') {
 				r.received += s.packetsReceived || 0;

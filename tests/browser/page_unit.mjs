@@ -10,6 +10,7 @@ const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, r
 const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
 const { FREE, Hold, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
+const { Climb } = await import(at('climb.js'));
 const { layersOf, offerFeedback, Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
@@ -550,4 +551,29 @@ test('wishes: each has its own answer, whatever the order, and none is waited fo
 	tell({ t: 'item' });
 	tell({ t: 'unknown' });
 	assert.deepEqual(heard, ['a', 'b']);
+});
+
+test('Climb: twice as much each second, while the browser believes it, and only once', () => {
+	const good = new Climb();
+	assert.equal(good.put('a=fmtp:96 x-google-start-bitrate=30\r\na=fmtp:98 profile-id=0;x-google-start-bitrate=30\r\n'),
+		'a=fmtp:96 x-google-start-bitrate=30\r\na=fmtp:98 profile-id=0;x-google-start-bitrate=30\r\n');
+	const took = [];
+	for (let s = 0, estimate = 30000; s < 10 && good.tick(estimate); s++, estimate = good.kbit * 1000)
+		took.push(good.kbit);
+	assert.deepEqual(took, [60, 120, 240, 480]);
+	assert.equal(good.put('x-google-start-bitrate=30;x'), 'x-google-start-bitrate=480;x');
+	assert.equal(good.tick(20000), false, 'what comes later is the browser\'s business');
+	const thin = new Climb();
+	assert.equal(thin.tick(31000), true);
+	assert.equal(thin.kbit, 62);
+	assert.equal(thin.tick(62000), true);
+	assert.equal(thin.kbit, 124);
+	assert.equal(thin.tick(95000), false, 'it has found the end');
+	assert.equal(thin.tick(200000), false);
+	assert.equal(thin.kbit, 124, 'a changed number would be taken for a new beginning');
+	const found = new Climb();
+	assert.equal(found.tick(700000), false, 'by itself');
+	const none = new Climb();
+	assert.equal(none.tick(0), false);
+	assert.equal(none.tick(30000), true);
 });

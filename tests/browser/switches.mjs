@@ -63,6 +63,8 @@ await scenario('switches', async () => {
 		net.rules(space, loseUdp(server.port, 50));
 	const soundBefore = await viewer.sums('audio');
 	const { lost, freezes } = await switching(viewer, senders, ids);
+	for (const s of senders)
+		log(`${s.name} sends ${JSON.stringify(await s.sending())}`);
 
 	log('voices');
 	let speaking = [];

@@ -304,7 +304,10 @@ export function pageInit(o) {
 		}
 
 		setRemoteDescription(...args) {
-			t.calls.setRemote++;
+			// The same answer with another number to begin at (climb.js) is no negotiation.
+			const said = args[0]?.sdp?.replace(/x-google-start-bitrate=\d+/g, '');
+			t.calls.setRemote += said !== this.heard;
+			this.heard = said;
 			return super.setRemoteDescription(...args);
 		}
 	};
