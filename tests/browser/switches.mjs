@@ -17,6 +17,7 @@ const SMALL = { width: 160, height: 120, fps: 30, steady: true, tone: false, vie
 
 /** A hundred changes of whom the viewer sees. @returns {Promise<{lost: number, freezes: number}>} */
 async function switching(viewer, senders, ids) {
+	await viewer.run(() => __test.watchGaps());
 	const before = await viewer.sums('video');
 	const changes = await viewer.run(() => __test.slotChanges);
 	const delays = [];
@@ -37,6 +38,8 @@ async function switching(viewer, senders, ids) {
 	figure('view to picture at 5 % loss, longest', Math.max(...delays), 'ms');
 	figure('slot changes', await viewer.run(() => __test.slotChanges) - changes);
 	figure('freezes', more.freezeCount);
+	for (const gap of await viewer.run(() => __test.gaps()))
+		log(`no picture for ${gap}`);
 	figure('frozen', more.totalFreezesDuration * 1000, 'ms');
 	figure('picture packets lost', more.packetsLost);
 	figure('PLI of the viewer', more.pliCount);
