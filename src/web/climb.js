@@ -35,9 +35,11 @@ export class Climb {
 			return false;
 		}
 		const next = Math.min(ENOUGH_KBIT, Math.round(estimate / 1000 * this.step));
-		this.tried = next !== this.kbit;
-		this.kbit = next;
-		return this.tried;
+		if (next === this.kbit && next === ENOUGH_KBIT)
+			return false;
+		this.kbit = next === this.kbit ? next + 1 : next; // the same number would be no news
+		this.tried = true;
+		return true;
 	}
 
 	/** @param {string} sdp the server's answer @returns {string} the answer that has the browser begin there */
