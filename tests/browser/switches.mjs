@@ -62,6 +62,14 @@ await scenario('switches', async () => {
 	await until('the viewer sees somebody', async () => (await viewer.seen()).length === 1, 10000);
 	const ids = new Map(await viewer.run(() => [...__test.people.values()].map((p) => [p.name, p.id])));
 
+	// A camera begins with little: each has been seen for a while before packets get lost, as in a call that stands.
+	for (const s of senders) {
+		await viewer.run((p) => __test.show([{ p, k: 'camera', w: 640, h: 480 }]), ids.get(s.name));
+		await until(`${s.name} sends as much as it may`, async () => {
+			const saw = await s.sending();
+			return { ok: saw.estimate > 300000, saw };
+		}, 15000, 300);
+	}
 	for (const space of [here, there])
 		net.rules(space, loseUdp(server.port, 50));
 	const soundBefore = await viewer.sums('audio');
