@@ -18,7 +18,7 @@ export function pageInit(o) {
 		index: o.index,
 		pcs: [], sockets: [], elements: new Set(),
 		calls: { setRemote: 0, negotiationneeded: 0 },
-		posts: [], events: [], errors: [],
+		posts: [], events: [], errors: [], states: [],
 		people: new Map(), slots: new Map(), speakers: [], you: null,
 		first: {}, blockIce: false, lag: 0, ownViews: true, slotChanges: 0,
 	};
@@ -296,6 +296,10 @@ export function pageInit(o) {
 				if (this.remoteDescription)
 					t.calls.negotiationneeded++;
 			});
+			const number = t.pcs.length;
+			for (const kind of ['iceConnectionState', 'connectionState'])
+				this.addEventListener(kind.toLowerCase() + 'change', () =>
+					t.states.push([number, Math.round(performance.now() / 100) / 10, this[kind]]));
 		}
 
 		async setLocalDescription(...args) {
