@@ -71,6 +71,15 @@ foreach(unit page speech gate video)
 	set_tests_properties(unit.${unit} PROPERTIES LABELS "unit;quick" TIMEOUT 180)
 endforeach()
 
+# ---- palabrectl and a real server
+
+add_executable(stall ${here}/net/stall.c)
+if(TARGET palabred AND TARGET palabrectl)
+	add_test(NAME net.admin COMMAND ${NODE} ${here}/net/admin.mjs)
+	set_tests_properties(net.admin PROPERTIES LABELS "net" TIMEOUT 120 RUN_SERIAL ON ENVIRONMENT
+		"PALABRED=$<TARGET_FILE:palabred>;PALABRECTL=$<TARGET_FILE:palabrectl>;AUDIENCE=$<TARGET_FILE:audience>;STALL=$<TARGET_FILE:stall>")
+endif()
+
 # ---- browsers: alone on the machine, since they fill it and measure time
 
 function(palabre_scenario test scenario server labels timeout)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
-/* app: the program: options, wiring, signals. Level 10, control thread. */
+/* app: the program: options, wiring, signals. Level 11, control thread. */
 #ifndef PALABRE_APP_H
 #define PALABRE_APP_H
 

@@ -346,7 +346,7 @@ unsigned wheel_count(const struct wheel *w);
 uint64_t seq_extend16(uint64_t last, uint16_t v);
 uint64_t seq_extend32(uint64_t last, uint32_t v);
 
-/* ---- counters: plain integers, listed once ----------------------------------------- */
+/* ---- counters: plain integers, listed once; what they mean for people: admin/metrics.c  */
 
 /* http_limited: answers that one of our limits was met (413 414 429 431 503); http_failed: 500;
  * http_refused: every other error. ws_limited: WebSockets closed for sending too much, or too large

@@ -21,7 +21,8 @@ struct conf {
 		char listen[CONF_TEXT_MAX]; /* IP addresses, comma-separated; "*" = all */
 		int64_t port; /* TCP and UDP of worker 0; worker i has port + i */
 		char state_dir[CONF_TEXT_MAX];
-		int64_t workers; /* 0 = one per core */
+		char runtime_dir[CONF_TEXT_MAX]; /* of palabrectl's socket */
+		int64_t workers;		 /* 0 = one per core */
 		char log_level[CONF_TEXT_MAX];
 		char url[CONF_TEXT_MAX]; /* public address of the page; "" = http(s)://localhost:port */
 	} server;
@@ -32,6 +33,7 @@ struct conf {
 	struct {
 		char trust_proxy
 			[CONF_TEXT_MAX]; /* proxies whose X-Forwarded-For is believed */
+		char metrics[CONF_TEXT_MAX]; /* who may read /health and /metrics */
 		int64_t connections_max;
 		int64_t connections_per_address_max;
 		int64_t request_timeout_s;
@@ -49,6 +51,7 @@ struct conf {
 		int64_t rooms_max;
 		int64_t resume_s;
 		int64_t joins_per_minute_per_address_max;
+		bool by_link; /* also rooms that are not in the store */
 	} room;
 };
 

@@ -127,6 +127,9 @@ void door_destroy(struct door *d);
 struct ssl_ctx_st *tls_create(const char *certificate_file, const char *key_file,
 			      char *why, size_t why_len) MUST_CHECK;
 void tls_destroy(struct ssl_ctx_st *tls);
+/* Its own certificate. */
+struct x509_st;
+struct x509_st *tls_certificate(const struct ssl_ctx_st *tls);
 
 /* ---- HTTP/1.1 server (http-parser over bufferevents) ------------------------------- */
 

@@ -3,6 +3,7 @@
  * Wiring: configuration → secret, certificate, workers, doors, api; then the loop until a
  * signal says stop. Only here may an error end the program.
  */
+#include <palabre/admin.h>
 #include <palabre/api.h>
 #include <palabre/app.h>
 
@@ -30,6 +31,10 @@ struct app {
 	struct http_server *http;
 	struct api *api;
 	struct calls *calls;
+	struct store *store;
+	struct admin *admin;
+	char state_dir[CONF_TEXT_MAX];
+	bool keeps; /* rooms, there */
 	unsigned door_count;
 	struct door *doors[2 * WORKERS_MAX];
 	struct event *signals[3], *stop_timer;
@@ -61,20 +66,23 @@ static int make_parents(char *path)
 }
 
 /* server.state_dir, else what systemd gives, else the place of an installed service, else
- * the user's own. */
-static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX])
+ * the user's own. There rooms are not kept: it serves to try things, several at once. */
+static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX], bool *keeps)
 {
 	const char *given =
 		c->server.state_dir[0] ? c->server.state_dir : getenv("STATE_DIRECTORY");
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
+	*keeps = true;
 	if (given)
 		snprintf(out, CONF_TEXT_MAX, "%s", given);
 	else if (!access("/var/lib/palabre", W_OK | X_OK))
 		snprintf(out, CONF_TEXT_MAX, "/var/lib/palabre");
-	else if (xdg && xdg[0] == '/')
-		snprintf(out, CONF_TEXT_MAX, "%.200s/palabre", xdg);
 	else
+		*keeps = false;
+	if (!*keeps && xdg && xdg[0] == '/')
+		snprintf(out, CONF_TEXT_MAX, "%.200s/palabre", xdg);
+	else if (!*keeps)
 		snprintf(out, CONF_TEXT_MAX, "%.200s/.local/state/palabre",
 			 home && home[0] == '/' ? home : "/tmp");
 	return make_parents(out);
@@ -82,9 +90,9 @@ static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX])
 
 static int secret_get(struct app *a)
 {
-	char dir[CONF_TEXT_MAX], path[CONF_TEXT_MAX + 16], why[512];
+	char *dir = a->state_dir, path[CONF_TEXT_MAX + 16], why[512];
 
-	if (state_dir(&a->o->conf, dir)) {
+	if (state_dir(&a->o->conf, dir, &a->keeps)) {
 		snprintf(why, sizeof why,
 			 "the directory %s cannot be used: %s; set server.state_dir to "
 			 "one that can",
@@ -93,6 +101,22 @@ static int secret_get(struct app *a)
 	}
 	snprintf(path, sizeof path, "%s/secret", dir);
 	return secret_load(&a->secret, path, why, sizeof why) ? fail(why) : 0;
+}
+
+static int store_get(struct app *a)
+{
+	char path[CONF_TEXT_MAX + 16], why[512], words[640];
+	int err;
+
+	snprintf(path, sizeof path, "%s/rooms.db", a->state_dir);
+	err = store_open(&a->store, a->keeps ? path : NULL, why, sizeof why);
+	if (err != -EIO && err != -EBADMSG)
+		return err ? fail(why) : 0;
+	snprintf(words, sizeof words,
+		 "%s. It holds the rooms and their links: put a copy of it back, or move "
+		 "it away to begin without",
+		 why);
+	return fail(words);
 }
 
 /* ---- links ------------------------------------------------------------------------- */
@@ -114,8 +138,11 @@ static int print_link(const struct app *a, const char *label, enum role role)
 {
 	char base[CONF_TEXT_MAX], link[API_LINK_MAX];
 
+	if (!a->o->conf.room.by_link)
+		return fail("room.by_link is no, so links are made with palabrectl only: "
+			    "palabrectl link add ROOM ROLE");
 	origin(&a->o->conf, base, sizeof base);
-	if (api_link(&a->secret, a->o->link_room, role, 0, link))
+	if (api_link(&a->secret, a->o->link_room, role, 0, 0, link))
 		return fail("the link cannot be made");
 	printf("%s%s%s\n", label, base, link);
 	fflush(stdout);
@@ -276,6 +303,33 @@ static void descriptors_raise(void)
 	}
 }
 
+/* Where nothing is said of its place, the server does without a socket if it must. */
+static int admin_start(struct app *a)
+{
+	char base[CONF_TEXT_MAX], why[512];
+	const struct admin_parts parts = { .base = a->base,
+					   .conf = &a->o->conf,
+					   .url = base,
+					   .secret = &a->secret,
+					   .cert = a->cert,
+					   .tls = &a->tls,
+					   .store = a->store,
+					   .calls = a->calls,
+					   .api = a->api,
+					   .http = a->http };
+
+	origin(&a->o->conf, base, sizeof base);
+	a->admin = admin_create(&parts);
+	if (!a->admin)
+		return fail("not enough memory");
+	if (!admin_listen(a->admin, why, sizeof why))
+		return 0;
+	if (a->o->conf.server.runtime_dir[0] || getenv("RUNTIME_DIRECTORY"))
+		return fail(why);
+	log_warn("app.admin", "palabrectl=none why=\"%s\"", why);
+	return 0;
+}
+
 static int start(struct app *a)
 {
 	const struct conf *c = &a->o->conf;
@@ -306,13 +360,17 @@ static int start(struct app *a)
 	if (!a->calls)
 		return fail(why);
 	api_set_calls(a->api, a->calls);
+	api_set_store(a->api, a->store);
+	calls_set_store(a->calls, a->store);
 	if (calls_start(a->calls, bind, count, why, sizeof why))
 		return fail(why);
-	return doors_open(a, bind, count);
+	return doors_open(a, bind, count) ? -EINVAL : admin_start(a);
 }
 
 static void stop(struct app *a)
 {
+	if (a->admin)
+		admin_destroy(a->admin);
 	for (unsigned i = 0; i < a->door_count; i++)
 		door_destroy(a->doors[i]);
 	if (a->http)
@@ -321,6 +379,8 @@ static void stop(struct app *a)
 		calls_destroy(a->calls);
 	if (a->api)
 		api_destroy(a->api);
+	if (a->store)
+		store_close(a->store);
 	if (a->tls)
 		tls_destroy(a->tls);
 	for (size_t i = 0; i < ARRAY_LEN(a->signals); i++)
@@ -342,6 +402,19 @@ static void memory_tune(void)
 	(void)mallopt(M_MMAP_THRESHOLD, 16 * 1024);
 }
 
+static void print_links(const struct app *a)
+{
+	if (a->o->conf.room.by_link) {
+		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
+		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
+	} else {
+		puts("Rooms and their links are made with palabrectl: palabrectl room "
+		     "add "
+		     "NAME");
+		fflush(stdout);
+	}
+}
+
 int app_run(const struct app_options *o)
 {
 	static struct app app;
@@ -357,10 +430,11 @@ int app_run(const struct app_options *o)
 		return print_link(a, "", o->link_role) ? EXIT_FAILURE : EXIT_SUCCESS;
 	descriptors_raise();
 	memory_tune();
-	err = start(a);
+	err = store_get(a);
+	if (!err)
+		err = start(a);
 	if (!err) {
-		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
-		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
+		print_links(a);
 		log_info("app.start", "version=%s port=%lld workers=%u", PALABRE_VERSION,
 			 (long long)o->conf.server.port, calls_workers(a->calls));
 		event_base_dispatch(a->base);
