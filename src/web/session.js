@@ -796,7 +796,7 @@ async function readings() {
 		sync.tick(r.samples, [...state.slots.values()]);
 	else if (hold.tick(r.sound))
 		holdSound(hold.ms);
-	if (p.senders.camera?.track && weakness.clean && !paused.has('camera') && climb.tick(r.estimate))
+	if (p.senders.camera?.track && weakness.clean && !paused.has('camera') && climb.tick(r.estimate, r.rtt))
 		travel();
 	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);

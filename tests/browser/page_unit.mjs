@@ -553,33 +553,39 @@ test('wishes: each has its own answer, whatever the order, and none is waited fo
 	assert.deepEqual(heard, ['a', 'b']);
 });
 
-test('Climb: twice as much each second while the browser believes it; else again after a while, by less', () => {
+test('Climb: twice as much each second while the browser believes it; else again after a while, by less, if no queue has been', () => {
 	const good = new Climb();
 	const answer = 'a=fmtp:96 x-google-start-bitrate=30\r\na=fmtp:98 profile-id=0;x-google-start-bitrate=30\r\n';
 	assert.equal(good.put(answer), answer);
 	const took = [];
 	for (let s = 0, estimate = 30000; s < 10; s++, estimate = good.kbit * 1000)
-		if (good.tick(estimate))
+		if (good.tick(estimate, 0.05))
 			took.push(good.kbit);
 	assert.deepEqual(took, [60, 120, 240, 480]);
 	assert.equal(good.put('x-google-start-bitrate=30;x'), 'x-google-start-bitrate=480;x');
 	const thin = new Climb();
-	assert.equal(thin.tick(31000), true);
-	assert.equal(thin.tick(62000), true);
+	assert.equal(thin.tick(31000, 0.05), true);
+	assert.equal(thin.tick(62000, 0.05), true);
 	assert.equal(thin.kbit, 124);
-	assert.equal(thin.tick(95000), false, 'it has found the end');
+	assert.equal(thin.tick(95000, 0.05), false, 'it has found the end');
 	assert.equal(thin.kbit, 124, 'a changed number would be taken for a new beginning');
 	const at = [];
 	for (let s = 1; s < 200; s++) // it bears 80, and each time is found out in a second
-		if (thin.tick(thin.kbit > 80 ? 60000 : thin.kbit * 1000))
+		if (thin.tick(thin.kbit > 80 ? 60000 : thin.kbit * 1000, 0.05))
 			at.push([s, thin.kbit]);
 	assert.deepEqual(at.map(([s]) => s), [6, 18, 40, 82, 164]);
 	assert.ok(at.every(([, kbit]) => kbit === 90 || kbit === 91));
+	const full = new Climb();
+	assert.equal(full.tick(31000, 0.05), true);
+	assert.equal(full.tick(62000, 0.06), true);
+	assert.equal(full.tick(40000, 0.06), false);
+	for (let s = 0; s < 200; s++) // the round trip is measured but now and then
+		assert.equal(full.tick(40000, s === 3 ? 0.27 : 0.07), false, 'its queue has been seen');
 	const nearly = new Climb();
-	assert.deepEqual([30000, 250000, 470000, 470000, 470000].map((bps) => nearly.tick(bps)), [true, true, false, false, false]);
+	assert.deepEqual([30000, 250000, 470000, 470000, 470000].map((bps) => nearly.tick(bps, 0.05)), [true, true, false, false, false]);
 	const found = new Climb();
-	assert.equal(found.tick(700000), false, 'by itself');
+	assert.equal(found.tick(700000, 0.05), false, 'by itself');
 	const none = new Climb();
-	assert.equal(none.tick(0), false);
-	assert.equal(none.tick(30000), true);
+	assert.equal(none.tick(0, 0.05), false);
+	assert.equal(none.tick(30000, 0.05), true);
 });
