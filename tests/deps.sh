@@ -9,7 +9,7 @@ build=(
 	gcc libc6-dev cmake ninja-build pkg-config
 	libevent-dev libwslay-dev libnice-dev libsrtp2-dev libssl-dev
 	libopus-dev libjansson-dev libhttp-parser-dev zlib1g-dev
-	libsqlite3-dev
+	libsqlite3-dev libsystemd-dev
 	gzip brotli esbuild openssl
 )
 test=(

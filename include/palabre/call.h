@@ -133,6 +133,8 @@ struct seat *call_seat_by_leg(struct calls *cs, uint64_t leg);
 unsigned call_speakers(const struct call *c, struct person *out[RELAY_LANES]);
 unsigned calls_count(const struct calls *cs);
 unsigned calls_workers(const struct calls *cs);
+/* Have all workers come round since this was asked last? Asks anew. */
+bool calls_answer(struct calls *cs) MUST_CHECK;
 /* The worker of a framed TCP connection. */
 void calls_tcp(struct calls *cs, int fd, const struct addr *peer,
 	       const struct addr *local, const uint8_t *early, size_t len,

@@ -93,6 +93,8 @@ void worker_credentials(const struct worker *w, char ufrag[WORKER_UFRAG_BYTES + 
 /* The worker index a ufrag names, or -EINVAL. */
 int worker_of_ufrag(const char *ufrag, size_t len) MUST_CHECK;
 
+/* Has the thread come round since this was asked last? Asks anew. True at first. */
+bool worker_answers(struct worker *w) MUST_CHECK;
 /* Counters of the worker, for display; legs it holds. */
 struct stats *worker_stats(struct worker *w);
 unsigned worker_legs(const struct worker *w);

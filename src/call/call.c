@@ -281,6 +281,15 @@ unsigned calls_workers(const struct calls *cs)
 	return cs->worker_count;
 }
 
+bool calls_answer(struct calls *cs)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < cs->worker_count; i++)
+		all &= worker_answers(cs->workers[i]);
+	return all;
+}
+
 /* ---- events from the workers ------------------------------------------------------- */
 
 static void on_link(struct calls *cs, struct seat *s, enum leg_link link)

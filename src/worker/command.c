@@ -175,6 +175,9 @@ void command_run(struct worker *w, const struct command *c, uint64_t now_us)
 	case COMMAND_TCP:
 		tcp(w, c->data);
 		break;
+	case COMMAND_ASK:
+		atomic_fetch_add(&w->answered, 1);
+		break;
 	case COMMAND_STOP:
 		w->stopping = true;
 		break;
@@ -203,6 +206,16 @@ static void *copy(const void *data, size_t len)
 	if (p)
 		memcpy(p, data, len);
 	return p;
+}
+
+bool worker_answers(struct worker *w)
+{
+	struct command c = { .type = COMMAND_ASK };
+
+	if (atomic_load(&w->answered) != w->asked || send_command(w, &c))
+		return false;
+	w->asked++;
+	return true;
 }
 
 int worker_leg_create(struct worker *w, uint64_t leg, uint64_t room, uint32_t port,

@@ -62,6 +62,8 @@ struct worker {
 	struct ring *commands, *events;
 	uint64_t timer_due_us;
 	_Atomic unsigned leg_count;
+	_Atomic unsigned answered; /* of COMMAND_ASK */
+	unsigned asked;		   /* the control thread's */
 	bool stopping;
 	struct stats stats;
 };
@@ -80,6 +82,7 @@ enum command_type {
 	COMMAND_FOLLOW,
 	COMMAND_RESTART,
 	COMMAND_TCP,
+	COMMAND_ASK,
 	COMMAND_STOP
 };
 struct command_view {

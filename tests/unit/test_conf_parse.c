@@ -55,6 +55,28 @@ static void test_defaults(void **state)
 	assert_string_equal(why, "");
 }
 
+static void on_difference(const char *section, const char *name, void *arg)
+{
+	char *list = arg;
+
+	sprintf(list + strlen(list), "%s.%s ", section, name);
+}
+
+static void test_compare(void **state)
+{
+	static struct conf other;
+	char list[512] = "";
+
+	(void)state;
+	conf_defaults(&other);
+	conf_compare(&conf, &other, on_difference, list);
+	assert_string_equal(list, "");
+	assert_int_equal(
+		parse("[server]\nport=1\ncontact = me@example.org\n[media]\ntcp=no"), 0);
+	conf_compare(&conf, &other, on_difference, list);
+	assert_string_equal(list, "server.port server.contact media.tcp ");
+}
+
 static void test_values(void **state)
 {
 	(void)state;
@@ -180,6 +202,17 @@ static void test_mistakes(void **state)
 		  "f.conf:2: url: \"call.example.org\" is not the address of a page; "
 		  "write it like "
 		  "https://call.example.org" },
+		{ "[server]\ncontact = me@@example.org",
+		  "f.conf:2: contact: \"me@@example.org\" is not a mail address; write "
+		  "it "
+		  "like me@example.org" },
+		{ "[server]\ncontact = me, you@example.org",
+		  "f.conf:2: contact: \"me, you@example.org\" is not a mail address; "
+		  "write it "
+		  "like me@example.org" },
+		{ "[server]\ncontact = me@",
+		  "f.conf:2: contact: \"me@\" is not a mail address; write it like "
+		  "me@example.org" },
 		{ "[server]\nurl = https://", "f.conf:2: url: \"https://\" is not the "
 					      "address of a page; write it like "
 					      "https://call.example.org" },
@@ -364,7 +397,7 @@ int main(void)
 		T(test_mistakes),  T(test_all_mistakes_and_nothing_applied),
 		T(test_small_why), T(test_sizes),
 		T(test_read),	   T(test_set),
-		T(test_check),
+		T(test_check),	   T(test_compare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
