@@ -389,6 +389,23 @@ static void test_check(void **state)
 	assert_non_null(strstr(why, "media.announce_port 65535 and 2 workers"));
 }
 
+static void test_low_ports(void **state)
+{
+	(void)state;
+	conf.server.port = 443;
+	conf.server.workers = 1;
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), 0);
+	conf.server.workers = 0; /* as many as there are cores */
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "server.port 443: a second worker"));
+	conf.media.announce_port = 8080;
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), 0);
+	conf.server.workers = 1;
+	conf.media.announce_port = 444;
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "media.announce_port 444: of the ports below 1024"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -397,7 +414,8 @@ int main(void)
 		T(test_mistakes),  T(test_all_mistakes_and_nothing_applied),
 		T(test_small_why), T(test_sizes),
 		T(test_read),	   T(test_set),
-		T(test_check),	   T(test_compare),
+		T(test_check),	   T(test_low_ports),
+		T(test_compare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
