@@ -53,7 +53,7 @@ export class Machine {
 	}
 
 	#command(args) {
-		return ['-t', this.leader, '-m', '-u', '-i', '-n', '-p', '--wd=/', '--', 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
+		return ['-t', this.leader, '-m', '-u', '-i', '-n', '-p', '--wdns=/', '--', 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin',
 			'LC_ALL=C.UTF-8', 'DEBIAN_FRONTEND=noninteractive', 'TERM=dumb', ...args];
 	}
 
@@ -86,11 +86,18 @@ export class Machine {
 		return said;
 	}
 
-	/** Every file of the tree but what the system writes by itself. */
+	/** The process of the service. */
+	pid() {
+		return this.run('systemctl', 'show', '-p', 'MainPID', '--value', 'palabre').trim();
+	}
+
+	/** Every file of the tree but what the system writes by itself, and what is of packages that are installed. */
 	files() {
-		return this.sh(`find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root \
+		const owned = new Set(this.sh('cat /var/lib/dpkg/info/*.list').split('\n'));
+		const all = this.sh(`find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root \
 			-o -path /var/tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg \
-			-o -path /var/lib/systemd/catalog \\) -prune -o -print`).split('\n').filter(Boolean).sort();
+			-o -path /var/lib/systemd/catalog \\) -prune -o -print`).split('\n');
+		return all.filter((f) => f && !owned.has(f) && !owned.has(f.replace(/^\/usr(?=\/(s?bin|lib))/, ''))).sort();
 	}
 
 	async #end() {
