@@ -48,6 +48,8 @@ static int fail(const char *what)
 
 /* ---- where the secret lives -------------------------------------------------------- */
 
+static const char service_dir[] = "/var/lib/palabre";
+
 static bool usable_dir(const char *path)
 {
 	return !mkdir(path, 0700) || !access(path, W_OK | X_OK);
@@ -74,8 +76,8 @@ static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX])
 
 	if (given)
 		snprintf(out, CONF_TEXT_MAX, "%s", given);
-	else if (!access("/var/lib/palabre", W_OK | X_OK))
-		snprintf(out, CONF_TEXT_MAX, "/var/lib/palabre");
+	else if (!access(service_dir, W_OK | X_OK))
+		snprintf(out, CONF_TEXT_MAX, "%s", service_dir);
 	else if (xdg && xdg[0] == '/')
 		snprintf(out, CONF_TEXT_MAX, "%.200s/palabre", xdg);
 	else
@@ -84,10 +86,23 @@ static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX])
 	return make_parents(out);
 }
 
+/* A link that is asked for where there is a service is meant for that one; of another secret it
+ * would open nothing. */
+static bool is_shut_out(const struct app_options *o)
+{
+	return o->print_link && !o->conf.server.state_dir[0] &&
+	       !getenv("STATE_DIRECTORY") && !access(service_dir, F_OK) &&
+	       access(service_dir, W_OK | X_OK);
+}
+
 static int secret_get(struct app *a)
 {
 	char dir[CONF_TEXT_MAX], path[CONF_TEXT_MAX + 16], why[512];
 
+	if (is_shut_out(a->o))
+		return fail("links are signed with the service's secret, which others "
+			    "may not "
+			    "read; make them as root");
 	if (state_dir(&a->o->conf, dir)) {
 		snprintf(why, sizeof why,
 			 "the directory %s cannot be used: %s; set server.state_dir to "

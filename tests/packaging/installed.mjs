@@ -14,7 +14,8 @@ import { built, Machine, repacked } from './machine.mjs';
 // Not private ones: with those Chromium takes no candidate at port 443.
 const HERE = '203.0.113.1', THERE = '203.0.113.2';
 const SMALL = { width: 320, height: 240, fps: 10 };
-const SILENCE_MS = 400; // more than between syllables
+const SILENCE_MS = 250; // more than between syllables
+const BUSY_MS = 400; // on a machine that is busy otherwise
 const AUDIO_LOST_MAX_MS = 3000, IDLE_MAX_KIB = 25 * 1024, EXPOSURE_MAX = 2.0;
 const CONF = '/etc/palabre/palabre.conf';
 
@@ -48,7 +49,7 @@ const served = (netns) => execFileSync('sh', ['-c',
 { encoding: 'utf8' }).trim();
 
 /** Runs `what` in mid-call; how long each has missed the other's voice, ms. */
-async function missed(people, name, what) {
+async function missed(people, name, what, silence = SILENCE_MS) {
 	const [a, b] = people;
 	await a.watchVoice(b.index);
 	await b.watchVoice(a.index);
@@ -62,7 +63,7 @@ async function missed(people, name, what) {
 	await sleep(1500);
 	const lost = [];
 	for (const who of people) {
-		const silences = await who.silences(since, SILENCE_MS);
+		const silences = await who.silences(since, silence);
 		log(`${name}: ${who.name}: silences ${JSON.stringify(silences)}`);
 		lost.push(silences.reduce((sum, [from, to]) => sum + (to ?? Infinity) - from, 0));
 	}
@@ -85,6 +86,8 @@ await scenario('installed', async () => {
 	equal(machine.run('systemctl', 'is-active', 'palabre').trim(), 'active', 'the service');
 	ok(/^200 [^]*<title>Palabre/.test(ask(here, host)), 'the printed link leads to the page');
 	equal(machine.run('palabred', '--print-link', 'host:palabre').trim(), host, 'root makes the same link');
+	const stranger = machine.try('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'palabred', '--print-link', 'host:palabre');
+	ok(stranger.status !== 0 && stranger.err.includes('as root') && !stranger.out, 'nobody else makes one');
 	equal(machine.sh('stat -c "%U %a" /var/lib/palabre /var/lib/palabre/secret').trim(),
 		'_palabre 700\n_palabre 600', 'who may read what signs links');
 
@@ -119,7 +122,7 @@ await scenario('installed', async () => {
 	const lost = await missed(people, 'reload', async () => {
 		await machine.later('systemctl', 'reload', 'palabre');
 		equal(served(there), second, 'the certificate after reload');
-	});
+	}, BUSY_MS);
 	equal(lost, 0, 'what reload costs');
 	for (const who of people)
 		await who.oneNegotiation();
@@ -184,5 +187,5 @@ await scenario('installed', async () => {
 	const known = new Set(before);
 	equal([...now].filter((f) => !known.has(f)), [], 'files left');
 	equal(before.filter((f) => !now.has(f)), [], 'files missing');
-	equal(machine.sh('grep -rsl palabre /etc /var/lib --exclude-dir=apt || true').trim(), '', 'files that still know of it');
+	equal(machine.sh('grep -rsl palabre /etc /var/lib --exclude-dir=apt --exclude='*-' || true').trim(), '', 'files that still know of it');
 }, 230);
