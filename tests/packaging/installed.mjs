@@ -187,5 +187,5 @@ await scenario('installed', async () => {
 	const known = new Set(before);
 	equal([...now].filter((f) => !known.has(f)), [], 'files left');
 	equal(before.filter((f) => !now.has(f)), [], 'files missing');
-	equal(machine.sh('grep -rsl palabre /etc /var/lib --exclude-dir=apt --exclude='*-' || true').trim(), '', 'files that still know of it');
+	equal(machine.sh('grep -rsl palabre /etc /var/lib --exclude-dir=apt --exclude="*-" || true').trim(), '', 'files that still know of it');
 }, 230);
