@@ -118,12 +118,14 @@ if(TARGET palabred)
 	palabre_browser(gate "nightly" 260) # two minutes; unit.gate is in every run
 	palabre_browser(cap "browser" 180)
 	palabre_browser(switches "browser;net" 300)
+	palabre_browser(layers "browser;net" 200)
 	palabre_browser(netchange "browser;net" 240)
 	palabre_browser(tcp "browser;net" 180)
 	palabre_browser(https "browser;net" 180)
 	palabre_browser(thin "browser;net" 400)
 	# "browser;net" as soon as its two rows are reached (issue 4); not in `scenarios`: nightly.video has it all.
 	palabre_scenario(browser.thinvideo thinvideo ${CMAKE_BINARY_DIR}/palabred "nightly" 600)
+	palabre_browser(uplink "browser;net" 160)
 endif()
 # Installed on a booted machine; a call, an upgrade in mid-call, a purge.
 add_test(NAME packaging.installed COMMAND ${NODE} ${here}/packaging/installed.mjs)

@@ -73,6 +73,7 @@ json_t *encode_person(const struct person *p, bool whole);
 json_t *encode_slot(const struct seat *s, unsigned slot);
 json_t *encode_slots(const struct seat *s);
 json_t *encode_voice(const struct seat *s);
+json_t *encode_pause(const struct seat *s, enum stream_kind kind);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
 /* What everybody in it is told of a room that is kept. */

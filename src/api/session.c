@@ -202,6 +202,10 @@ static void welcome(struct session *s, bool leg)
 	/* It may have been said while nobody listened. */
 	if (leg && seat->voice_known)
 		session_event(s, encode_voice(seat));
+	/* One that was told while there was no WebSocket would stand for ever. */
+	for (enum stream_kind kind = 0; leg && kind < STREAM_KINDS; kind++)
+		if (seat->pauses[kind].known)
+			session_event(s, encode_pause(seat, kind));
 }
 
 static void on_hello(struct session *s, const json_t *m)
