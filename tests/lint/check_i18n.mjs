@@ -65,9 +65,14 @@ for (const from of [...js].sort((a, b) => b.later - a.later)) {
 const COUNTED_TO = 10000; // of the forms of "many" that French has for a million, nobody sees one
 const FORM = /\.(zero|one|two|few|many|other)$/;
 
+const known = new Map();
+
 /** The forms a language has (CLDR), and whether there is one number only of which each is said. */
 function formsOf(lang) {
-	const forms = new Map();
+	const forms = known.get(lang) ?? new Map();
+	if (forms.size)
+		return forms;
+	known.set(lang, forms);
 	const rules = new Intl.PluralRules(lang);
 	for (let n = 0; n < COUNTED_TO; n++)
 		forms.set(rules.select(n), !forms.has(rules.select(n)));

@@ -13,6 +13,8 @@ export const rules = { hands: true, questions: true, approve: false, anonymous: 
 const seen = { r: -1, mr: -1 };
 /** Questions that are ours, which events to all do not say. @type {Set<number>} */
 const own = new Set();
+/** Whose they are. */
+let viewer = '';
 let whole = false;
 let asking = false;
 let missed = false;
@@ -52,6 +54,7 @@ function put(item) {
 function onPart(e) {
 	if (e.rules) {
 		items.clear();
+		own.clear();
 		missed = false;
 		first = e.items.map((/** @type {Kept} */ item) => item.q);
 		Object.assign(rules, e.rules);
@@ -72,6 +75,9 @@ export function followItems() {
 	takes({
 		welcome(e) {
 			asking = false;
+			if (state.me.id !== viewer)
+				whole = false; // what is ours and what we voted for is another's
+			viewer = state.me.id;
 			if (e.board && (e.board.r !== seen.r || (e.board.mr ?? seen.mr) !== seen.mr))
 				whole = false;
 		},
