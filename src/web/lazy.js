@@ -11,9 +11,9 @@ import { ask, takes, wish } from './wish.js';
 import { clock, leftOf } from './text.js';
 import { whyWords } from './why.js';
 
-/** @typedef {typeof given} Given */
-const given = { state, changed, inCall, leads, myNumber, figure, language, t, tn, translate, box, button, get, icon, make, setAttr,
-	setLabel, setNotice, setText, post, clock, leftOf, linked, REACTIONS, say, ask, takes, wish, whyWords };
+/** @typedef {ReturnType<typeof given>} Given */
+const given = () => ({ state, changed, inCall, leads, myNumber, figure, language, t, tn, translate, box, button, get, icon, make, setAttr,
+	setLabel, setNotice, setText, post, clock, leftOf, linked, REACTIONS, say, ask, takes, wish, whyWords });
 
 /** @type {typeof import('./more/more.js')|null} */
 let more = null;
@@ -39,7 +39,7 @@ function loadStyle(retry) {
 async function load() {
 	const retry = tries++ ? `?${tries}` : ''; // some browsers never ask again for a module that did not come
 	const [bundle] = await Promise.all([import(fileAt(`more.js${retry}`)), addWords('i18n/more/', retry), loadStyle(retry)]);
-	bundle.begin(given);
+	bundle.begin(given());
 	more = bundle;
 	changed();
 }

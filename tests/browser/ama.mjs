@@ -74,8 +74,8 @@ async function ask(who, words, anonymous = false) {
 async function say(who, words, to = 'room') {
 	await open(who, 'chat');
 	await press(who, '#tab-messages');
-	await pageOf(who).selectOption('#say-to', to);
 	await pageOf(who).fill('#say-text', words);
+	await pageOf(who).selectOption('#say-to', to);
 	await press(who, '#say-send');
 	await sees(who, 'an empty field', () => document.getElementById('say-text').value, '');
 }
@@ -147,7 +147,7 @@ await scenario('ama', async () => {
 	await press(ama, '#hand');
 	await sees(ama, 'a raised hand', () => document.getElementById('hand').getAttribute('aria-pressed'), 'true');
 	await hears(ama, /Your hand is up/);
-	await hears(host, /^Ama raised a hand$/);
+	await hears(host, /Ama raised a hand/);
 	await allSee(all, 'that one waits', () => document.getElementById('board-count').textContent, '1');
 	for (const who of all)
 		equal(await who.run(loaded), 0, `loaded by ${who.name}`);
@@ -218,7 +218,7 @@ await scenario('ama', async () => {
 
 	log('chat: to all, to hosts only, taken back');
 	await say(ama, `Good morning ${EVIL}\nhttps://example.org/a?b=(c). javascript:alert(1)`);
-	await hears(dia, /^New message from Ama$/);
+	await hears(dia, /New message from Ama/);
 	await sees(dia, 'one unread', () => document.getElementById('chat-count').textContent, '1');
 	await open(host, 'chat');
 	await say(bo, 'Only for you', 'hosts');

@@ -62,6 +62,7 @@ function makeItem(q) {
 	const row = make('li', 'item', make('p', 'item-who', icon('hand'), make('bdi'), make('small')), make('p', 'item-text'),
 		make('div', 'item-acts', vote, ...buttons, drop));
 	row.children[1].setAttribute('dir', 'auto');
+	row.querySelector('svg')?.classList.add('points');
 	return row;
 }
 
@@ -72,9 +73,11 @@ function nameOf(item) {
 	return item.name || t('board.anonymous');
 }
 
-/** @param {number} ms */
+/** Empty if it was just now. @param {number} ms */
 function ago(ms) {
 	const minutes = Math.floor((Date.now() - ms) / 60000);
+	if (minutes < 1)
+		return '';
 	const words = new Intl.RelativeTimeFormat(`${language()}-u-nu-latn`, { numeric: 'auto', style: 'short' });
 	return minutes < 60 ? words.format(-minutes, 'minute') : words.format(-Math.floor(minutes / 60), 'hour');
 }
@@ -100,7 +103,7 @@ function fillItem(row, item) {
 	const drop = buttons.pop();
 	const leading = leads();
 	/** @type {Record<string, boolean>} */
-	const may = { answer: s === 'open', approve: s === 'pending', done: s === 'now', reopen: s === 'done' || s === 'now' };
+	const may = { answer: s === 'open', approve: s === 'pending', done: s === 'open', reopen: s === 'done' || s === 'now' };
 	for (const b of buttons) {
 		b.hidden = !leading || !may[b.dataset.act || ''];
 		setText(b, t(`act.${b.dataset.act || ''}`));

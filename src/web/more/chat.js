@@ -26,6 +26,8 @@ let filling = null;
 let rows;
 /** The newest that has been rendered. */
 let last = 0;
+/** Whoever has the end before them goes along with it, until they scroll back. */
+let following = true;
 
 /** @param {any} m @returns {Message} */
 const kept = ({ m, n, name, text, hosts, age }) => ({ m, n, name, text, hosts, at: Date.now() - (age || 0) * 1000 });
@@ -82,9 +84,11 @@ export function beginChat() {
 		box('chat-scroll').focus();
 	};
 	box('chat-scroll').addEventListener('scroll', () => {
-		if (nearEnd())
+		following = nearEnd();
+		if (following)
 			box('chat-jump').hidden = true;
 	}, { passive: true });
+	new ResizeObserver(() => following && toEnd()).observe(box('chat-scroll'));
 	button('chat-jump').onclick = () => {
 		toEnd();
 		box('say-text').focus();
@@ -138,6 +142,7 @@ const scroller = () => box('chat-scroll');
 const nearEnd = () => scroller().scrollHeight - scroller().scrollTop - scroller().clientHeight < NEAR_END_PX;
 
 function toEnd() {
+	following = true;
 	scroller().scrollTop = scroller().scrollHeight;
 	box('chat-jump').hidden = true;
 }
@@ -147,16 +152,17 @@ function makeMessage(m) {
 	const unsay = sureAct('word-button', () => want(PROBLEM, { t: 'unsay', m }));
 	const text = make('p', 'said-text');
 	text.dir = 'auto';
-	return make('li', 'said', make('p', 'said-who', make('bdi'), make('small')), text, unsay);
+	return make('li', 'said', make('div', 'said-who', make('bdi'), make('small'), unsay), text);
 }
 
 /** @param {HTMLElement} row @param {Message} m */
 function fillMessage(row, m) {
-	const [who, text, unsay] = row.children;
+	const [who, text] = row.children;
+	const unsay = who.children[2];
 	const own = m.n === myNumber();
 	row.dataset.own = String(own);
 	setText(who.children[0], own ? t('you') : m.name);
-	const time = new Date(m.at).toLocaleTimeString(`${language()}-u-nu-latn`, { hour: '2-digit', minute: '2-digit' });
+	const time = new Date(m.at).toLocaleTimeString(`${language()}-u-nu-latn`, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 	setText(who.children[1], [time, m.hosts ? t('said.hosts') : ''].filter(Boolean).join(' · '));
 	row.dataset.hosts = String(!!m.hosts);
 	if (text.textContent !== m.text)
@@ -170,13 +176,13 @@ function fillMessage(row, m) {
 function renderMessages() {
 	if (!whole && !asking)
 		asking = ask({ t: 'chat' });
-	const atEnd = nearEnd(), height = scroller().scrollHeight, top = scroller().scrollTop;
+	const height = scroller().scrollHeight, top = scroller().scrollTop;
 	const before = last, first = rows.rows.keys().next().value;
 	rows.render(messages.map((m) => [m.m, m]));
 	box('chat-earlier').hidden = !older || !!filling;
 	const newest = messages[messages.length - 1];
 	last = newest?.m ?? 0;
-	if (atEnd || !before || newest?.n === myNumber() && last !== before)
+	if (following || !before || newest?.n === myNumber() && last !== before)
 		toEnd();
 	else if (messages[0] && first !== undefined && messages[0].m < first)
 		scroller().scrollTop = top + scroller().scrollHeight - height; // older ones came in above

@@ -35,12 +35,10 @@ ${rule('hands', 'rule.hands')}${rule('questions', 'rule.questions')}${rule('appr
 </div>
 <form class="compose" id="ask-form" novalidate>
 <label for="ask-text" data-t="ask.label"></label>
-<textarea id="ask-text" rows="2" dir="auto" aria-describedby="ask-hint"></textarea>
+<div class="compose-line"><textarea id="ask-text" rows="1" dir="auto" placeholder=" " aria-describedby="ask-hint"></textarea>
+<button type="submit" class="primary" id="ask-send" data-t="ask.send"></button></div>
 <p class="fine" id="ask-hint"></p>
-<div class="compose-row">
-<label class="check" id="ask-anonymous-field"><input type="checkbox" id="ask-anonymous"><span data-t="ask.anonymous"></span></label>
-<button type="submit" class="primary" id="ask-send" data-t="ask.send"></button>
-</div>
+<label class="check compose-row" id="ask-anonymous-field"><input type="checkbox" id="ask-anonymous"><span data-t="ask.anonymous"></span></label>
 </form>`;
 
 /** @param {string} name @param {string} key @param {boolean} first */
@@ -59,12 +57,10 @@ export const CHAT = `<div class="tabs" role="tablist" aria-labelledby="chat-titl
 <div class="faces" id="faces" role="group" data-t-label="react.label"></div>
 <form class="compose" id="say-form" novalidate>
 <label class="hush" for="say-text" data-t="say.label"></label>
-<textarea id="say-text" rows="2" dir="auto" aria-describedby="say-hint"></textarea>
+<div class="compose-line"><textarea id="say-text" rows="1" dir="auto" placeholder=" " aria-describedby="say-hint"></textarea>
+<button type="submit" class="primary" id="say-send" data-t-label="say.send" data-t-title="say.send"><svg class="icon points" aria-hidden="true"><use href="#i-send"/></svg></button></div>
 <p class="fine" id="say-hint"></p>
-<div class="compose-row">
-<label class="field"><span class="hush" data-t="say.to"></span><select id="say-to"><option value="room" data-t="say.to.room"></option><option value="hosts" data-t="say.to.hosts"></option></select></label>
-<button type="submit" class="primary" id="say-send"><svg class="icon points" aria-hidden="true"><use href="#i-send"/></svg><span data-t="say.send"></span></button>
-</div>
+<label class="field compose-row"><span class="hush" data-t="say.to"></span><select id="say-to"><option value="room" data-t="say.to.room"></option><option value="hosts" data-t="say.to.hosts"></option></select></label>
 </form>
 <details class="rules" id="chat-rules" hidden>
 <summary data-t="chat.rules"></summary>
@@ -81,8 +77,6 @@ export const CHAT = `<div class="tabs" role="tablist" aria-labelledby="chat-titl
 <div class="scroll" id="polls-scroll" role="region" aria-labelledby="tab-polls" tabindex="0">
 <p class="fine inset" data-t="polls.secret"></p>
 <p class="fine inset" id="polls-empty" data-t="polls.none"></p>
-<ul role="list" id="polls-list"></ul>
-</div>
 <details class="rules" id="poll-new" hidden>
 <summary data-t="poll.new"></summary>
 <form id="poll-form" novalidate>
@@ -95,4 +89,6 @@ export const CHAT = `<div class="tabs" role="tablist" aria-labelledby="chat-titl
 <button type="submit" class="primary" id="poll-begin" data-t="poll.begin"></button>
 </form>
 </details>
+<ul role="list" id="polls-list"></ul>
+</div>
 </div>`;
