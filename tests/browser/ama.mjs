@@ -276,7 +276,9 @@ await scenario('ama', async () => {
 	await ask(dia, 'Missed by one?');
 	await say(dia, 'Missed as well');
 	await press(bo, '#hand');
-	await hears(bo, /no connection/);
+	await hears(bo, /Reconnecting/);
+	await sleep(200);
+	equal(await bo.run(() => document.getElementById('hand').getAttribute('aria-pressed')), 'false', 'a hand that could not be raised');
 	await press(host, '#board-button');
 	await press(host, `${item('Is this seen')} [data-act=answer]`);
 	await bo.run(() => { globalThis.__cut = false; });

@@ -126,7 +126,7 @@ await scenario('hostile_guest', async () => {
 	log('a flood of messages, and of questions');
 	const said = await evil.run((n) => raw.flood({ t: 'say', text: 'Buy' }, n, 45), 450);
 	log('messages', said);
-	ok(said[''] >= 5 && said[''] <= 20 && said[''] + said.rate === 450, 'at most one in 2 s');
+	ok(said[''] >= 5 && said[''] <= 15 && said[''] + said.rate === 450, 'at most one in 2 s');
 	const started = Date.now();
 	const flood = evil.run(([n, each]) => raw.flood({ t: 'question', text: 'Spam' }, n, each), [QUESTIONS, AT_ONCE]);
 	const delays = [];
@@ -143,12 +143,12 @@ await scenario('hostile_guest', async () => {
 	log('questions', asked);
 	figure('questions a second', QUESTIONS / ((Date.now() - started) / 1000));
 	figure('a hand beside the flood, longest', Math.max(...delays), 'ms');
-	equal(asked[''] ?? 0, MINE_MAX, 'questions that were taken');
+	ok(asked[''] >= 3 && asked[''] <= MINE_MAX, `three at once, then one in 5 s, five at most: ${asked['']} were taken`);
 	equal(Object.values(asked).reduce((sum, n) => sum + n), QUESTIONS, 'answers');
 	ok(Math.max(...delays) < 1500, 'the others are served meanwhile');
 	await host.hears([2]);
 	await good.hears([1]);
-	equal(await good.run(() => document.querySelectorAll('#items-open .item').length - Number(!!palabre.call.board.hand)), 1 + MINE_MAX,
+	equal(await good.run(() => document.querySelectorAll('#items-open .item').length - Number(!!palabre.call.board.hand)), 1 + asked[''],
 		'questions on the board');
 
 	log('too many messages close the socket, and nothing else');

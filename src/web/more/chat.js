@@ -59,6 +59,8 @@ function follow() {
 			// What was taken back meanwhile is not to be seen any more, either.
 			if (e.chat)
 				whole = false;
+			if (e.chat && e.chat.last !== state.chat.last)
+				wantMessages(); // glance.js counts what is new among them
 		},
 		chat: onPart,
 		said(e) {
@@ -173,9 +175,13 @@ function fillMessage(row, m) {
 	}
 }
 
-function renderMessages() {
+function wantMessages() {
 	if (!whole && !asking)
 		asking = ask({ t: 'chat' });
+}
+
+function renderMessages() {
+	wantMessages();
 	const height = scroller().scrollHeight, top = scroller().scrollTop;
 	const before = last, first = rows.rows.keys().next().value;
 	rows.render(messages.map((m) => [m.m, m]));

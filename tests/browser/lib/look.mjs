@@ -72,8 +72,9 @@ export function lookInit() {
 	const name = (e) => `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ''}${[...e.classList].map((c) => `.${c}`).join('')} "${
 		e.textContent.trim().slice(0, 30)}"`;
 	const TARGET_PX = 44;
-	// Names of people may be as long as they like: those end in "…", and stand in the list of people.
-	const MAY_END = '.who, .person-name bdi, select, input';
+	// Names of people may be as long as they like: those end in "…", and stand in the list of people; a question on the board; a
+	// note has a button for the rest.
+	const MAY_END = '.who, .person-name bdi, #now-text, #pinned-text, select, input';
 
 	/** What is too wide, cut off, over each other, or too small to touch. */
 	look.faults = () => {

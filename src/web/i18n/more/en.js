@@ -2,7 +2,7 @@
 // English, of board, chat and polls (src/web/more/). Every language has the same keys; tests/lint/check_i18n.mjs checks it.
 export default {
 	'sure': 'Press again to remove it',
-	'act.answer': 'Answer now',
+	'act.answer': 'Answer',
 	'act.approve': 'Approve',
 	'act.done': 'Done',
 	'act.reopen': 'Back to waiting',
