@@ -98,7 +98,8 @@ function fillItem(row, item) {
 	vote.hidden = s === 'pending' || !votes && (item.own || s !== 'open');
 	setText(vote.children[1], figure(votes));
 	setAttr(vote, 'aria-pressed', String(!!item.voted));
-	setLabel(vote, tn('item.votes', votes), t(item.own ? 'item.vote.own' : item.voted ? 'item.vote.on' : 'item.vote.off'));
+	const tip = t(item.own ? 'item.vote.own' : 'item.vote.off');
+	setLabel(vote, `${figure(votes)}, ${tip}`, tip); // whoever speaks to it says what they see
 	setAttr(vote, 'aria-disabled', String(!!item.own || s !== 'open'));
 	const drop = buttons.pop();
 	const leading = leads();

@@ -38,13 +38,6 @@ export default {
 	'item.pending': 'في انتظار القبول، لا يظهر إلا لك',
 	'item.took': 'المدة {time}',
 	'item.spoke': 'تحدّث {time}',
-	'item.votes.zero': 'لا أصوات ({n})',
-	'item.votes.one': 'صوت واحد ({n})',
-	'item.votes.two': 'صوتان ({n})',
-	'item.votes.few': '{n} أصوات',
-	'item.votes.many': '{n} صوتًا',
-	'item.votes.other': '{n} صوت',
-	'item.vote.on': 'صوتك مع هذا السؤال: الضغط يسحبه',
 	'item.vote.off': 'أريد الإجابة أنا أيضًا',
 	'item.vote.own': 'يمكن للآخرين التصويت لسؤالك',
 

@@ -35,9 +35,6 @@ export default {
 	'item.pending': 'waits for approval, only you see it',
 	'item.took': 'took {time}',
 	'item.spoke': 'has spoken {time}',
-	'item.votes.one': '{n} vote',
-	'item.votes.other': '{n} votes',
-	'item.vote.on': 'You want this answered: press to take your vote back',
 	'item.vote.off': 'I want this answered, too',
 	'item.vote.own': 'Others can vote for yours',
 

@@ -34,9 +34,6 @@ export default {
 	'item.pending': 'falta que la acepten, solo la ve usted',
 	'item.took': 'duró {time}',
 	'item.spoke': 'ha hablado {time}',
-	'item.votes.one': '{n} voto',
-	'item.votes.other': '{n} votos',
-	'item.vote.on': 'Usted apoya esta pregunta: pulse para dejar de apoyarla',
 	'item.vote.off': 'Yo también quiero una respuesta',
 	'item.vote.own': 'Las demás personas pueden apoyar la suya',
 

@@ -34,9 +34,6 @@ export default {
 	'item.pending': 'doit être acceptée, vous seul la voyez',
 	'item.took': 'durée {time}',
 	'item.spoke': 'a parlé {time}',
-	'item.votes.one': '{n} voix',
-	'item.votes.other': '{n} voix',
-	'item.vote.on': 'Vous soutenez cette question : appuyez pour ne plus la soutenir',
 	'item.vote.off': 'Moi aussi, je veux une réponse',
 	'item.vote.own': 'Les autres peuvent soutenir la vôtre',
 

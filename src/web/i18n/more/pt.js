@@ -34,9 +34,6 @@ export default {
 	'item.pending': 'falta ser aceita, só você a vê',
 	'item.took': 'durou {time}',
 	'item.spoke': 'falou {time}',
-	'item.votes.one': '{n} voto',
-	'item.votes.other': '{n} votos',
-	'item.vote.on': 'Você apoia esta pergunta: toque para deixar de apoiar',
 	'item.vote.off': 'Eu também quero uma resposta',
 	'item.vote.own': 'As outras pessoas podem apoiar a sua',
 

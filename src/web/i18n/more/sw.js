@@ -34,9 +34,6 @@ export default {
 	'item.pending': 'linasubiri kukubaliwa, ni wewe tu unayeliona',
 	'item.took': 'ilichukua {time}',
 	'item.spoke': 'amezungumza {time}',
-	'item.votes.one': 'Kura {n}',
-	'item.votes.other': 'Kura {n}',
-	'item.vote.on': 'Unataka hili lijibiwe: bonyeza ili kuondoa kura yako',
 	'item.vote.off': 'Mimi pia nataka jibu',
 	'item.vote.own': 'Wengine wanaweza kulipigia kura lako',
 
