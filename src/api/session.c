@@ -194,7 +194,8 @@ static void welcome(struct session *s, bool leg)
 	json_object_update_new(event, people_first(r, seat->person));
 	json_object_set_new(event, "rules", encode_rules(r));
 	json_object_set_new(event, "spotlight", encode_spotlight(r));
-	json_object_set_new(event, "board", board_mark(r, seat->person));
+	json_object_set_new(event, "board",
+			    board_glance(r, seat->person, clock_now_us()));
 	json_object_set_new(event, "chat", chat_mark(r));
 	if (role_caps(seat->person->role) & CAP_MODERATE)
 		json_object_set_new(event, "waiting", encode_waiting(r));

@@ -589,3 +589,89 @@ test('Climb: twice as much each second while the browser believes it; else again
 	assert.equal(none.tick(0, 0.05), false);
 	assert.equal(none.tick(30000, 0.05), true);
 });
+
+const { clock, leftOf, pieces } = await import(at('text.js'));
+
+test('links: only http and https, without what is not of the address, and the text stays whole', () => {
+	const linksOf = (/** @type {string} */ text) => pieces(text).filter((p) => p.href).map((p) => p.href);
+	for (const [text, want] of /** @type {[string, string[]][]} */ ([
+		['see https://example.org/a.', ['https://example.org/a']],
+		['(https://example.org/a_(b)) and http://x.test:81/?q=1&r=2#s, yes', ['https://example.org/a_(b)', 'http://x.test:81/?q=1&r=2#s']],
+		['javascript:alert(1) data:text/html,x ftp://a.test mailto:a@b.test', []],
+		['https://bank.example@evil.test/ https://a:b@evil.test', []],
+		['xhttps://a.test https:// https://? http://[', []],
+		['<a href="https://a.test/x">https://b.test</a>', ['https://a.test/x', 'https://b.test/']],
+		['«https://a.test/é»، https://a.test؟', ['https://a.test/%C3%A9', 'https://a.test/']],
+		['', []]])) {
+		assert.deepEqual(linksOf(text), want, text);
+		assert.equal(pieces(text).map((p) => p.text).join(''), text);
+	}
+	const long = 'https://'.repeat(100000);
+	const begin = performance.now();
+	assert.equal(pieces(long).map((p) => p.text).join(''), long);
+	assert.equal(pieces(`https://a.test/${')'.repeat(3000)}`).map((p) => p.text).join('').length, 3015);
+	assert.ok(performance.now() - begin < 1000, 'whatever somebody writes');
+});
+
+test('times and lengths', () => {
+	assert.deepEqual([0, 9.9, 61, 3599, 3661, -3].map(clock), ['0:00', '0:09', '1:01', '59:59', '1:01:01', '0:00']);
+	assert.equal(leftOf('', 400, 1200), 400);
+	assert.equal(leftOf('a'.repeat(401), 400, 1200), -1);
+	assert.equal(leftOf('😀'.repeat(300), 400, 1200), 0, 'four bytes each');
+	assert.ok(leftOf('😀'.repeat(301), 400, 1200) < 0);
+});
+
+test('the board: kept by events, asked for again when a number is missed, in the order of the server', async () => {
+	const { sendsBy, ask, takes, tell } = await import(at('wish.js'));
+	const { take } = await import(at('more/page.js'));
+	const { followItems, isWhole, items, mine, sorted, wantItems } = await import(at('more/items.js'));
+	/** @type {any[]} */
+	let left = [];
+	sendsBy((/** @type {any} */ m) => !!left.push(m));
+	const state = { panel: 'board', me: { id: 'me' }, board: { pending: 0 } };
+	let leading = false;
+	take(/** @type {any} */ ({ state, ask, takes, changed: () => {}, leads: () => leading, myNumber: () => 7 }));
+	followItems();
+	tell({ t: 'welcome', board: { r: 10 } });
+	wantItems();
+	wantItems();
+	assert.deepEqual(left, [{ t: 'board' }], 'once');
+	const rules = { hands: true, questions: true, approve: false, anonymous: true, order: 'votes', limit: 0 };
+	tell({ t: 'board', r: 10, rules, items: [{ q: 3, text: 'c', v: 2 }, { q: 1, hand: true, n: 7, name: 'Me' }], more: 0 });
+	assert.deepEqual(left[1], { t: 'board', after: 0, have: [3, 1] });
+	assert.equal(isWhole(), false);
+	tell({ t: 'board', r: 10, items: [{ q: 2, text: 'b', s: 'done', own: true, voted: true }] });
+	assert.equal(isWhole(), true);
+	tell({ t: 'item', q: 4, text: 'd', n: 7, name: 'Me', r: 11, open: 3 });
+	tell({ t: 'votes', v: [[1, 5, 9]], r: 12 });
+	assert.deepEqual(sorted('open').map((/** @type {any} */ i) => i.q), [1, 3, 4]);
+	tell({ t: 'item', q: 2, text: 'b', s: 'now', r: 13, open: 3 });
+	assert.deepEqual([items.get(2).own, items.get(2).voted, items.get(4).own, mine()], [true, true, true, 2]);
+	tell({ t: 'gone', q: 3, r: 14, open: 2 });
+	assert.equal(items.has(3), false);
+	assert.equal(isWhole(), true);
+	left = [];
+	tell({ t: 'item', q: 9, text: 'i', r: 16, open: 3 });
+	assert.equal(isWhole(), false, 'a number is missing');
+	wantItems();
+	assert.deepEqual(left, [{ t: 'board' }]);
+	tell({ t: 'board', r: 16, rules, items: [{ q: 9, text: 'i' }] });
+	assert.deepEqual([...items.keys()], [9]);
+	tell({ t: 'welcome', board: { r: 16 } });
+	assert.equal(isWhole(), true, 'nothing has happened meanwhile');
+	tell({ t: 'welcome', board: { r: 17 } });
+	assert.equal(isWhole(), false);
+	// While a part is on its way another number is missed.
+	wantItems();
+	tell({ t: 'board', r: 17, rules, items: [{ q: 9, text: 'i' }], more: 9 });
+	tell({ t: 'gone', q: 9, r: 19, open: 0 });
+	tell({ t: 'board', r: 19, items: [] });
+	assert.equal(isWhole(), false);
+	leading = true;
+	wantItems();
+	tell({ t: 'board', r: 19, mr: 4, rules, items: [{ q: 9, text: 'i', s: 'pending' }] });
+	tell({ t: 'item', q: 12, text: 'x', s: 'pending', mr: 5, open: 0 });
+	assert.deepEqual([isWhole(), state.board.pending], [true, 2]);
+	tell({ t: 'item', q: 13, text: 'y', s: 'pending', mr: 7, open: 0 });
+	assert.equal(isWhole(), false, 'of those that moderators are told');
+});
