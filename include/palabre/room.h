@@ -211,6 +211,8 @@ int person_name_check(const char *name, char out[PERSON_NAME_MAX + 1]) MUST_CHEC
 
 struct room *room_create(const char *name, unsigned people_max,
 			 const struct room_observer *obs, void *arg) MUST_CHECK;
+/* How it begins, before anybody is in it: its rules, and if questions wait for approval. */
+void room_begin(struct room *r, const bool rules[RULE_COUNT], bool approve);
 void room_destroy(struct room *r); /* observers are not called */
 const char *room_name(const struct room *r);
 

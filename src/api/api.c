@@ -83,9 +83,7 @@ static void on_paused(void *arg, struct seat *s, enum stream_kind kind)
 {
 	(void)arg;
 	if (s->user)
-		session_event(s->user,
-			      json_pack("{sssssb}", "t", "pause", "k",
-					stream_kind_names[kind], "on", s->paused[kind]));
+		session_event(s->user, encode_pause(s, kind));
 }
 
 static void on_link(void *arg, struct seat *s)
@@ -165,6 +163,21 @@ struct api *api_create(struct event_base *base, const struct conf *conf,
 void api_set_calls(struct api *a, struct calls *calls)
 {
 	a->calls = calls;
+}
+
+void api_set_store(struct api *a, const struct store *store)
+{
+	a->store = store;
+}
+
+void api_drain(struct api *a, bool on)
+{
+	a->draining = on;
+}
+
+bool api_is_draining(const struct api *a)
+{
+	return a->draining;
 }
 
 void api_close(struct api *a)

@@ -79,6 +79,17 @@ json_t *encode_speakers(const struct call *c)
 	return list;
 }
 
+json_t *encode_pause(const struct seat *s, enum stream_kind kind)
+{
+	const struct seat_pause *p = &s->pauses[kind];
+	json_t *j = json_pack("{sssssb}", "t", "pause", "k", stream_kind_names[kind],
+			      "on", p->paused);
+
+	if (j && p->layers)
+		json_object_set_new(j, "layers", json_integer(p->layers));
+	return j;
+}
+
 json_t *encode_voice(const struct seat *s)
 {
 	const struct leg_voice_state *v = &s->voice;
@@ -94,6 +105,23 @@ json_t *encode_voice(const struct seat *s)
 	json_object_set_new(j, "down",
 			    v->rung == LEG_LANES ? json_string("all")
 						 : json_integer(v->rung));
+	return j;
+}
+
+json_t *encode_room(const struct store_room *room)
+{
+	json_t *j = json_object();
+
+	if (room->title[0])
+		json_object_set_new(j, "title", json_string(room->title));
+	if (room->starts_s)
+		json_object_set_new(j, "from", json_integer((json_int_t)room->starts_s));
+	if (room->ends_s)
+		json_object_set_new(j, "until", json_integer((json_int_t)room->ends_s));
+	if (room->zone[0])
+		json_object_set_new(j, "zone", json_string(room->zone));
+	if (room->languages[0])
+		json_object_set_new(j, "languages", json_string(room->languages));
 	return j;
 }
 

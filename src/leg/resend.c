@@ -15,7 +15,7 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 {
 	struct relay_stream *st =
 		seg->stream ? relay_stream_find(leg->room, seg->stream) : NULL;
-	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+	struct leg_source *src = st ? leg_source_of(st, seg->layer) : NULL;
 
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }
@@ -41,7 +41,9 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 	p = stored(leg, seg, in_seq64);
 	if (!p)
 		return -ENOENT;
-	rtp_segment_map(seg, p, &out);
+	len = rtp_segment_map(&slot->rtp, seg, p, &out);
+	if (len)
+		return len;
 	leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 	buf = tx_reserve(leg->all->tx);
 	if (slot->plan->rtx_ssrc && seg->rtx_pt) {
@@ -60,6 +62,8 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 	err = conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
 	if (err != -EEXIST) /* too old for its seal to say that it is the same */
 		*bytes += (unsigned)len + WIRE_BYTES;
+	if (!err && slot->plan->sec.audio)
+		leg_control_late(leg, (unsigned)(slot - leg->slots), seq, now_us);
 	return err;
 }
 
@@ -155,9 +159,16 @@ void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 
 	leg_control_asked(leg, index, seqs, count);
 	for (unsigned i = 0; i < count; i++) {
-		unsigned times = leg_control_repeats(leg, index, seqs[i], now_us);
-		int err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
-				: 0;
+		unsigned times;
+		int err;
+
+		if (leg_control_crossed(leg, index, seqs[i], now_us)) {
+			STAT_INC(nack_crossed);
+			continue;
+		}
+		times = leg_control_repeats(leg, index, seqs[i], now_us);
+		err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
+			    : 0;
 
 		if (times && count_resend(err) == -EAGAIN)
 			break;

@@ -170,7 +170,7 @@ static json_t *token_of(enum role role)
 {
 	char link[API_LINK_MAX];
 
-	assert_int_equal(api_link(&api_secret, "room", role, 0, link), 0);
+	assert_int_equal(api_link(&api_secret, "room", role, 0, 0, link), 0);
 	return json_string(strchr(link, '#') + 1);
 }
 

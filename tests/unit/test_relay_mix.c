@@ -23,13 +23,13 @@ static struct relay_stream *mix, *minus;
 static uint64_t now, seq;
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	struct party *w = owner;
 
 	(void)p;
 	(void)now_us;
-	assert_true(first || w->hears[slot] == relay_stream_id(st));
+	assert_true(begin || w->hears[slot] == relay_stream_id(st));
 	w->hears[slot] = relay_stream_id(st);
 	w->forwards++;
 }
@@ -47,12 +47,33 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	((struct party *)owner)->hears[slot] = 0;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
+{
+	(void)owner;
+	(void)st;
+	(void)layer;
+	(void)patient;
+	(void)now_us;
+	fail();
+}
+
+static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
 {
 	(void)owner;
 	(void)st;
 	(void)now_us;
-	fail();
+}
+
+static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		     uint64_t *next)
+{
+	(void)st;
+	(void)layer;
+	(void)owner;
+	(void)ts64;
+	(void)next;
+	return true;
 }
 
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
@@ -74,7 +95,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
 static const struct relay_port_ops mixer_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+						    on_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)
