@@ -44,7 +44,7 @@ takes({
 			prepare();
 		if (e.hand)
 			onHand(e);
-		else if (!e.s && e.n !== myNumber())
+		else if ((!e.s || e.s === 'pending' && leads()) && (!e.n || e.n !== myNumber()))
 			aloud('hands', 'question', e.name || t('board.anonymous'));
 		if (e.s === 'now' && state.board.now?.q !== e.q)
 			announceTurn(e);
