@@ -50,6 +50,12 @@ palabre_lint(headers ${here}/lint/check-headers ${CMAKE_SOURCE_DIR})
 palabre_lint(format ${here}/lint/check-format ${CMAKE_SOURCE_DIR})
 palabre_lint(tree ${here}/lint/check-tree ${CMAKE_SOURCE_DIR})
 
+# ---- the Debian package: built in a clean tree, lintian
+
+add_test(NAME packaging.build COMMAND ${CMAKE_SOURCE_DIR}/packaging/build)
+set_tests_properties(packaging.build PROPERTIES LABELS "packaging" TIMEOUT 600 PROCESSORS 2
+	FIXTURES_SETUP package)
+
 find_program(NODE node)
 if(NOT NODE)
 	message(STATUS "no node: neither page nor browsers are tested")
@@ -70,6 +76,15 @@ foreach(unit page speech gate video)
 	add_test(NAME unit.${unit} COMMAND ${NODE} ${here}/browser/${unit}_unit.mjs)
 	set_tests_properties(unit.${unit} PROPERTIES LABELS "unit;quick" TIMEOUT 180)
 endforeach()
+
+# ---- palabrectl and a real server
+
+add_executable(stall ${here}/net/stall.c)
+if(TARGET palabred AND TARGET palabrectl)
+	add_test(NAME net.admin COMMAND ${NODE} ${here}/net/admin.mjs)
+	set_tests_properties(net.admin PROPERTIES LABELS "net" TIMEOUT 120 RUN_SERIAL ON ENVIRONMENT
+		"PALABRED=$<TARGET_FILE:palabred>;PALABRECTL=$<TARGET_FILE:palabrectl>;AUDIENCE=$<TARGET_FILE:audience>;STALL=$<TARGET_FILE:stall>")
+endif()
 
 # ---- browsers: alone on the machine, since they fill it and measure time
 
@@ -96,6 +111,8 @@ if(TARGET palabred)
 	palabre_browser(resume "browser" 240)
 	palabre_browser(firefox "browser" 180)
 	palabre_browser(page "browser" 180)
+	palabre_browser(ama "browser" 240)
+	palabre_browser(hostile_guest "browser" 180)
 	palabre_browser(voice "browser" 200)
 	palabre_browser(whip "browser" 180)
 	palabre_browser(lipsync "browser" 180)
@@ -112,6 +129,10 @@ if(TARGET palabred)
 	palabre_scenario(browser.thinvideo thinvideo ${CMAKE_BINARY_DIR}/palabred "nightly" 600)
 	palabre_browser(uplink "browser;net" 160)
 endif()
+# Installed on a booted machine; a call, an upgrade in mid-call, a purge.
+add_test(NAME packaging.installed COMMAND ${NODE} ${here}/packaging/installed.mjs)
+set_tests_properties(packaging.installed PROPERTIES LABELS "packaging" TIMEOUT 300 RUN_SERIAL ON
+	FIXTURES_REQUIRED package)
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs
 		--tool $<TARGET_FILE:test_nego_answer>)

@@ -17,16 +17,21 @@ struct api;
 struct api *api_create(struct event_base *base, const struct conf *conf,
 		       const struct secret *secret, struct http_server *http) MUST_CHECK;
 void api_set_calls(struct api *a, struct calls *calls);
+/* Rooms that are kept, and their links. Without it there are none. */
+void api_set_store(struct api *a, const struct store *store);
+/* Nobody new comes in any more; who is here stays, and comes back after a drop. */
+void api_drain(struct api *a, bool on);
+bool api_is_draining(const struct api *a);
 /* Says goodbye to every WebSocket ("closing": come back with the ticket). */
 void api_close(struct api *a);
 void api_destroy(struct api *a);
 /* The call's observer; its arg is the api. */
 extern const struct call_ops api_call_ops;
 
-/* A signed link's path and fragment: "/r/ROOM#TOKEN". expiry_s 0 = never. 0 or -EINVAL.
- */
+/* A signed link's path and fragment: "/r/ROOM#TOKEN". expiry_s 0 = never. id: the store's, or 0 for
+ * one that it does not know: of the same room and role always the same. 0 or -EINVAL. */
 enum { API_LINK_MAX = 512 };
-int api_link(const struct secret *secret, const char *room, enum role role,
+int api_link(const struct secret *secret, const char *room, enum role role, uint32_t id,
 	     uint64_t expiry_s, char out[API_LINK_MAX]) MUST_CHECK;
 
 #endif

@@ -10,6 +10,7 @@
 #include <palabre/conf.h>
 #include <palabre/nego.h>
 #include <palabre/room.h>
+#include <palabre/store.h>
 #include <palabre/worker.h>
 
 struct event_base;
@@ -72,6 +73,11 @@ struct calls *calls_create(struct event_base *base, const struct conf *conf,
 			   const struct cert *cert, const struct call_ops *ops,
 			   void *arg) MUST_CHECK;
 void calls_destroy(struct calls *cs); /* stops the workers */
+/* Calls in rooms that are kept there begin as it says. */
+void calls_set_store(struct calls *cs, const struct store *store);
+/* What is kept of this room has changed: an empty call, which is there only for what it remembers,
+ * begins anew. */
+void calls_room_changed(struct calls *cs, const char *room);
 /* Starts the workers on these addresses (without ports: conf's). */
 int calls_start(struct calls *cs, const struct addr *bind, unsigned bind_count, char *why,
 		size_t why_len) MUST_CHECK;
@@ -137,7 +143,13 @@ struct seat *call_seat_by_leg(struct calls *cs, uint64_t leg);
 /* Who speaks now, loudest first. */
 unsigned call_speakers(const struct call *c, struct person *out[RELAY_LANES]);
 unsigned calls_count(const struct calls *cs);
+/* All; `fn` must not end one. */
+void calls_each(const struct calls *cs, void (*fn)(void *arg, struct call *c), void *arg);
 unsigned calls_workers(const struct calls *cs);
+unsigned calls_worker_legs(const struct calls *cs, unsigned worker);
+/* Asks every worker for a sign of life; then: the first that has not given it (yet), -1 none. */
+void calls_ping(struct calls *cs);
+int calls_silent(const struct calls *cs);
 /* The worker of a framed TCP connection. */
 void calls_tcp(struct calls *cs, int fd, const struct addr *peer,
 	       const struct addr *local, const uint8_t *early, size_t len,

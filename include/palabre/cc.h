@@ -113,6 +113,10 @@ struct voice_ctl {
 	uint64_t back_us;  /* end of the last silence, 0 none */
 	uint64_t deaf_us;  /* losses heard of until then are of what was before */
 	uint8_t away_rung; /* before */
+	struct {
+		uint64_t at_us;
+		int64_t way_us;
+	} quick; /* the quickest way, a while ago */
 	/* what the link bears */
 	uint32_t cap_bps;   /* as far as is known; 0: it has never been too small */
 	uint8_t before;	    /* rung that stood before that */

@@ -21,8 +21,10 @@ struct conf {
 		char listen[CONF_TEXT_MAX]; /* IP addresses, comma-separated; "*" = all */
 		int64_t port; /* TCP and UDP of worker 0; worker i has port + i */
 		char state_dir[CONF_TEXT_MAX];
-		int64_t workers; /* 0 = one per core */
+		char runtime_dir[CONF_TEXT_MAX]; /* of palabrectl's socket */
+		int64_t workers;		 /* 0 = one per core */
 		char log_level[CONF_TEXT_MAX];
+		char contact[CONF_TEXT_MAX]; /* mail address, "" = none */
 		char url[CONF_TEXT_MAX]; /* public address of the page; "" = http(s)://localhost:port */
 	} server;
 	struct {
@@ -32,6 +34,7 @@ struct conf {
 	struct {
 		char trust_proxy
 			[CONF_TEXT_MAX]; /* proxies whose X-Forwarded-For is believed */
+		char metrics[CONF_TEXT_MAX]; /* who may read /health and /metrics */
 		int64_t connections_max;
 		int64_t connections_per_address_max;
 		int64_t request_timeout_s;
@@ -49,6 +52,7 @@ struct conf {
 		int64_t rooms_max;
 		int64_t resume_s;
 		int64_t joins_per_minute_per_address_max;
+		bool by_link; /* also rooms that are not in the store */
 	} room;
 };
 
@@ -66,6 +70,10 @@ int conf_check(const struct conf *c, const char *name, char *why,
 /* Sets one option by "section.name", as from the command line. */
 int conf_set(struct conf *c, const char *name, const char *value, char *why,
 	     size_t why_len) MUST_CHECK;
+/* Calls `fn` for every option that isn't the same in both. */
+void conf_compare(const struct conf *a, const struct conf *b,
+		  void (*fn)(const char *section, const char *name, void *arg),
+		  void *arg);
 /* Prints the sample configuration: every option with its text, unit, range and default.
  * `line` comes without its newline. */
 void conf_print_sample(void (*out)(const char *line, void *arg), void *arg);

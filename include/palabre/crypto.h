@@ -21,6 +21,8 @@ struct cert {
 struct cert *cert_create(void) MUST_CHECK; /* mem_unref */
 /* SHA-256 of a certificate. */
 int cert_digest(struct x509_st *x509, uint8_t out[FINGERPRINT_BYTES]) MUST_CHECK;
+/* The same as text. */
+int cert_text(struct x509_st *x509, char out[FINGERPRINT_TEXT_MAX]) MUST_CHECK;
 /* "AA:BB:…" (any case) to 32 bytes. 0 or -EINVAL. */
 int fingerprint_parse(const char *text, uint8_t out[FINGERPRINT_BYTES]) MUST_CHECK;
 
@@ -32,6 +34,9 @@ struct secret {
 };
 /* Reads `path`, or makes it (mode 0600, written whole or not at all). -errno; *why for people. */
 int secret_load(struct secret *s, const char *path, char *why, size_t why_len) MUST_CHECK;
+/* By which two secrets are told apart; says nothing of the secret. */
+enum { SECRET_PRINT_MAX = 24 };
+int secret_text(const struct secret *s, char out[SECRET_PRINT_MAX]) MUST_CHECK;
 
 /* ---- signed tokens ------------------------------------------------------------------------------
  * base64url(type byte | expiry, 5 bytes big-endian seconds since 1970 | body) "." is not used:

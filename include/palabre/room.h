@@ -211,6 +211,8 @@ int person_name_check(const char *name, char out[PERSON_NAME_MAX + 1]) MUST_CHEC
 
 struct room *room_create(const char *name, unsigned people_max,
 			 const struct room_observer *obs, void *arg) MUST_CHECK;
+/* How it begins, before anybody is in it: its rules, and if questions wait for approval. */
+void room_begin(struct room *r, const bool rules[RULE_COUNT], bool approve);
 void room_destroy(struct room *r); /* observers are not called */
 const char *room_name(const struct room *r);
 
@@ -320,6 +322,11 @@ struct board_rules board_rules(const struct room *r);
 uint32_t board_revision(const struct room *r);
 uint32_t board_moderators_revision(const struct room *r);
 unsigned board_count(const struct room *r, bool with_pending);
+/* How many wait for an answer, without the one that is answered. */
+unsigned board_open(const struct room *r);
+const struct item *board_now(const struct room *r); /* or NULL */
+/* The hand that this person has up, or NULL. */
+const struct item *board_hand(const struct room *r, const struct person *p);
 /* The first `max` in order; how many. Of pending ones only those of `viewer`, if it is no
  * moderator; NULL: all. */
 unsigned board_list(const struct room *r, const struct person *viewer,

@@ -94,6 +94,10 @@ void worker_credentials(const struct worker *w, char ufrag[WORKER_UFRAG_BYTES + 
 /* The worker index a ufrag names, or -EINVAL. */
 int worker_of_ufrag(const char *ufrag, size_t len) MUST_CHECK;
 
+/* Asks it for a sign of life; has it given that? */
+void worker_ping(struct worker *w);
+bool worker_answered(const struct worker *w);
+
 /* Counters of the worker, for display; legs it holds. */
 struct stats *worker_stats(struct worker *w);
 unsigned worker_legs(const struct worker *w);

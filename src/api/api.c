@@ -165,6 +165,21 @@ void api_set_calls(struct api *a, struct calls *calls)
 	a->calls = calls;
 }
 
+void api_set_store(struct api *a, const struct store *store)
+{
+	a->store = store;
+}
+
+void api_drain(struct api *a, bool on)
+{
+	a->draining = on;
+}
+
+bool api_is_draining(const struct api *a)
+{
+	return a->draining;
+}
+
 void api_close(struct api *a)
 {
 	a->closing = true;

@@ -37,10 +37,11 @@ struct api {
 	const struct conf *conf;
 	const struct secret *secret;
 	struct calls *calls;
+	const struct store *store; /* NULL: no rooms are kept */
 	struct event *flush, *tick;
 	struct session *sessions, *dirty;
 	unsigned since_renewal_s;
-	bool closing;
+	bool closing, draining;
 	struct join_rate {
 		uint64_t key; /* of the address */
 		uint64_t window_us;
@@ -52,6 +53,7 @@ struct api {
 struct identity {
 	char room[ROOM_NAME_MAX + 1];
 	enum role role;
+	uint32_t link; /* link only: the store's, 0 of one it does not know */
 	char id[PERSON_ID_BYTES + 1]; /* ticket only */
 	bool admitted;		      /* ticket only: was inside */
 	char name[PERSON_NAME_MAX + 1];
@@ -61,6 +63,9 @@ int identity_of_link(const struct secret *s, const char *token, struct identity 
 		     struct refusal *why) MUST_CHECK;
 int identity_of_ticket(const struct secret *s, const char *ticket, struct identity *out,
 		       struct refusal *why) MUST_CHECK;
+/* May they come now: the room is there, their link is good, the server takes people? */
+int identity_admit(const struct api *a, const struct identity *who,
+		   struct refusal *why) MUST_CHECK;
 int ticket_make(const struct api *a, const struct seat *s,
 		char out[TOKEN_TEXT_MAX]) MUST_CHECK;
 /* encode.c: new references. whole: with what is off, too. */
@@ -71,6 +76,8 @@ json_t *encode_voice(const struct seat *s);
 json_t *encode_pause(const struct seat *s, enum stream_kind kind);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
+/* What everybody in it is told of a room that is kept. */
+json_t *encode_room(const struct store_room *room);
 json_t *encode_rules(const struct room *r);
 json_t *encode_spotlight(const struct room *r);
 json_t *encode_waiting(const struct room *r);
@@ -82,6 +89,8 @@ json_t *encode_board_rules(const struct room *r);
 json_t *encode_votes(const struct room *r);
 /* What a page compares with what it has. */
 json_t *board_mark(const struct room *r, const struct person *viewer);
+/* The same, with what a page shows that has not asked for the board. */
+json_t *board_glance(const struct room *r, const struct person *viewer, uint64_t now_us);
 /* Answers {"after","have"} with {"items","count","more"}; without "after" the first in order. */
 json_t *board_part(const struct room *r, const struct person *viewer, const json_t *ask,
 		   uint64_t now_us);
@@ -94,6 +103,10 @@ json_t *chat_part(const struct room *r, const struct person *viewer, const json_
 		  uint64_t now_us);
 /* The same of polls; without "after" the first. */
 json_t *polls_part(const struct room *r, const struct person *viewer, const json_t *ask);
+/* calendar.c: an .ics of a room that has a beginning. `url` of the page, "" not known; token: with which
+ * one comes in, or NULL. */
+void calendar_write(const struct store_room *room, const char *url, const char *token,
+		    uint64_t now_s, struct text *out);
 /* What of chat and polls a page is told at once. */
 json_t *chat_mark(const struct room *r);
 /* acts.c: does what the message wants; false: it is none of these. */

@@ -110,6 +110,23 @@ json_t *encode_voice(const struct seat *s)
 	return j;
 }
 
+json_t *encode_room(const struct store_room *room)
+{
+	json_t *j = json_object();
+
+	if (room->title[0])
+		json_object_set_new(j, "title", json_string(room->title));
+	if (room->starts_s)
+		json_object_set_new(j, "from", json_integer((json_int_t)room->starts_s));
+	if (room->ends_s)
+		json_object_set_new(j, "until", json_integer((json_int_t)room->ends_s));
+	if (room->zone[0])
+		json_object_set_new(j, "zone", json_string(room->zone));
+	if (room->languages[0])
+		json_object_set_new(j, "languages", json_string(room->languages));
+	return j;
+}
+
 json_t *encode_rules(const struct room *r)
 {
 	json_t *j = json_object();

@@ -64,7 +64,66 @@ int identity_of_link(const struct secret *s, const char *token, struct identity 
 	    take_room(out, body + LINK_HEAD, len - LINK_HEAD))
 		return refuse_token(why, -EBADMSG, false);
 	out->role = (enum role)body[1];
+	out->link = get_be32(body + 2);
 	return 0;
+}
+
+static int refuse_room(struct refusal *why)
+{
+	*why = (struct refusal) {
+		404, "no-such-room",
+		"There is no such room on this server. Check the link."
+	};
+	return -ENOENT;
+}
+
+/* One that the store knows. All of it is in memory. */
+static int check_link(const struct api *a, const struct identity *who,
+		      struct refusal *why)
+{
+	enum store_link_state is =
+		a->store ? store_link_check(a->store, who->room, who->role, who->link,
+					    now_s())
+			 : STORE_LINK_UNKNOWN;
+
+	if (is == STORE_LINK_GOOD)
+		return 0;
+	if (is == STORE_LINK_EXPIRED)
+		return refuse_token(why, -ETIME, false);
+	if (!a->store || !store_room_find(a->store, who->room))
+		return refuse_room(why);
+	*why = (struct refusal) {
+		410, "expired",
+		"This link has been withdrawn. Ask the host for a new one."
+	};
+	return -EACCES;
+}
+
+/* Who comes by a link that the store does not know, or with a ticket. */
+static int check_room(const struct api *a, const struct identity *who,
+		      struct refusal *why)
+{
+	if (a->conf->room.by_link)
+		return 0;
+	if (!a->store || !store_room_find(a->store, who->room))
+		return refuse_room(why);
+	return who->id[0] ? 0 : refuse_token(why, -EACCES, false);
+}
+
+int identity_admit(const struct api *a, const struct identity *who, struct refusal *why)
+{
+	int err = who->link ? check_link(a, who, why) : check_room(a, who, why);
+	bool is_back = who->id[0] && call_find(a->calls, who->room);
+
+	if (err || !(a->closing || (a->draining && !is_back)))
+		return err;
+	*why = (struct refusal) { 503, "server-full",
+				  "The server is restarting; try again in a moment." };
+	if (!a->closing)
+		snprintf(why->text, sizeof why->text,
+			 "This server takes nobody new at the moment, as it is being "
+			 "worked on. Try again later.");
+	return -EAGAIN;
 }
 
 int identity_of_ticket(const struct secret *s, const char *ticket, struct identity *out,
@@ -109,7 +168,7 @@ int ticket_make(const struct api *a, const struct seat *s, char out[TOKEN_TEXT_M
 			  TICKET_HEAD + room_len + name_len, out);
 }
 
-int api_link(const struct secret *secret, const char *room, enum role role,
+int api_link(const struct secret *secret, const char *room, enum role role, uint32_t id,
 	     uint64_t expiry_s, char out[API_LINK_MAX])
 {
 	uint8_t body[TOKEN_BODY_MAX] = { BODY_VERSION, (uint8_t)role };
@@ -118,8 +177,7 @@ int api_link(const struct secret *secret, const char *room, enum role role,
 
 	if (err)
 		return err;
-	/* No link id yet (revoking comes with stored rooms): the same room and role give
-	 * the same link, always. */
+	put_be32(body + 2, id);
 	memcpy(body + LINK_HEAD, room, strlen(room));
 	err = token_sign(secret, TOKEN_LINK, expiry_s, body, LINK_HEAD + strlen(room),
 			 token);

@@ -190,9 +190,11 @@ static void join(struct http_request *rq, void *arg)
 	} else if (strcmp(who.room, http_segment(rq, 0))) {
 		http_reply_error(rq, 403, "bad-token",
 				 "This link is for another room. Copy it again.");
-	} else if (a->closing || !(j = calloc(1, sizeof *j))) {
-		http_reply_error(rq, 503, "server-full",
-				 "The server is restarting; try again in a moment.");
+	} else if (identity_admit(a, &who, &why)) {
+		reply_refusal(rq, &why);
+	} else if (!(j = calloc(1, sizeof *j))) {
+		http_reply_error(rq, 500, "internal",
+				 "The server has not enough memory.");
 	} else {
 		j->api = a;
 		j->rq = mem_ref(rq);
@@ -300,11 +302,49 @@ static void board(struct http_request *rq, void *arg)
 	json_decref(body);
 }
 
+/* The times of a room, for somebody who may come in. */
+static void calendar(struct http_request *rq, void *arg)
+{
+	struct api *a = arg;
+	json_t *body = join_allowed(a, rq) ? read_body(rq) : NULL;
+	const struct store_room *room = NULL;
+	struct text text = { 0 };
+	struct identity who;
+	struct refusal why;
+
+	if (!body)
+		return;
+	if (identify(a, body, &who, &why) || identity_admit(a, &who, &why)) {
+		reply_refusal(rq, &why);
+		goto out;
+	}
+	if (a->store && !strcmp(who.room, http_segment(rq, 0)))
+		room = store_room_find(a->store, who.room);
+	if (!room || !room->starts_s) {
+		http_reply_error(rq, 404, "not-found",
+				 "This room has no time of its own.");
+		goto out;
+	}
+	calendar_write(room, a->conf->server.url,
+		       json_get_text(body, "token", TOKEN_TEXT_MAX),
+		       clock_wall_us() / 1000000, &text);
+	http_set_header(rq, "Cache-Control", "no-store");
+	if (text.bad)
+		http_reply_error(rq, 500, "internal",
+				 "The server has not enough memory.");
+	else
+		http_reply(rq, 200, "text/calendar; charset=utf-8", text.s, text.len);
+	text_free(&text);
+out:
+	json_decref(body);
+}
+
 void api_routes_join(struct api *a, struct http_server *http)
 {
 	http_route(http, "POST", "/api/1/rooms/{}/join", join, a);
 	http_route(http, "POST", "/api/1/rooms/{}/ice", ice, a);
 	http_route(http, "POST", "/api/1/rooms/{}/leave", leave, a);
 	http_route(http, "POST", "/api/1/rooms/{}/board", board, a);
+	http_route(http, "POST", "/api/1/rooms/{}/calendar", calendar, a);
 	http_route(http, "GET", "/api/1/rooms/{}/events", session_open, a);
 }

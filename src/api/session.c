@@ -158,6 +158,17 @@ void session_detach(struct seat *seat, const char *bye, const char *why, unsigne
 	ws_close(s->ws, code, bye);
 }
 
+/* Of a room that is kept: what it is. */
+static void add_room(const struct session *s, json_t *event)
+{
+	const struct api *a = s->api;
+	const struct store_room *room =
+		a->store ? store_room_find(a->store, s->room) : NULL;
+
+	if (room)
+		json_object_set_new(event, "room", encode_room(room));
+}
+
 static void welcome(struct session *s, bool leg)
 {
 	struct seat *seat = s->seat;
@@ -168,20 +179,23 @@ static void welcome(struct session *s, bool leg)
 	if (ticket_make(s->api, seat, ticket))
 		return;
 	if (seat->person->waiting) {
-		session_event(s, json_pack("{sssosssbsb}", "t", "welcome", "you",
-					   encode_you(seat->person), "ticket", ticket,
-					   "waiting", 1, "hosted",
-					   room_is_hosted(call_room(seat->call))));
+		event = json_pack("{sssosssbsb}", "t", "welcome", "you",
+				  encode_you(seat->person), "ticket", ticket, "waiting",
+				  1, "hosted", room_is_hosted(call_room(seat->call)));
+		add_room(s, event);
+		session_event(s, event);
 		return;
 	}
 	event = json_pack("{sssosssososb}", "t", "welcome", "you",
 			  encode_you(seat->person), "ticket", ticket, "slots",
 			  encode_slots(seat), "speakers", encode_speakers(seat->call),
 			  "leg", leg);
+	add_room(s, event);
 	json_object_update_new(event, people_first(r, seat->person));
 	json_object_set_new(event, "rules", encode_rules(r));
 	json_object_set_new(event, "spotlight", encode_spotlight(r));
-	json_object_set_new(event, "board", board_mark(r, seat->person));
+	json_object_set_new(event, "board",
+			    board_glance(r, seat->person, clock_now_us()));
 	json_object_set_new(event, "chat", chat_mark(r));
 	if (role_caps(seat->person->role) & CAP_MODERATE)
 		json_object_set_new(event, "waiting", encode_waiting(r));

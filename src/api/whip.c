@@ -96,6 +96,7 @@ static void publish(struct http_request *rq, void *arg)
 {
 	struct api *a = arg;
 	struct identity who;
+	struct refusal why;
 	struct join_request jr = { 0 };
 	size_t len;
 
@@ -115,9 +116,8 @@ static void publish(struct http_request *rq, void *arg)
 				 "to speak with.");
 		return;
 	}
-	if (a->closing) {
-		http_reply_error(rq, 503, "server-full",
-				 "The server is restarting; try again in a moment.");
+	if (identity_admit(a, &who, &why)) {
+		reply_refusal(rq, &why);
 		return;
 	}
 	jr.room = who.room;

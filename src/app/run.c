@@ -3,6 +3,7 @@
  * Wiring: configuration → secret, certificate, workers, doors, api; then the loop until a
  * signal says stop. Only here may an error end the program.
  */
+#include <palabre/admin.h>
 #include <palabre/api.h>
 #include <palabre/app.h>
 
@@ -18,6 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "contact.h"
+#include "service.h"
+
 enum { HTTP_IDLE_MS = 60000, FIRST_BYTES_MS = 10000, CLOSE_MS = 400 };
 
 struct app {
@@ -30,9 +34,14 @@ struct app {
 	struct http_server *http;
 	struct api *api;
 	struct calls *calls;
+	struct store *store;
+	struct admin *admin;
+	char state_dir[CONF_TEXT_MAX];
+	bool keeps; /* rooms, there */
 	unsigned door_count;
 	struct door *doors[2 * WORKERS_MAX];
-	struct event *signals[3], *stop_timer;
+	struct event *signals[4], *stop_timer;
+	struct service *service;
 	struct stats stats;
 };
 
@@ -43,6 +52,8 @@ static int fail(const char *what)
 }
 
 /* ---- where the secret lives -------------------------------------------------------- */
+
+static const char service_dir[] = "/var/lib/palabre";
 
 static bool usable_dir(const char *path)
 {
@@ -61,30 +72,46 @@ static int make_parents(char *path)
 }
 
 /* server.state_dir, else what systemd gives, else the place of an installed service, else
- * the user's own. */
-static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX])
+ * the user's own. There rooms are not kept: it serves to try things, several at once. */
+static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX], bool *keeps)
 {
 	const char *given =
 		c->server.state_dir[0] ? c->server.state_dir : getenv("STATE_DIRECTORY");
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 
+	*keeps = true;
 	if (given)
 		snprintf(out, CONF_TEXT_MAX, "%s", given);
-	else if (!access("/var/lib/palabre", W_OK | X_OK))
-		snprintf(out, CONF_TEXT_MAX, "/var/lib/palabre");
-	else if (xdg && xdg[0] == '/')
-		snprintf(out, CONF_TEXT_MAX, "%.200s/palabre", xdg);
+	else if (!access(service_dir, W_OK | X_OK))
+		snprintf(out, CONF_TEXT_MAX, "%s", service_dir);
 	else
+		*keeps = false;
+	if (!*keeps && xdg && xdg[0] == '/')
+		snprintf(out, CONF_TEXT_MAX, "%.200s/palabre", xdg);
+	else if (!*keeps)
 		snprintf(out, CONF_TEXT_MAX, "%.200s/.local/state/palabre",
 			 home && home[0] == '/' ? home : "/tmp");
 	return make_parents(out);
 }
 
+/* A link that is asked for where there is a service is meant for that one; of another secret it
+ * would open nothing. */
+static bool is_shut_out(const struct app_options *o)
+{
+	return o->print_link && !o->conf.server.state_dir[0] &&
+	       !getenv("STATE_DIRECTORY") && !access(service_dir, F_OK) &&
+	       access(service_dir, W_OK | X_OK);
+}
+
 static int secret_get(struct app *a)
 {
-	char dir[CONF_TEXT_MAX], path[CONF_TEXT_MAX + 16], why[512];
+	char *dir = a->state_dir, path[CONF_TEXT_MAX + 16], why[512];
 
-	if (state_dir(&a->o->conf, dir)) {
+	if (is_shut_out(a->o))
+		return fail("links are signed with the service's secret, which others "
+			    "may not "
+			    "read; make them as root");
+	if (state_dir(&a->o->conf, dir, &a->keeps)) {
 		snprintf(why, sizeof why,
 			 "the directory %s cannot be used: %s; set server.state_dir to "
 			 "one that can",
@@ -93,6 +120,22 @@ static int secret_get(struct app *a)
 	}
 	snprintf(path, sizeof path, "%s/secret", dir);
 	return secret_load(&a->secret, path, why, sizeof why) ? fail(why) : 0;
+}
+
+static int store_get(struct app *a)
+{
+	char path[CONF_TEXT_MAX + 16], why[512], words[640];
+	int err;
+
+	snprintf(path, sizeof path, "%s/rooms.db", a->state_dir);
+	err = store_open(&a->store, a->keeps ? path : NULL, why, sizeof why);
+	if (err != -EIO && err != -EBADMSG)
+		return err ? fail(why) : 0;
+	snprintf(words, sizeof words,
+		 "%s. It holds the rooms and their links: put a copy of it back, or move "
+		 "it away to begin without",
+		 why);
+	return fail(words);
 }
 
 /* ---- links ------------------------------------------------------------------------- */
@@ -114,12 +157,31 @@ static int print_link(const struct app *a, const char *label, enum role role)
 {
 	char base[CONF_TEXT_MAX], link[API_LINK_MAX];
 
+	if (!a->o->conf.room.by_link)
+		return fail("room.by_link is no, so links are made with palabrectl only: "
+			    "palabrectl link add ROOM ROLE");
 	origin(&a->o->conf, base, sizeof base);
-	if (api_link(&a->secret, a->o->link_room, role, 0, link))
+	if (api_link(&a->secret, a->o->link_room, role, 0, 0, link))
 		return fail("the link cannot be made");
 	printf("%s%s%s\n", label, base, link);
 	fflush(stdout);
 	return 0;
+}
+
+/* Not into a journal, where they would stay for others to read. */
+static void print_links(const struct app *a)
+{
+	if (service_managed())
+		return;
+	if (a->o->conf.room.by_link) {
+		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
+		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
+	} else {
+		puts("Rooms and their links are made with palabrectl: palabrectl room "
+		     "add "
+		     "NAME");
+		fflush(stdout);
+	}
 }
 
 /* ---- listening --------------------------------------------------------------------- */
@@ -133,7 +195,7 @@ static unsigned bind_list(const struct conf *c, struct addr out[2])
 		memset(out, 0, 2 * sizeof *out);
 		out[0].family = 4;
 		out[1].family = 6;
-		return access("/proc/net/if_inet6", F_OK) ? 1 : 2;
+		return access("/proc/self/net/if_inet6", F_OK) ? 1 : 2;
 	}
 	memcpy(text, c->server.listen, sizeof text);
 	for (char *w = strtok_r(text, ", ", &save); w && count < 2;
@@ -213,6 +275,7 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 
 	(void)what;
 	log_info("app.stop", "signal=%d", (int)signal_number);
+	service_stopping();
 	api_close(a->api);
 	event_add(a->stop_timer, &soon);
 }
@@ -239,22 +302,6 @@ static void on_usr1(evutil_socket_t signal_number, short what, void *arg)
 	log_info("app.counters", "calls=%u", calls_count(a->calls));
 }
 
-static int signals_catch(struct app *a)
-{
-	static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1 };
-
-	signal(SIGPIPE, SIG_IGN);
-	a->stop_timer = event_new(a->base, -1, 0, on_stop, a->base);
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		a->signals[i] =
-			evsignal_new(a->base, numbers[i],
-				     numbers[i] == SIGUSR1 ? on_usr1 : on_signal, a);
-		if (!a->signals[i] || event_add(a->signals[i], NULL))
-			return -ENOMEM;
-	}
-	return a->stop_timer ? 0 : -ENOMEM;
-}
-
 static void log_level_set(const char *name)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
@@ -262,6 +309,88 @@ static void log_level_set(const char *name)
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(name, names[i]))
 			log_set_level((enum log_level)i);
+}
+
+static bool alive(void *arg)
+{
+	struct app *a = arg;
+	bool all = calls_silent(a->calls) < 0;
+
+	calls_ping(a->calls);
+	return all;
+}
+
+static void log_restart(const char *section, const char *name, void *arg)
+{
+	(void)arg;
+	if (strcmp(section, "tls") && strcmp(name, "log_level"))
+		log_warn("app.reload", "option=%s.%s waits_for=restart", section, name);
+}
+
+/* The certificate, for connections from now on, and the level of the log. All or nothing. */
+static int reload(struct app *a, char *why, size_t why_len)
+{
+	static struct conf fresh;
+	struct ssl_ctx_st *tls = NULL;
+
+	if (app_options_again(a->o, &fresh)) {
+		snprintf(why, why_len, "the configuration has mistakes, see above");
+		return -EINVAL;
+	}
+	if (fresh.tls.certificate_file[0]) {
+		tls = tls_create(fresh.tls.certificate_file, fresh.tls.key_file, why,
+				 why_len);
+		if (!tls)
+			return -EINVAL;
+	}
+	for (unsigned i = 0; i < a->door_count; i++)
+		door_set_tls(a->doors[i], tls);
+	tls_destroy(a->tls);
+	a->tls = tls;
+	log_level_set(fresh.server.log_level);
+	conf_compare(&a->o->conf, &fresh, log_restart, a);
+	return 0;
+}
+
+/* What is wrong changes nothing: people are in calls. */
+static void on_hup(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct app *a = arg;
+	char why[512];
+	int err;
+
+	(void)signal_number;
+	(void)what;
+	service_reloading();
+	err = reload(a, why, sizeof why);
+	if (err)
+		log_error("app.reload", "failed why=\"%s\"", why);
+	else
+		log_info("app.reload", "done tls=%s", a->tls ? "yes" : "no");
+	service_reloaded(err ? why : NULL);
+}
+
+static int signals_catch(struct app *a)
+{
+	static const struct {
+		int number;
+		event_callback_fn fn;
+	} caught[] = { { SIGTERM, on_signal },
+		       { SIGINT, on_signal },
+		       { SIGUSR1, on_usr1 },
+		       { SIGHUP, on_hup } };
+
+	/* A terminal that is closed ends us. */
+	size_t count = ARRAY_LEN(caught) - (isatty(STDIN_FILENO) ? 1 : 0);
+
+	signal(SIGPIPE, SIG_IGN);
+	a->stop_timer = event_new(a->base, -1, 0, on_stop, a->base);
+	for (size_t i = 0; i < count; i++) {
+		a->signals[i] = evsignal_new(a->base, caught[i].number, caught[i].fn, a);
+		if (!a->signals[i] || event_add(a->signals[i], NULL))
+			return -ENOMEM;
+	}
+	return a->stop_timer ? 0 : -ENOMEM;
 }
 
 /* A connection costs a descriptor; the usual soft limit of 1024 is too low for a large
@@ -274,6 +403,33 @@ static void descriptors_raise(void)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+/* Where nothing is said of its place, the server does without a socket if it must. */
+static int admin_start(struct app *a)
+{
+	char base[CONF_TEXT_MAX], why[512];
+	const struct admin_parts parts = { .base = a->base,
+					   .conf = &a->o->conf,
+					   .url = base,
+					   .secret = &a->secret,
+					   .cert = a->cert,
+					   .tls = &a->tls,
+					   .store = a->store,
+					   .calls = a->calls,
+					   .api = a->api,
+					   .http = a->http };
+
+	origin(&a->o->conf, base, sizeof base);
+	a->admin = admin_create(&parts);
+	if (!a->admin)
+		return fail("not enough memory");
+	if (!admin_listen(a->admin, why, sizeof why))
+		return 0;
+	if (a->o->conf.server.runtime_dir[0] || getenv("RUNTIME_DIRECTORY"))
+		return fail(why);
+	log_warn("app.admin", "palabrectl=none why=\"%s\"", why);
+	return 0;
 }
 
 static int start(struct app *a)
@@ -300,19 +456,25 @@ static int start(struct app *a)
 	if (proxies_parse(&a->proxies, c->http.trust_proxy))
 		return fail("http.trust_proxy is not a list of addresses");
 	http_trust(a->http, &a->proxies);
+	contact_route(a->http, c);
 	a->api = api_create(a->base, c, &a->secret, a->http);
 	a->calls =
 		a->api ? calls_create(a->base, c, a->cert, &api_call_ops, a->api) : NULL;
 	if (!a->calls)
 		return fail(why);
 	api_set_calls(a->api, a->calls);
+	api_set_store(a->api, a->store);
+	calls_set_store(a->calls, a->store);
 	if (calls_start(a->calls, bind, count, why, sizeof why))
 		return fail(why);
-	return doors_open(a, bind, count);
+	return doors_open(a, bind, count) ? -EINVAL : admin_start(a);
 }
 
 static void stop(struct app *a)
 {
+	if (a->admin)
+		admin_destroy(a->admin);
+	service_destroy(a->service);
 	for (unsigned i = 0; i < a->door_count; i++)
 		door_destroy(a->doors[i]);
 	if (a->http)
@@ -321,6 +483,8 @@ static void stop(struct app *a)
 		calls_destroy(a->calls);
 	if (a->api)
 		api_destroy(a->api);
+	if (a->store)
+		store_close(a->store);
 	if (a->tls)
 		tls_destroy(a->tls);
 	for (size_t i = 0; i < ARRAY_LEN(a->signals); i++)
@@ -357,10 +521,16 @@ int app_run(const struct app_options *o)
 		return print_link(a, "", o->link_role) ? EXIT_FAILURE : EXIT_SUCCESS;
 	descriptors_raise();
 	memory_tune();
-	err = start(a);
+	err = store_get(a);
+	if (!err)
+		err = start(a);
 	if (!err) {
-		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
-		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
+		a->service = service_start(a->base, alive, a);
+		if (!a->service)
+			err = fail("not enough memory");
+	}
+	if (!err) {
+		print_links(a);
 		log_info("app.start", "version=%s port=%lld workers=%u", PALABRE_VERSION,
 			 (long long)o->conf.server.port, calls_workers(a->calls));
 		event_base_dispatch(a->base);

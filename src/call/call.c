@@ -187,6 +187,31 @@ static void drop_if_nobody(struct hash_node *n, void *arg)
 		call_drop(c);
 }
 
+/* As the store has the room, if it does. */
+static void begin(struct call *c)
+{
+	const struct calls *cs = c->all;
+	const struct store_room *kept =
+		cs->store ? store_room_find(cs->store, room_name(c->room)) : NULL;
+	bool rules[RULE_COUNT] = { false };
+
+	if (kept) {
+		rules[RULE_LOCK] = kept->lock;
+		rules[RULE_LOBBY] = kept->lobby;
+		rules[RULE_MUTE] = kept->mute;
+		rules[RULE_AUDIENCE] = kept->audience;
+	}
+	room_begin(c->room, rules, kept && kept->approve);
+}
+
+void calls_room_changed(struct calls *cs, const char *room)
+{
+	struct call *c = call_find(cs, room);
+
+	if (c && !room_count(c->room) && !room_waiting_count(c->room))
+		begin(c);
+}
+
 struct call *call_get(struct calls *cs, const char *name, struct refusal *why)
 {
 	struct call *c = call_find(cs, name);
@@ -212,6 +237,7 @@ struct call *call_get(struct calls *cs, const char *name, struct refusal *why)
 		free(c);
 		return NULL;
 	}
+	begin(c);
 	hash_insert(cs->by_name, &c->node, hash_bytes(name, strlen(name)));
 	return c;
 }
@@ -276,9 +302,52 @@ unsigned calls_count(const struct calls *cs)
 	return hash_count(cs->by_name);
 }
 
+struct each_call {
+	void (*fn)(void *arg, struct call *c);
+	void *arg;
+};
+
+static void each_call(struct hash_node *n, void *arg)
+{
+	const struct each_call *each = arg;
+
+	each->fn(each->arg, CONTAINER_OF(n, struct call, node));
+}
+
+void calls_each(const struct calls *cs, void (*fn)(void *arg, struct call *c), void *arg)
+{
+	struct each_call each = { fn, arg };
+
+	hash_each(cs->by_name, each_call, &each);
+}
+
+void calls_set_store(struct calls *cs, const struct store *store)
+{
+	cs->store = store;
+}
+
 unsigned calls_workers(const struct calls *cs)
 {
 	return cs->worker_count;
+}
+
+unsigned calls_worker_legs(const struct calls *cs, unsigned worker)
+{
+	return worker_legs(cs->workers[worker]);
+}
+
+void calls_ping(struct calls *cs)
+{
+	for (unsigned i = 0; i < cs->worker_count; i++)
+		worker_ping(cs->workers[i]);
+}
+
+int calls_silent(const struct calls *cs)
+{
+	for (unsigned i = 0; i < cs->worker_count; i++)
+		if (!worker_answered(cs->workers[i]))
+			return (int)i;
+	return -1;
 }
 
 /* ---- events from the workers ------------------------------------------------------- */

@@ -42,6 +42,7 @@ struct calls {
 	const struct cert *cert;
 	const struct call_ops *ops;
 	void *arg;
+	const struct store *store; /* NULL none */
 	unsigned worker_count;
 	struct worker *workers[WORKERS_MAX];
 	struct event *worker_events[WORKERS_MAX], *tick;

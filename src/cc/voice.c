@@ -390,6 +390,13 @@ static bool relieve(struct voice_ctl *c, uint64_t now_us)
 
 /* ---- more -------------------------------------------------------------------------- */
 
+void voice_better(struct voice_ctl *c, uint64_t now_us)
+{
+	c->since_us = now_us;
+	c->failed.bps = 0;
+	c->failed.wait_us = 0;
+}
+
 static bool had_more(const struct voice_ctl *c, uint64_t now_us)
 {
 	return c->before_us && now_us < c->before_us && c->before > c->now.rung;

@@ -26,6 +26,8 @@ unsigned voice_richest(const struct voice_ctl *c, uint32_t bps, unsigned red,
 uint32_t voice_fit_bps(const struct voice_ctl *c, uint64_t now_us, uint32_t bps);
 /* And for one step up, which can be taken back. */
 uint32_t voice_next_fit_bps(uint32_t bps);
+/* The link has become better: patience begins anew. */
+void voice_better(struct voice_ctl *c, uint64_t now_us);
 /* Is it lossy? Kept in c->lossy. */
 void voice_loss_judge(struct voice_ctl *c, uint64_t now_us);
 /* Redundancy that the losses want at this round trip, */

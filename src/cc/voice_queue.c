@@ -24,9 +24,12 @@ static const int64_t QUEUE_LATE_US = 150000;
 static const uint64_t QUEUE_LASTS_US = 300000;
 /* And a round trip: three samples are there by then. */
 static const uint64_t DOUBT_US = 1500000;
-static const int64_t STALL_US = 100000;	    /* longer than the last stall */
-static const int64_t QUEUE_RISE_US = 30000; /* in QUEUE_LASTS_US: 10 % too much */
-static const int64_t REPEATS_US = 100000;   /* more waits for longer, whatever it is */
+/* What 100 bytes take at 40 kbit/s; more than a clock drifts by in two windows. */
+static const int64_t QUICKER_US = 25000;
+static const uint64_t QUICKER_AFTER_US = 8000000; /* the quickest of so many */
+static const int64_t STALL_US = 100000;		  /* longer than the last stall */
+static const int64_t QUEUE_RISE_US = 30000;	  /* in QUEUE_LASTS_US: 10 % too much */
+static const int64_t REPEATS_US = 100000; /* more waits for longer, whatever it is */
 /* A queue that is there for so long, and has not become shorter for half of it, stays. */
 static const uint64_t QUEUE_STANDS_US = 4000000;
 /* 60 bytes, by which rungs differ, at 12 kbit/s. */
@@ -185,6 +188,22 @@ static void noise_update(struct voice_ctl *c, uint64_t sent_us, int64_t queue_us
 	c->noise.last_us = queue_us;
 }
 
+/* The quickest way has become quicker: a packet takes less time on the wire. The link is another one, or has more rate: what has
+ * failed on it may be tried anew. */
+static void look_if_quicker(struct voice_ctl *c, uint64_t now_us)
+{
+	/* Those of another rung may be smaller. */
+	bool settled = now_us >= c->since_us + QUICKER_AFTER_US;
+	bool quicker = settled && c->way.base_us + QUICKER_US < c->quick.way_us;
+
+	if (quicker)
+		voice_better(c, now_us);
+	if (!quicker && settled && now_us < c->quick.at_us + QUICKER_AFTER_US)
+		return;
+	c->quick.at_us = now_us;
+	c->quick.way_us = c->way.base_us;
+}
+
 void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 		  int64_t arrival_us)
 {
@@ -195,6 +214,7 @@ void voice_sample(struct voice_ctl *c, uint64_t now_us, uint64_t sent_us,
 	voice_heard(c, now_us);
 	if (way_update(&c->way, now_us, way_us))
 		c->stall_us = c->stall_us * 3 / 4;
+	look_if_quicker(c, now_us);
 	queue_us = way_us - c->way.base_us;
 	if (c->probe.red)
 		c->noise.count = 0;

@@ -24,7 +24,11 @@ NUMBER(server, port, 8080, 1, 65535, "", \
 	"Each worker after the first takes the next higher number.") \
 TEXT(server, state_dir, PATH, "", \
 	"Directory for what must be kept: the secret that signs links, rooms, settings.\n" \
-	"Empty: /var/lib/palabre as an installed service.") \
+	"Empty: /var/lib/palabre as an installed service; else one's own, and rooms made with\n" \
+	"palabrectl are gone when the server stops.") \
+TEXT(server, runtime_dir, PATH, "", \
+	"Directory for the socket by which palabrectl reaches this server.\n" \
+	"Empty: what systemd gives, else /run/palabre, else one's own.") \
 NUMBER(server, workers, 0, 0, 64, "threads", \
 	"Threads that forward voice and video. 0: one per processor core.") \
 TEXT(server, log_level, LEVEL, "info", \
@@ -32,6 +36,9 @@ TEXT(server, log_level, LEVEL, "info", \
 TEXT(server, url, URL, "", \
 	"Address of the page as people type it, such as https://call.example.org.\n" \
 	"Empty: localhost with the port above.") \
+TEXT(server, contact, MAIL, "", \
+	"Mail address of who runs this server, such as me@example.org. Everybody may read it,\n" \
+	"in /.well-known/security.txt. Empty: nobody's.") \
 \
 SECTION(tls, \
 	"Certificate for https. Browsers give the microphone only to pages from https or\n" \
@@ -43,6 +50,9 @@ SECTION(http, "The page and its requests.") \
 TEXT(http, trust_proxy, NETWORKS, "", \
 	"IP addresses or networks of proxies in front, comma-separated. Their X-Forwarded-For\n" \
 	"header is believed, and they count as many people: 127.0.0.1, ::1 for one on this machine.") \
+TEXT(http, metrics, NETWORKS, "127.0.0.1, ::1", \
+	"IP addresses or networks that may read /health and /metrics, comma-separated.\n" \
+	"Empty: nobody; palabrectl can, always.") \
 NUMBER(http, connections_max, 4096, 16, 1000000, "connections", \
 	"Open TCP connections; further ones are closed at once.") \
 NUMBER(http, connections_per_address_max, 256, 1, 1000000, "connections", \
@@ -64,6 +74,9 @@ NUMBER(media, video_slots_max, 4, 0, 9, "videos", \
 	"Videos that one person can receive at once. 0: voice only.") \
 \
 SECTION(room, "Rooms and people.") \
+SWITCH(room, by_link, true, \
+	"Links that palabred prints (--print-link) open a room of any name. no: only rooms made\n" \
+	"with palabrectl, by its links, which can be revoked.") \
 NUMBER(room, people_max, 500, 2, 10000, "people", "People in one room.") \
 NUMBER(room, rooms_max, 200, 1, 10000, "rooms", "Rooms with people in them at the same time.") \
 NUMBER(room, resume_s, 600, 0, 86400, "seconds", \
@@ -81,6 +94,7 @@ enum option_kind {
 	KIND_NETWORKS,	/* the same, or networks: 10.0.0.0/8 */
 	KIND_LEVEL,
 	KIND_URL,
+	KIND_MAIL,
 	KIND_NUMBER,
 	KIND_SWITCH,
 	KIND_SECTION, /* not an option: begins a section in the list */

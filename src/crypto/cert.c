@@ -102,6 +102,16 @@ int cert_digest(X509 *x509, uint8_t out[FINGERPRINT_BYTES])
 	return 0;
 }
 
+int cert_text(X509 *x509, char out[FINGERPRINT_TEXT_MAX])
+{
+	uint8_t digest[FINGERPRINT_BYTES];
+	int err = cert_digest(x509, digest);
+
+	if (!err)
+		fingerprint_print(digest, out);
+	return err;
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -11,6 +11,8 @@
 #include <libgen.h>
 #include <limits.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,4 +209,20 @@ int secret_load(struct secret *s, const char *path, char *why, size_t why_len)
 				"can't be made here; is it a symbolic link to nowhere?",
 				err);
 	return err;
+}
+
+/* Of a MAC, which nothing else makes; not of the key itself. */
+int secret_text(const struct secret *s, char out[SECRET_PRINT_MAX])
+{
+	static const char label[] = "palabre fingerprint";
+	uint8_t mac[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (!HMAC(EVP_sha256(), s->key, SECRET_BYTES, (const uint8_t *)label,
+		  sizeof label - 1, mac, &len) ||
+	    len < 8)
+		return -ENOMEM;
+	for (unsigned i = 0; i < 8; i++)
+		snprintf(out + 3 * i, 4, "%02X%s", mac[i], i < 7 ? ":" : "");
+	return 0;
 }

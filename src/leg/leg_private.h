@@ -364,6 +364,11 @@ unsigned leg_control_repeats(struct leg *leg, unsigned slot, uint16_t seq,
 /* One that was asked for was there, so that it must have been lost; true: that is news. burst: so many
  * in a row were. */
 bool leg_control_lost(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+/* Sound that goes once more, or later than what follows it. crossed: whoever asks for it now cannot have got it yet: browsers ask
+ * each 100 ms, whatever the way takes. */
+void leg_control_late(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us);
+bool leg_control_crossed(const struct leg *leg, unsigned slot, uint16_t seq,
+			 uint64_t now_us);
 void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
 void leg_control_measured(struct leg *leg, const struct twcc_status *status,

@@ -58,8 +58,10 @@ static int write_again(struct leg *leg, struct leg_slot *slot,
 	*bytes += (unsigned)len + WIRE_BYTES;
 	if (!err && seal == &slot->seal_rtx)
 		leg_estimate_sent(leg, &out, (unsigned)len + WIRE_BYTES, kind, now_us);
-	if (!err && slot->plan->sec.audio)
+	if (!err && slot->plan->sec.audio) {
 		leg_pace_sent(leg, (unsigned)len + WIRE_BYTES, now_us);
+		leg_control_late(leg, index, (uint16_t)out.seq64, now_us);
+	}
 	return err;
 }
 
@@ -233,9 +235,16 @@ void leg_resend_asked(struct leg *leg, unsigned index, const uint16_t *seqs,
 
 	leg_control_asked(leg, index, seqs, count);
 	for (unsigned i = 0; i < count; i++) {
-		unsigned times = leg_control_repeats(leg, index, seqs[i], now_us);
-		int err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
-				: 0;
+		unsigned times;
+		int err;
+
+		if (leg_control_crossed(leg, index, seqs[i], now_us)) {
+			STAT_INC(nack_crossed);
+			continue;
+		}
+		times = leg_control_repeats(leg, index, seqs[i], now_us);
+		err = times ? leg_resend_one(leg, &leg->slots[index], seqs[i], now_us)
+			    : 0;
 
 		if (times && count_resend(err) == -EAGAIN)
 			break;

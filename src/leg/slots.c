@@ -182,8 +182,11 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 		return false;
 	if (slot->twcc_id && !l->making)
 		leg_measure_out(leg, index, out, l->batch_us);
-	if (slot->plan->sec.audio)
+	if (slot->plan->sec.audio) {
 		leg_again_out(leg, index, out, p, l->batch_us);
+		if (out->seq64 != slot->rtp.highest) /* it came by a repeat */
+			leg_control_late(leg, index, (uint16_t)out->seq64, l->batch_us);
+	}
 	item = place(l);
 	item->leg = leg;
 	item->slot = (uint8_t)index;

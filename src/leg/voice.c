@@ -25,7 +25,8 @@ enum {
 	LANES_WAIT_MAX_US = 600000000,
 	JITTER_HOLD_US = 20000000,
 	PICTURES_US = 1500000, /* a queue of a second, full of them */
-	LOSS_TWICE_Q8 = 20     /* 8 %: one repeat in twelve is lost */
+	LATE_KEPT = 16,
+	LOSS_TWICE_Q8 = 20 /* 8 %: one repeat in twelve is lost */
 };
 _Static_assert((int)VOICE_RUNGS == (int)RUNGS, "one ladder");
 
@@ -51,7 +52,12 @@ struct control {
 	struct asked {
 		uint64_t asked, lost; /* bit i is number `newest` - i */
 		uint16_t newest;
-	} asked[NEGO_SLOTS_MAX]; /* NACKed */
+		uint8_t late_count; /* modulo 256 */
+		struct late {
+			uint32_t at_ms; /* 0: none */
+			uint16_t seq;
+		} late[LATE_KEPT]; /* sent again, or only now, last */
+	} asked[NEGO_SLOTS_MAX];   /* NACKed */
 };
 
 static void apply(struct control *v, uint64_t now_us)
@@ -248,6 +254,31 @@ void leg_control_asked(struct leg *leg, unsigned slot, const uint16_t *seqs,
 		if (back < 64)
 			a->asked |= UINT64_C(1) << back;
 	}
+}
+
+void leg_control_late(struct leg *leg, unsigned slot, uint16_t seq, uint64_t now_us)
+{
+	struct asked *a = leg->control ? &leg->control->asked[slot] : NULL;
+
+	if (a)
+		a->late[a->late_count++ % LATE_KEPT] =
+			(struct late) { (uint32_t)(now_us / 1000), seq };
+}
+
+bool leg_control_crossed(const struct leg *leg, unsigned slot, uint16_t seq,
+			 uint64_t now_us)
+{
+	const struct control *v = leg->control;
+	uint64_t way_ms = v ? v->ctl.rtt_us / 1000 * 15 / 16 : 0;
+
+	for (unsigned i = 0; v && i < LATE_KEPT; i++) {
+		const struct late *l = &v->asked[slot].late[i];
+
+		if (l->at_ms && l->seq == seq &&
+		    (uint32_t)(now_us / 1000) - l->at_ms < way_ms)
+			return true;
+	}
+	return false;
 }
 
 /* RED: a later packet that is not missing has brought it. */

@@ -109,3 +109,8 @@ void tls_destroy(struct ssl_ctx_st *tls)
 {
 	SSL_CTX_free(tls);
 }
+
+struct x509_st *tls_certificate(const struct ssl_ctx_st *tls)
+{
+	return SSL_CTX_get0_certificate(tls);
+}

@@ -35,6 +35,13 @@ struct room *room_create(const char *name, unsigned people_max,
 	return r;
 }
 
+void room_begin(struct room *r, const bool rules[RULE_COUNT], bool approve)
+{
+	memcpy(r->rules, rules, sizeof r->rules);
+	memcpy(r->begun, rules, sizeof r->begun);
+	r->board.rules.approve = approve;
+}
+
 static void free_people(struct people *list)
 {
 	while (list->first) {
@@ -319,10 +326,11 @@ bool room_is_hosted(const struct room *r)
 bool room_is_arranged(const struct room *r)
 {
 	for (unsigned i = 0; i < RULE_COUNT; i++)
-		if (r->rules[i])
+		if (r->rules[i] != r->begun[i])
 			return true;
-	return r->ban_count || r->board.first || r->poll_count || r->chat.pinned ||
-	       r->chat.mode != CHAT_ALL;
+	/* Who was sent away has a ticket that is void only while this is remembered. */
+	return r->ban_count || r->removed_count || r->board.first || r->poll_count ||
+	       r->chat.pinned || r->chat.mode != CHAT_ALL;
 }
 
 struct person *room_by_id(const struct room *r, const char *id)

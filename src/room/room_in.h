@@ -46,7 +46,7 @@ struct room {
 	char removed[ROOM_REMOVED_MAX][PERSON_ID_BYTES + 1];
 	unsigned ban_count;
 	struct ban bans[ROOM_BANS_MAX];
-	bool rules[RULE_COUNT];
+	bool rules[RULE_COUNT], begun[RULE_COUNT]; /* now, and at the beginning */
 	unsigned spotlights;
 	unsigned talker_count;
 	uint32_t talkers[ROOM_TALKERS_MAX];

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { VERSION = 1, BUSY_MS = 1000 };
+enum { VERSION = 2, BUSY_MS = 1000 };
 
-static const char schema[] =
-	"BEGIN;"
+/* What each version added to the one before; a new file gets all of it. */
+static const char *const steps[VERSION] = {
 	"CREATE TABLE room (name TEXT PRIMARY KEY, title TEXT NOT NULL,"
 	" description TEXT NOT NULL, starts_s INTEGER NOT NULL, ends_s INTEGER NOT NULL,"
 	" zone TEXT NOT NULL, languages TEXT NOT NULL, lobby INTEGER NOT NULL,"
@@ -21,9 +21,12 @@ static const char schema[] =
 	" data_mode INTEGER NOT NULL, retention_days INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE link (id INTEGER PRIMARY KEY, room TEXT NOT NULL"
 	" REFERENCES room (name) ON DELETE CASCADE, role INTEGER NOT NULL,"
-	" revoked INTEGER NOT NULL) STRICT;"
-	"PRAGMA user_version = 1;"
-	"COMMIT;";
+	" revoked INTEGER NOT NULL) STRICT;",
+	"ALTER TABLE room ADD COLUMN mute INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE room ADD COLUMN lock INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE link ADD COLUMN made_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE link ADD COLUMN expires_s INTEGER NOT NULL DEFAULT 0;",
+};
 
 static int version_of(sqlite3 *db)
 {
@@ -36,6 +39,20 @@ static int version_of(sqlite3 *db)
 		version = sqlite3_column_int(st, 0);
 	sqlite3_finalize(st);
 	return version;
+}
+
+/* Whole, or as it was. */
+static int upgrade(sqlite3 *db, int version)
+{
+	char done[64];
+
+	snprintf(done, sizeof done, "PRAGMA user_version = %d; COMMIT", VERSION);
+	if (sqlite3_exec(db, "BEGIN", NULL, NULL, NULL))
+		return -EIO;
+	for (int i = version; i < VERSION; i++)
+		if (sqlite3_exec(db, steps[i], NULL, NULL, NULL))
+			return -EIO;
+	return sqlite3_exec(db, done, NULL, NULL, NULL) ? -EIO : 0;
 }
 
 static int prepare(sqlite3 *db, const char *path, char *why, size_t why_len)
@@ -55,11 +72,13 @@ static int prepare(sqlite3 *db, const char *path, char *why, size_t why_len)
 		snprintf(why, why_len, "%s was written by a newer palabred", path);
 		return -EINVAL;
 	}
-	if (!version && sqlite3_exec(db, schema, NULL, NULL, NULL))
-		goto fail;
-	if (version >= 0)
+	if (version >= 0 && (version == VERSION || !upgrade(db, version)))
 		return 0;
 fail:
+	if (sqlite3_errcode(db) == SQLITE_BUSY) {
+		snprintf(why, why_len, "%s is locked: another palabred uses it", path);
+		return -EBUSY;
+	}
 	snprintf(why, why_len, "%s cannot be used: %s", path, sqlite3_errmsg(db));
 	return -EIO;
 }
@@ -77,6 +96,15 @@ int disk_open(sqlite3 **out, const char *path, char *why, size_t why_len)
 	}
 	if (fd >= 0)
 		close(fd);
+	else if (access(path,
+			R_OK | W_OK)) { /* SQLite's words would be "disk I/O error" */
+		err = -errno;
+		snprintf(why, why_len,
+			 "%s cannot be read and written: %s; it must belong to the user "
+			 "that the server runs as",
+			 path, strerror(-err));
+		return err;
+	}
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
 			    NULL)) {
 		snprintf(why, why_len, "%s cannot be opened: %s", path,
@@ -122,6 +150,8 @@ static void room_of(sqlite3_stmt *st, struct store_room *r)
 	text_of(st, 10, r->pin, sizeof r->pin);
 	r->data_mode = (enum store_data_mode)sqlite3_column_int(st, 11);
 	r->retention_days = (unsigned)sqlite3_column_int(st, 12);
+	r->mute = sqlite3_column_int(st, 13);
+	r->lock = sqlite3_column_int(st, 14);
 }
 
 int disk_read(sqlite3 *db, int (*on_room)(void *arg, const struct store_room *room),
@@ -143,15 +173,21 @@ int disk_read(sqlite3 *db, int (*on_room)(void *arg, const struct store_room *ro
 	sqlite3_finalize(st);
 	if (err || step != SQLITE_DONE)
 		return err ? err : -EIO;
-	if (sqlite3_prepare_v2(db,
-			       "SELECT room, id, role, revoked FROM link ORDER BY rowid",
-			       -1, &st, NULL))
+	if (sqlite3_prepare_v2(
+		    db,
+		    "SELECT room, id, role, revoked, made_s, expires_s FROM link"
+		    " ORDER BY made_s, id",
+		    -1, &st, NULL))
 		return -EIO;
 	while ((step = sqlite3_step(st)) == SQLITE_ROW && !err) {
 		text_of(st, 0, name, sizeof name);
-		link = (struct store_link) { .id = (uint32_t)sqlite3_column_int64(st, 1),
-					     .role = (unsigned)sqlite3_column_int(st, 2),
-					     .revoked = sqlite3_column_int(st, 3) };
+		link = (struct store_link) {
+			.id = (uint32_t)sqlite3_column_int64(st, 1),
+			.role = (unsigned)sqlite3_column_int(st, 2),
+			.revoked = sqlite3_column_int(st, 3),
+			.made_s = (uint64_t)sqlite3_column_int64(st, 4),
+			.expires_s = (uint64_t)sqlite3_column_int64(st, 5)
+		};
 		err = on_link(arg, name, &link);
 	}
 	sqlite3_finalize(st);
@@ -180,6 +216,8 @@ static void bind_room(sqlite3_stmt *st, const struct store_room *r)
 	bind_text(st, 11, r->pin);
 	sqlite3_bind_int(st, 12, (int)r->data_mode);
 	sqlite3_bind_int(st, 13, (int)r->retention_days);
+	sqlite3_bind_int(st, 14, r->mute);
+	sqlite3_bind_int(st, 15, r->lock);
 }
 
 static void bind_link(sqlite3_stmt *st, const struct change *c)
@@ -188,6 +226,8 @@ static void bind_link(sqlite3_stmt *st, const struct change *c)
 	bind_text(st, 2, c->room.name);
 	sqlite3_bind_int(st, 3, (int)c->link.role);
 	sqlite3_bind_int(st, 4, c->link.revoked);
+	sqlite3_bind_int64(st, 5, (sqlite3_int64)c->link.made_s);
+	sqlite3_bind_int64(st, 6, (sqlite3_int64)c->link.expires_s);
 }
 
 int disk_write(sqlite3 *db, const struct change *c)
@@ -195,7 +235,7 @@ int disk_write(sqlite3 *db, const struct change *c)
 	/* Not REPLACE, which deletes the row first, and its links with it. */
 	static const char *const texts[] = {
 		[CHANGE_ROOM] =
-			"INSERT INTO room VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+			"INSERT INTO room VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 			" ON CONFLICT (name) DO UPDATE SET title = excluded.title,"
 			" description = excluded.description, starts_s = "
 			"excluded.starts_s,"
@@ -203,10 +243,11 @@ int disk_write(sqlite3 *db, const struct change *c)
 			" languages = excluded.languages, lobby = excluded.lobby,"
 			" audience = excluded.audience, approve = excluded.approve,"
 			" pin = excluded.pin, data_mode = excluded.data_mode,"
-			" retention_days = excluded.retention_days",
+			" retention_days = excluded.retention_days,"
+			" mute = excluded.mute, lock = excluded.lock",
 		[CHANGE_ROOM_GONE] = "DELETE FROM room WHERE name = ?",
 		[CHANGE_LINK] =
-			("INSERT INTO link VALUES (?,?,?,?)"
+			("INSERT INTO link VALUES (?,?,?,?,?,?)"
 			 " ON CONFLICT (id) DO UPDATE SET revoked = excluded.revoked"),
 	};
 	sqlite3_stmt *st;

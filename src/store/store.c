@@ -25,11 +25,13 @@ struct entry {
 
 struct store {
 	struct hash *rooms;
-	struct sqlite3 *db; /* the thread's, once it runs */
+	struct sqlite3 *db; /* the thread's, once it runs; NULL: there is none */
 	struct ring *changes;
 	pthread_t thread;
 	sem_t flushed;
 	_Atomic bool failed; /* since the last flush */
+	uint64_t changed;
+	_Atomic uint64_t tried, refused; /* by the thread */
 };
 
 /* ---- the thread --------------------------------------------------------------------- */
@@ -49,7 +51,9 @@ static bool take(struct store *s, struct change *c)
 	if (disk_write(s->db, c)) {
 		log_error("store.write", "room=%s", c->room.name);
 		atomic_store(&s->failed, true);
+		s->refused++;
 	}
+	s->tried++;
 	free(c);
 	return true;
 }
@@ -72,13 +76,17 @@ static void *run(void *arg)
 
 static int push(struct store *s, const struct change *change)
 {
-	struct change *c = malloc(sizeof *c);
+	struct change *c = s->db ? malloc(sizeof *c) : NULL;
 
+	if (!s->db)
+		return 0;
 	if (!c)
 		return -ENOMEM;
 	*c = *change;
-	if (!ring_push(s->changes, &c))
+	if (!ring_push(s->changes, &c)) {
+		s->changed++;
 		return 0;
+	}
 	free(c);
 	STAT_INC(store_full);
 	return -ENOBUFS;
@@ -93,10 +101,27 @@ static void push_patiently(struct store *s, struct change *c)
 
 int store_flush(struct store *s)
 {
+	if (!s->db)
+		return 0;
 	push_patiently(s, &flush);
 	while (sem_wait(&s->flushed) && errno == EINTR)
 		;
 	return atomic_exchange(&s->failed, false) ? -EIO : 0;
+}
+
+uint64_t store_changed(const struct store *s)
+{
+	return s->changed;
+}
+
+uint64_t store_tried(const struct store *s)
+{
+	return s->tried;
+}
+
+uint64_t store_refused(const struct store *s)
+{
+	return s->refused;
 }
 
 /* ---- memory ------------------------------------------------------------------------- */
@@ -186,6 +211,27 @@ static void store_free(struct store *s)
 	free(s);
 }
 
+/* The file, and the thread that writes it. */
+static int open_file(struct store *s, const char *path, char *why, size_t why_len)
+{
+	int err = disk_open(&s->db, path, why, why_len);
+
+	if (!err) {
+		err = disk_read(s->db, on_room, on_link, s);
+		if (err)
+			snprintf(why, why_len, "%s cannot be read: %s", path,
+				 err == -EBADMSG   ? "it holds a room that cannot be"
+				 : err == -ENOBUFS ? "it holds too many rooms"
+						   : "it is damaged");
+	}
+	if (!err) {
+		err = -pthread_create(&s->thread, NULL, run, s);
+		if (err)
+			snprintf(why, why_len, "no thread: %s", strerror(-err));
+	}
+	return err;
+}
+
 int store_open(struct store **out, const char *path, char *why, size_t why_len)
 {
 	struct store *s = calloc(1, sizeof *s);
@@ -198,17 +244,7 @@ int store_open(struct store **out, const char *path, char *why, size_t why_len)
 	s->rooms = hash_create(64);
 	s->changes = ring_create(RING, sizeof(struct change *));
 	if (s->rooms && s->changes)
-		err = disk_open(&s->db, path, why, why_len);
-	if (!err) {
-		err = disk_read(s->db, on_room, on_link, s);
-		if (err)
-			snprintf(why, why_len, "%s cannot be read", path);
-	}
-	if (!err) {
-		err = -pthread_create(&s->thread, NULL, run, s);
-		if (err)
-			snprintf(why, why_len, "no thread: %s", strerror(-err));
-	}
+		err = path ? open_file(s, path, why, why_len) : 0;
 	if (err)
 		store_free(s);
 	else
@@ -218,9 +254,16 @@ int store_open(struct store **out, const char *path, char *why, size_t why_len)
 
 void store_close(struct store *s)
 {
-	push_patiently(s, &stop);
-	pthread_join(s->thread, NULL);
+	if (s->db) {
+		push_patiently(s, &stop);
+		pthread_join(s->thread, NULL);
+	}
 	store_free(s);
+}
+
+bool store_is_kept(const struct store *s)
+{
+	return s->db;
 }
 
 /* ---- rooms -------------------------------------------------------------------------- */
@@ -259,6 +302,26 @@ const struct store_room *store_room_by_pin(const struct store *s, const char *pi
 	if (pin[0])
 		hash_each(s->rooms, match_pin, &want);
 	return want.found;
+}
+
+struct each {
+	void (*fn)(void *arg, const struct store_room *room);
+	void *arg;
+};
+
+static void each_room(struct hash_node *n, void *arg)
+{
+	const struct each *each = arg;
+
+	each->fn(each->arg, &CONTAINER_OF(n, struct entry, node)->room);
+}
+
+void store_rooms_each(const struct store *s,
+		      void (*fn)(void *arg, const struct store_room *room), void *arg)
+{
+	struct each each = { fn, arg };
+
+	hash_each(s->rooms, each_room, &each);
 }
 
 static int check_room(const struct store *s, const struct store_room *r)
@@ -344,10 +407,13 @@ static uint32_t new_link_id(struct store *s)
 	return taken.id;
 }
 
-int store_link_add(struct store *s, const char *room, unsigned role, uint32_t *id)
+int store_link_add(struct store *s, const char *room, unsigned role, uint64_t now_s,
+		   uint64_t expires_s, struct store_link *out)
 {
 	struct entry *e = find(s, room);
-	struct store_link link = { .role = role };
+	struct store_link link = { .role = role,
+				   .made_s = now_s,
+				   .expires_s = expires_s };
 	int err;
 
 	if (!e)
@@ -361,7 +427,7 @@ int store_link_add(struct store *s, const char *room, unsigned role, uint32_t *i
 	if (err)
 		return err;
 	e->links[e->link_count++] = link;
-	*id = link.id;
+	*out = link;
 	return 0;
 }
 
@@ -381,11 +447,26 @@ int store_link_revoke(struct store *s, const char *room, uint32_t id)
 	return err;
 }
 
-bool store_link_valid(const struct store *s, const char *room, unsigned role, uint32_t id)
+enum store_link_state store_link_check(const struct store *s, const char *room,
+				       unsigned role, uint32_t id, uint64_t now_s)
 {
-	const struct store_link *l = find_link(find(s, room), id);
+	const struct entry *e = find(s, room);
+	struct store_link found = { 0 };
 
-	return l && !l->revoked && l->role == role;
+	for (unsigned i = 0; e && i < e->link_count; i++) { /* to the end, always */
+		uint32_t mask = (uint32_t)0 - (e->links[i].id == id);
+
+		found.id |= e->links[i].id & mask;
+		found.role |= e->links[i].role & mask;
+		found.revoked |= e->links[i].revoked & (mask != 0);
+		found.expires_s |= e->links[i].expires_s & ((uint64_t)0 - (mask != 0));
+	}
+	if (!id || found.id != id || found.role != role)
+		return STORE_LINK_UNKNOWN;
+	if (found.revoked)
+		return STORE_LINK_REVOKED;
+	return found.expires_s && now_s >= found.expires_s ? STORE_LINK_EXPIRED
+							   : STORE_LINK_GOOD;
 }
 
 unsigned store_links(const struct store *s, const char *room, struct store_link *out,

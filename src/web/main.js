@@ -8,6 +8,7 @@ import { onMedia, openDevices, listDevices } from './media.js';
 import { currentPc, enter, hurry } from './session.js';
 import { playSound } from './slots.js';
 import { firstMode, focusPrejoin, openPrejoin, renderMeter, renderPrejoin, setupPrejoin } from './prejoin.js';
+import { renderGlance, setupGlance } from './glance.js';
 import { renderStage, setupStage } from './stage.js';
 import { BAD_LINK, renderBar, renderEnded, renderPeople, renderSettings, renderStatus, setupPanels } from './panels.js';
 
@@ -131,11 +132,12 @@ function begin() {
 
 async function main() {
 	await loadLanguage();
-	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderStage, renderBar, renderStatus, renderPeople, renderSettings, renderEnded])
+	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderGlance, renderStage, renderBar, renderStatus, renderPeople, renderSettings, renderEnded])
 		onChange(render);
 	setupPrejoin();
 	setupStage();
 	setupPanels();
+	setupGlance();
 	onMedia(changed);
 	button('again').onclick = again;
 	get('paste-form', HTMLFormElement).addEventListener('submit', paste);

@@ -37,6 +37,7 @@ const STATS_MS = 1000;
 const PACE_S = 8;
 const KEEP_BYTES = 200_000;
 const LISTEN_MS = 300;
+const LOSSY = 8; // per cent
 const TALK_ENERGY = 1e-4; // a second of one's own voice at -40 dBFS
 const BACK_MS = 4000;
 
@@ -287,11 +288,13 @@ const lost = () => !state.net.media || silence.dead;
 
 /** Whoever sends or is sent something gets the server's reports. A weak link loses too many of them to judge by. */
 function expectant() {
+	if (state.net.weak || state.voice.loss >= LOSSY) // where copies fill the holes only the server knows
+		return false;
 	// Of voices nothing comes while all are silent, and reports are rare.
 	if (soundOnly())
-		return !state.net.weak && state.speakers.some((id) => id !== state.me.id);
+		return state.speakers.some((id) => id !== state.me.id);
 	const sends = Object.entries(switchedOn()).some(([k, on]) => on && !paused.has(/** @type {Kind} */ (k)));
-	return !state.net.weak && (sends || [...state.slots.values()].some((slot) => slot.p));
+	return sends || [...state.slots.values()].some((slot) => slot.p);
 }
 
 /** Chosen, or as far as the link goes. */
@@ -793,7 +796,7 @@ async function readings() {
 		sync.tick(r.samples, [...state.slots.values()]);
 	else if (hold.tick(r.sound))
 		holdSound(hold.ms);
-	if (p.senders.camera?.track && weakness.clean && !paused.has('camera') && climb.tick(r.estimate))
+	if (p.senders.camera?.track && weakness.clean && !paused.has('camera') && climb.tick(r.estimate, r.rtt))
 		travel();
 	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);

@@ -175,6 +175,9 @@ void command_run(struct worker *w, const struct command *c, uint64_t now_us)
 	case COMMAND_TCP:
 		tcp(w, c->data);
 		break;
+	case COMMAND_PING:
+		w->pongs++;
+		break;
 	case COMMAND_STOP:
 		w->stopping = true;
 		break;
@@ -293,6 +296,22 @@ int worker_leg_restart(struct worker *w, uint64_t leg, const char *local_ufrag,
 	text_copy(r->remote_pwd, sizeof r->remote_pwd, remote_pwd);
 	c.data = r;
 	return send_command(w, &c);
+}
+
+void worker_ping(struct worker *w)
+{
+	struct command c = { .type = COMMAND_PING };
+
+	if (w->pongs != w->pings) /* that one will do */
+		return;
+	w->ping_lost = send_command(w, &c) != 0;
+	if (!w->ping_lost)
+		w->pings++;
+}
+
+bool worker_answered(const struct worker *w)
+{
+	return !w->ping_lost && w->pongs == w->pings;
 }
 
 int worker_tcp(struct worker *w, int fd, const struct addr *peer,

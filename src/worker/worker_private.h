@@ -63,6 +63,9 @@ struct worker {
 	struct ring *commands, *events;
 	uint64_t timer_due_us;
 	_Atomic unsigned leg_count;
+	unsigned pings; /* the control thread's, as … */
+	bool ping_lost; /* … this: there was no room for the last */
+	_Atomic unsigned pongs;
 	bool stopping;
 	struct stats stats;
 };
@@ -81,6 +84,7 @@ enum command_type {
 	COMMAND_FOLLOW,
 	COMMAND_RESTART,
 	COMMAND_TCP,
+	COMMAND_PING,
 	COMMAND_STOP
 };
 struct command_view {

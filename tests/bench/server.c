@@ -46,7 +46,7 @@ uint16_t server_free_port(void)
 static _Noreturn void run(const struct server *s, const char *const *sets, int out,
 			  int log, const char *link)
 {
-	char port_set[64], dir_set[128];
+	char port_set[64], dir_set[128], runtime_set[128];
 	const char *argv[2 * SERVER_SETS_MAX + 16];
 	unsigned n = 0;
 
@@ -55,11 +55,14 @@ static _Noreturn void run(const struct server *s, const char *const *sets, int o
 	dup2(log, STDERR_FILENO);
 	snprintf(port_set, sizeof port_set, "server.port=%u", s->port);
 	snprintf(dir_set, sizeof dir_set, "server.state_dir=%s", s->dir);
+	snprintf(runtime_set, sizeof runtime_set, "server.runtime_dir=%s", s->dir);
 	argv[n++] = s->program;
 	argv[n++] = "--set";
 	argv[n++] = port_set;
 	argv[n++] = "--set";
 	argv[n++] = dir_set;
+	argv[n++] = "--set";
+	argv[n++] = runtime_set;
 	argv[n++] = "--set";
 	argv[n++] = "server.listen=127.0.0.1";
 	argv[n++] = "--set";
@@ -148,6 +151,7 @@ int server_link(const struct server *s, const char *role, const char *room,
 
 int server_stop(struct server *s)
 {
+	static const char *const files[] = { "secret", "rooms.db", "rooms.db-wal" };
 	char path[96];
 	int status = -1;
 
@@ -160,8 +164,10 @@ int server_stop(struct server *s)
 		waitpid(s->pid, &status, 0);
 		s->pid = 0;
 	}
-	snprintf(path, sizeof path, "%s/secret", s->dir);
-	unlink(path);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(path, sizeof path, "%s/%s", s->dir, files[i]);
+		unlink(path);
+	}
 	rmdir(s->dir);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

@@ -62,6 +62,7 @@ await scenario('layers', async () => {
 
 	for (const space of [here, there])
 		net.rules(space, loseUdp(server.port, 50));
+	await viewer.run(() => __test.watchGaps());
 	const before = await viewer.sums('video');
 	const sentBefore = await made(sender);
 	const delays = [];
@@ -79,6 +80,8 @@ await scenario('layers', async () => {
 	figure(`tile to picture at 5 % loss, median of ${CHANGES}`, median(delays), 'ms');
 	figure('tile to picture at 5 % loss, longest', Math.max(...delays), 'ms');
 	figure('freezes', more.freezeCount);
+	for (const gap of await viewer.run(() => __test.gaps()))
+		log(`no picture for ${gap}`);
 	figure('frozen', more.totalFreezesDuration * 1000, 'ms');
 	figure('picture packets lost', more.packetsLost);
 	figure('key frames of one size', keys);

@@ -247,6 +247,7 @@ async function row(name, r) {
 	paths.forEach((p, i) => p.set(i === paths.length - 1 ? r.down : r.up));
 	await sleep(SETTLE_MS);
 	await startCapture(listener);
+	const from = await listener.run(() => Math.round(performance.now() / 100) / 10);
 	const [before, sound] = [await Promise.all(paths.map((p) => p.counts())), await listener.sums('audio')];
 	const begin = Date.now();
 	let backMs = 0;
@@ -297,8 +298,9 @@ async function row(name, r) {
 			repeated: out.retransmittedPacketsSent, errors: __test.errors, fmtp: __test.pc().remoteDescription.sdp.match(/a=fmtp:111.*|a=ptime.*/g) };
 	}))}`);
 	log(`listener: ${JSON.stringify(Object.fromEntries(Object.keys(sound).map((k) => [k, soundAfter[k] - sound[k]]).filter(([, v]) => v)))}` +
-		`, by ${JSON.stringify(await listener.path())}, ICE restarts at ${JSON.stringify(await listener.run(() =>
-			__test.posts.filter((p) => p.url.endsWith('/ice')).map((p) => Math.round(p.at / 100) / 10)))}`);
+		`, by ${JSON.stringify(await listener.path())}, asked for ${JSON.stringify(await listener.run(() =>
+			__test.posts.map((p) => [p.url.split('/').pop(), Math.round(p.at / 100) / 10, p.status])))}; captured from ${from}, states ${JSON.stringify(await listener.run(() =>
+			__test.states))}`);
 	log(JSON.stringify(await server.counters()));
 	for (const who of people)
 		await who.close();

@@ -5,6 +5,8 @@
  * what an independent reading of the rules says. Each slot feeds a real rtp_slot, whose
  * output must go on without a step back. `sim_relay_rooms [seed [steps]]`.
  */
+#include "unit/relay_rig.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,13 +167,6 @@ static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint6
 		if (v->ts != ts64 || v->marker)
 			return true;
 	}
-}
-
-static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
-{
-	(void)owner;
-	(void)st;
-	(void)now_us;
 }
 
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
@@ -536,7 +531,7 @@ static void act(void)
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
 static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
-						    on_demand };
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static void run(unsigned steps)

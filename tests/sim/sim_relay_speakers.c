@@ -4,6 +4,8 @@
  * differs from person to person. Judged as a listener would: how much of each word is
  * missing, above all of its beginning, and how often slots change hands.
  */
+#include "unit/relay_rig.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,24 +102,6 @@ static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
 	(void)now_us;
 }
 
-static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
-{
-	(void)owner;
-	(void)st;
-	(void)now_us;
-}
-
-static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
-		     uint64_t *next)
-{
-	(void)st;
-	(void)layer;
-	(void)owner;
-	(void)ts64;
-	(void)next;
-	return true;
-}
-
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	(void)owner;
@@ -137,8 +121,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
-						    on_demand };
+static const struct relay_stream_ops stream_ops = { on_want_key, rig_whole, on_wanted,
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static void begin(const char *name, unsigned count)

@@ -42,7 +42,7 @@ static struct pictures {
 	uint64_t seed;
 	/* the link: what is on it waits, up to so long */
 	double rate_bps, loss;
-	uint64_t delay_us, limit_us, free_us;
+	uint64_t delay_us, limit_us, free_us, jitter_us, arrival_us;
 	unsigned sent_count;
 	struct sent sent[SENT];
 	/* its browser */
@@ -109,7 +109,12 @@ int __wrap_conn_send_rtp(struct conn *c, struct seal_stream *s, uint8_t *buf, si
 		return 0;
 	P->free_us += (uint64_t)(x->bytes * 8e6 / P->rate_bps);
 	if (dice() >= P->loss)
-		x->arrival_us = P->free_us + P->delay_us;
+		x->arrival_us = P->free_us + P->delay_us +
+				(uint64_t)(dice() * (double)P->jitter_us);
+	if (x->arrival_us && x->arrival_us < P->arrival_us) /* in order */
+		x->arrival_us = P->arrival_us;
+	if (x->arrival_us)
+		P->arrival_us = x->arrival_us;
 	return 0;
 }
 

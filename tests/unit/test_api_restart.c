@@ -32,7 +32,7 @@ static const char *token(void)
 {
 	static char link[API_LINK_MAX];
 
-	assert_int_equal(api_link(&api_secret, "room", ROLE_SPEAKER, 0, link), 0);
+	assert_int_equal(api_link(&api_secret, "room", ROLE_SPEAKER, 0, 0, link), 0);
 	return strchr(link, '#') + 1;
 }
 

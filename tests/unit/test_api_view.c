@@ -35,7 +35,7 @@ static json_t *join(const char *name, const json_t *before)
 	char *offer = offer_read("chromium-audio", &len), *text;
 	json_t *body = json_pack("{ssss}", "name", name, "offer", offer);
 
-	assert_int_equal(api_link(&api_secret, "room", ROLE_SPEAKER, 0, link), 0);
+	assert_int_equal(api_link(&api_secret, "room", ROLE_SPEAKER, 0, 0, link), 0);
 	if (before)
 		json_object_set(body, "ticket", json_object_get(before, "ticket"));
 	else

@@ -101,7 +101,9 @@ static void test_sample_tells_the_defaults(void **state)
 	c = defaults;
 	/* Every value wrong first, so that a line that sets nothing shows. */
 	memset(&c.server.port, 0x11, sizeof c.server.port);
-	memset(&c.room, 0x11, sizeof c.room);
+	memset(&c.room, 0x11,
+	       offsetof(struct conf, room.by_link) - offsetof(struct conf, room));
+	c.room.by_link = false;
 	c.media.tcp = false;
 	strcpy(c.server.listen, "nonsense");
 	if (conf_parse(&c, "sample", text, (size_t)(to - text), why, sizeof why))

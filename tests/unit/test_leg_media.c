@@ -260,6 +260,40 @@ static void copies_go_out_unasked(void **state)
 	assert_int_equal(STAT(copy_tx) + STAT(copy_miss), before);
 }
 
+/* A browser asks for what is missing each 100 ms, however long the way: what has gone out since it can have asked does not go
+ * again, and is no other loss. */
+static void asks_that_cross(void **state)
+{
+	struct scene *s = *state;
+	struct leg_slot *slot = &s->to->slots[AUDIO];
+	struct rtcp_block b = { .ssrc = slot->plan->ssrc, .lsr = 1234 };
+	uint64_t now = now_us(s);
+	uint16_t seqs[2] = { 77, 78 };
+
+	leg_control_late(s->to, AUDIO, 77, now);
+	assert_false(leg_control_crossed(s->to, AUDIO, 77, now)); /* no controller */
+	assert_int_equal(leg_control_follow(s->to, 3, 0, VOICE_TOP, now), 0);
+	slot->sr_mid_ntp = 1234;
+	slot->sr_sent_us = now - 256000;
+	leg_control_report(s->to, &b, now);
+	leg_control_late(s->to, AUDIO, 77, now);
+	assert_true(leg_control_crossed(s->to, AUDIO, 77, now + 100000));
+	assert_true(leg_control_crossed(s->to, AUDIO, 77, now + 239000));
+	assert_false(leg_control_crossed(s->to, AUDIO, 77, now + 240000));
+	assert_false(leg_control_crossed(s->to, AUDIO, 78, now + 100000));
+	assert_false(leg_control_crossed(s->to, VIDEO, 77, now + 100000));
+	leg_resend_asked(s->to, AUDIO, seqs, 2, now + 100000);
+	assert_int_equal(STAT(nack_crossed), 1);
+	assert_int_equal(STAT(nack_miss), 1);
+	/* the newest counts, and old ones are forgotten */
+	leg_control_late(s->to, AUDIO, 77, now + 200000);
+	assert_true(leg_control_crossed(s->to, AUDIO, 77, now + 300000));
+	for (uint16_t i = 0; i < 16; i++)
+		leg_control_late(s->to, AUDIO, 100 + i, now + 200000);
+	assert_false(leg_control_crossed(s->to, AUDIO, 77, now + 300000));
+	assert_true(leg_control_crossed(s->to, AUDIO, 115, now + 300000));
+}
+
 /* The microphone alone for so long, in packets of packet_ms, each sent when its last sample is said. */
 static void talk(struct scene *s, unsigned ms, unsigned packet_ms)
 {
@@ -347,6 +381,7 @@ int main(void)
 		TEST(losses_before_a_key_frame_cost_no_other),
 		TEST(each_thing_is_counted_once),
 		TEST(copies_go_out_unasked),
+		TEST(asks_that_cross),
 		TEST(long_packets_are_not_late),
 		TEST(more_said_more_copies),
 	};

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Sizes of one picture: which of them a slot carries, where it changes, what is wanted of the sender. */
+#include "unit/relay_rig.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -73,17 +75,6 @@ static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
 	impatient += !patient;
 }
 
-static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
-		     uint64_t *next)
-{
-	(void)owner;
-	(void)st;
-	(void)layer;
-	(void)ts64;
-	(void)next;
-	return true;
-}
-
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	(void)owner;
@@ -110,7 +101,7 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+static const struct relay_stream_ops stream_ops = { on_want_key, rig_whole, on_wanted,
 						    on_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 

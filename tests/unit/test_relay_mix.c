@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A mixer in the room: it hears all lanes, and those who ask hear its streams instead. */
+#include "unit/relay_rig.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -58,24 +60,6 @@ static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
 	fail();
 }
 
-static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
-{
-	(void)owner;
-	(void)st;
-	(void)now_us;
-}
-
-static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
-		     uint64_t *next)
-{
-	(void)st;
-	(void)layer;
-	(void)owner;
-	(void)ts64;
-	(void)next;
-	return true;
-}
-
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	(void)now_us;
@@ -95,8 +79,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
 static const struct relay_port_ops mixer_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
-						    on_demand };
+static const struct relay_stream_ops stream_ops = { on_want_key, rig_whole, on_wanted,
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Ports, streams and slots, case by case; the random walk is in sim/sim_relay_rooms.c. */
+#include "unit/relay_rig.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -88,13 +90,6 @@ static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint6
 	return !s->partial;
 }
 
-static void on_demand(void *owner, struct relay_stream *st, uint64_t now_us)
-{
-	(void)owner;
-	(void)st;
-	(void)now_us;
-}
-
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
 {
 	struct source *s = owner;
@@ -120,7 +115,7 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
 static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
-						    on_demand };
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)

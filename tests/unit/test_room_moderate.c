@@ -472,6 +472,32 @@ static void speaking_time_is_kept(void **state)
 	assert_int_equal(listener->spoke_us, 0);
 }
 
+/* What a room is made with is no decision that is to be kept for ten minutes; what is changed is,
+ * and so is who was sent away: their ticket is void for as long. */
+static void a_room_begins_with_rules(void **state)
+{
+	static const bool rules[RULE_COUNT] = { [RULE_LOBBY] = true, [RULE_MUTE] = true };
+	struct entry e = { .name = "Late", .role = ROLE_SPEAKER };
+	bool waits;
+
+	tear_down(state);
+	room = room_create("tree", 10, &observer, NULL);
+	room_begin(room, rules, true);
+	assert_false(room_is_arranged(room));
+	assert_true(board_rules(room).approve);
+	host = join("Host", ROLE_HOST);
+	speaker = join("Speaker", ROLE_SPEAKER);
+	assert_int_equal(room_may_enter(room, &e, &waits), DENY_NOTHING);
+	assert_true(waits);
+	assert_int_equal(mic(speaker, true), DENY_MUTED);
+	assert_int_equal(rule(host, RULE_LOBBY, false), DENY_NOTHING);
+	assert_true(room_is_arranged(room));
+	assert_int_equal(rule(host, RULE_LOBBY, true), DENY_NOTHING);
+	assert_false(room_is_arranged(room));
+	assert_int_equal(act(host, ACT_REMOVE, speaker, true), DENY_NOTHING);
+	assert_true(room_is_arranged(room));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -489,6 +515,7 @@ int main(void)
 		TEST(the_door_knows_who_may_pass),
 		TEST(bans_hold),
 		TEST(speaking_time_is_kept),
+		TEST(a_room_begins_with_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

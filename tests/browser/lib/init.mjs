@@ -18,7 +18,7 @@ export function pageInit(o) {
 		index: o.index,
 		pcs: [], sockets: [], elements: new Set(),
 		calls: { setRemote: 0, negotiationneeded: 0 },
-		posts: [], events: [], errors: [],
+		posts: [], events: [], errors: [], states: [],
 		people: new Map(), slots: new Map(), speakers: [], you: null,
 		first: {}, blockIce: false, lag: 0, ownViews: true, slotChanges: 0,
 	};
@@ -296,6 +296,10 @@ export function pageInit(o) {
 				if (this.remoteDescription)
 					t.calls.negotiationneeded++;
 			});
+			const number = t.pcs.length;
+			for (const kind of ['iceConnectionState', 'connectionState'])
+				this.addEventListener(kind.toLowerCase() + 'change', () =>
+					t.states.push([number, Math.round(performance.now() / 100) / 10, this[kind]]));
 		}
 
 		async setLocalDescription(...args) {
@@ -311,6 +315,21 @@ export function pageInit(o) {
 			return super.setRemoteDescription(...args);
 		}
 	};
+
+	/** Pauses of the pictures shown: what came when around them (ms, timestamp in ms, received), and how long after a view was asked for. */
+	const shownFrames = [];
+	t.watchGaps = () => {
+		const el = [...t.elements].find((e) => e.tagName === 'VIDEO' && e.videoWidth && !e.muted) ?? [...document.querySelectorAll('video')].find((e) => e.videoWidth);
+		const next = (now, m) => {
+			shownFrames.push([performance.now(), m.rtpTimestamp / 90, m.receiveTime ?? 0, m.presentedFrames]);
+			el.requestVideoFrameCallback(next);
+		};
+		el?.requestVideoFrameCallback(next);
+		shownFrames.push([performance.now(), 0, 0, el ? 1 : -1]);
+	};
+	t.gaps = () => shownFrames.flatMap((f, i) => i > 1 && f[0] - shownFrames[i - 1][0] > 160 ? [`${Math.round(f[0] - shownFrames[i - 1][0])} ms: ` +
+		shownFrames.slice(Math.max(0, i - 6), i + 5).map(([at, ts, got, n]) => `${Math.round(at - f[0])}/${Math.round(ts - f[1])}/${Math.round(got - f[2])}#${n}`).join(' ') +
+		`; views asked for at ${t.shows.filter((x) => Math.abs(x - f[0]) < 700).map((x) => Math.round(x - f[0])).join(' ')}`] : []);
 
 	const nativeFetch = globalThis.fetch;
 	globalThis.fetch = async (what, init) => {
@@ -331,7 +350,9 @@ export function pageInit(o) {
 
 	const NativeSocket = globalThis.WebSocket;
 	/** Asks for these pictures instead of the page, which from now on asks for none. */
+	t.shows = [];
 	t.show = (show) => {
+		t.shows.push(performance.now());
 		t.ownViews = false;
 		NativeSocket.prototype.send.call(t.sockets.at(-1), JSON.stringify({ t: 'view', show }));
 	};

@@ -31,7 +31,7 @@ export class Server {
 		this.lines = [];
 		this.dir = mkdtempSync(join(tmpdir(), 'palabre-state-'));
 		this.origin = `${o.scheme ?? 'http'}://${o.address ?? 'localhost'}:${port}`;
-		const set = { 'server.port': port, 'server.state_dir': this.dir, 'server.workers': 1,
+		const set = { 'server.port': port, 'server.state_dir': this.dir, 'server.runtime_dir': this.dir, 'server.workers': 1,
 			'server.log_level': process.env.PALABRE_LOG ?? 'info', ...o.set };
 		if (o.address) {
 			set['server.listen'] ??= o.address;
@@ -73,7 +73,7 @@ export class Server {
 				rest = parts.pop() ?? '';
 				this.lines.push(...parts);
 				this.lines.splice(0, this.lines.length - LOG_LINES);
-				if (parts.some((l) => /https?:\/\/[^ ]*\/r\//.test(l)))
+				if (parts.some((l) => /https?:\/\/[^ ]*\/r\/|palabrectl room add/.test(l)))
 					begun();
 			});
 		}
