@@ -10,6 +10,8 @@ import { playSound } from './slots.js';
 import { firstMode, focusPrejoin, openPrejoin, renderMeter, renderPrejoin, setupPrejoin } from './prejoin.js';
 import { renderGlance, setupGlance } from './glance.js';
 import { renderStage, setupStage } from './stage.js';
+import { renderLobby, setupLobby } from './lobby.js';
+import { renderAsked, setupModeration } from './moderate.js';
 import { BAD_LINK, renderBar, renderEnded, renderPeople, renderSettings, renderStatus, setupPanels } from './panels.js';
 
 // For tests and for looking into a call that misbehaves; of the page, only boot.js looks whether it is there.
@@ -48,7 +50,7 @@ let awakeAsked = false;
 
 /** A phone that falls asleep drops out of the call. Browsers take the lock back when the page is hidden. */
 function renderAwake() {
-	const want = inCall() && !document.hidden;
+	const want = (inCall() || state.phase === 'waiting') && !document.hidden;
 	if (!want) {
 		awake?.release();
 		awake = null;
@@ -57,7 +59,7 @@ function renderAwake() {
 		awakeAsked = true;
 		navigator.wakeLock?.request('screen').then((lock) => {
 			awake = lock;
-			if (!inCall())
+			if (!inCall() && state.phase !== 'waiting')
 				renderAwake();
 		}, () => {}); // saving its battery: then not
 	}
@@ -132,12 +134,14 @@ function begin() {
 
 async function main() {
 	await loadLanguage();
-	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderGlance, renderStage, renderBar, renderStatus, renderPeople, renderSettings, renderEnded])
+	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderLobby, renderGlance, renderStage, renderBar, renderStatus, renderAsked, renderPeople, renderSettings, renderEnded])
 		onChange(render);
 	setupPrejoin();
 	setupStage();
 	setupPanels();
 	setupGlance();
+	setupLobby();
+	setupModeration();
 	onMedia(changed);
 	button('again').onclick = again;
 	get('paste-form', HTMLFormElement).addEventListener('submit', paste);

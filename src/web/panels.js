@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Everything around the tiles: the bar, the line that says how the connection is, people,
 // settings, the last page.
-import { state, changed, inCall, maySend, read, write } from './state.js';
+import { state, changed, forbids, inCall, listens, maySend, read, write } from './state.js';
 import { LANGUAGES, figure, language, loadLanguage, t, tn } from './i18n.js';
 import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
 import { hue, initials } from './layout.js';
@@ -9,6 +9,8 @@ import { chooseDevice, listDevices, media } from './media.js';
 import { askPeople, leave, listeners, setCap, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
 import { playSound, setSpeaker, testSound } from './slots.js';
 import { deviceProblem, toggleTip } from './prejoin.js';
+import { renderActs, renderDoor } from './moderate.js';
+import { whyWords } from './why.js';
 
 // ---- the bar ----
 
@@ -76,17 +78,28 @@ export function setupPanels() {
 // What a button cannot do is said again with each press.
 function mic() {
 	hintSince = Date.now();
-	toggleMic();
+	if (!explained('mic'))
+		toggleMic();
 }
 
 function camera() {
 	hintSince = Date.now();
-	toggleCamera();
+	if (!explained('camera'))
+		toggleCamera();
 }
 
 function screen() {
 	hintSince = Date.now();
-	toggleScreen();
+	if (!explained('screen'))
+		toggleScreen();
+}
+
+/** What a moderator has switched off cannot be switched on: why not. @param {'mic'|'camera'|'screen'} kind */
+function explained(kind) {
+	const why = forbids(kind);
+	if (why)
+		note(whyWords(why));
+	return !!why;
 }
 
 /** What single keys do. @type {Record<string, () => void>} */
@@ -104,9 +117,9 @@ function onKey(e) {
 	e.preventDefault();
 	keys[key]();
 	// The focus is elsewhere: no button tells what has become of it.
-	if (key === 'm' && maySend())
+	if (key === 'm' && !forbids('mic'))
 		say(t(state.want.mic && media.mic ? 'bar.mic.said' : 'meter.off'));
-	if (key === 'v' && maySend() && state.mode === 'video')
+	if (key === 'v' && !forbids('camera') && state.mode === 'video')
 		say(t(state.want.camera ? 'bar.camera.said' : 'preview.off'));
 }
 
@@ -121,9 +134,13 @@ export function renderBar() {
 	setAttr(people, 'aria-expanded', String(state.peopleOpen));
 	setTip(people, t('bar.people.tip'));
 	setText(box('people-count'), state.count ? figure(state.count) : '');
+	const waiting = state.lobby.size;
+	setText(box('waiting-count'), waiting ? figure(waiting) : '');
+	setText(box('waiting-words'), waiting ? tn('door.title', waiting) : '');
 	setTip(button('settings-button'), t('bar.settings.tip'));
 	setTip(button('leave'), t('bar.leave.tip'));
 	box('listening').hidden = maySend();
+	setText(box('listening'), listensWords());
 	const sound = button('play-sound');
 	if (!state.soundBlocked && document.activeElement === sound)
 		people.focus();
@@ -134,15 +151,20 @@ export function renderBar() {
 /** @param {'mic'|'camera'|'screen'} id @param {boolean} on @param {boolean} there */
 function toggle(id, on, there) {
 	const b = button(id);
+	const why = forbids(id);
 	b.hidden = !there;
 	setAttr(b, 'aria-pressed', String(on));
-	if (id === 'screen') {
+	setAttr(b, 'aria-disabled', String(!!why));
+	if (why) {
+		setTip(b, whyWords(why));
+	} else if (id === 'screen') {
 		setTip(b, t(`bar.screen.${on ? 'on' : 'off'}`));
 	} else {
 		setTip(b, toggleTip(id, on));
-		setIcon(b, on ? id : `${id}-off`);
 		b.dataset.problem = String(state.want[id] && !on && !!media.problem[id]);
 	}
+	if (id !== 'screen')
+		setIcon(b, on ? id : `${id}-off`);
 }
 
 /** With the key that does the same. @param {HTMLButtonElement} b @param {string} words */
@@ -168,7 +190,7 @@ let hintTimer = undefined;
 function hints() {
 	const capped = justCapped();
 	const mute = state.want.mic && !media.opening.mic && (!media.mic || media.mic.muted);
-	const words = capped ? cappedWords() : !maySend() ? t('status.listener') : state.message ? t('problem.screen')
+	const words = capped ? cappedWords() : !maySend() ? listensWords() : state.message ? t('problem.screen')
 		: deviceProblem() || (mute ? t('status.unheard') : '');
 	if (words !== hint) {
 		hint = words;
@@ -181,6 +203,8 @@ function hints() {
 	hintTimer = setTimeout(changed, left + 50);
 	return words;
 }
+
+const listensWords = () => t(listens() === 'audience' ? 'status.audience' : 'status.listener');
 
 const justCapped = () => state.cappedAt + CAPPED_MS > Date.now();
 const cappedWords = () => t('status.capped', { mb: megabytes(state.capAt) });
@@ -281,6 +305,7 @@ export function renderPeople() {
 			dialog.close();
 		return;
 	}
+	renderDoor();
 	setText(box('people-title'), tn('people.title', state.count));
 	const order = new Intl.Collator(language(), { sensitivity: 'base' });
 	const group = (/** @type {import('./state.js').Member} */ p) => p.id === state.me.id ? 0 : p.lost ? 3 : p.mic ? 1 : 2;
@@ -324,6 +349,7 @@ function renderRow(row, p) {
 	const plain = p.role === 'speaker' || !p.role;
 	setText(name.children[1], [mine ? t('you') : '', plain ? '' : t(`role.${p.role}`),
 		p.lost && !mine ? t('people.away') : ''].filter(Boolean).join(' · '));
+	renderActs(row, p);
 	row.dataset.speaking = String(speaking);
 	row.dataset.away = String(!!p.lost);
 	/** @type {[string, string][]} */
@@ -414,7 +440,7 @@ function fillDevices(select, kind) {
 // ---- the end ----
 
 /** Codes of the server that have words of their own. */
-const KNOWN = ['bad-token', 'expired', 'no-such-room', 'not-allowed', 'room-full', 'server-full', 'bad-name', 'bad-offer', 'browser'];
+const KNOWN = ['locked', 'banned', 'gone', 'bad-token', 'expired', 'no-such-room', 'not-allowed', 'room-full', 'server-full', 'bad-name', 'bad-offer', 'browser'];
 
 /** Trying again would not help: it takes another link. */
 export const BAD_LINK = ['expired', 'bad-token', 'no-such-room'];
@@ -430,6 +456,6 @@ export function renderEnded() {
 	const again = button('again');
 	setText(again, left ? t(reason === 'replaced' ? 'left.here' : 'left.again')
 		: t(BAD_LINK.includes(reason) ? 'error.link' : 'error.retry'));
-	again.hidden = reason === 'browser';
+	again.hidden = reason === 'browser' || reason === 'banned';
 	setText(box('ended-data'), state.bytes ? t('data.total', { mb: megabytes() }) : '');
 }

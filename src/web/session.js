@@ -8,7 +8,7 @@
 //
 // Invariant: at most one join and at most one ICE restart are under way; `peer` is the connection whose
 // answer was applied last, and everything about an older one is ignored.
-import { state, changed, keep, forget, inCall, maySend } from './state.js';
+import { state, changed, forbids, keep, forget, inCall, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offer, readStats, setActive, Silence, Weakness } from './peer.js';
@@ -20,6 +20,7 @@ import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots
 import { LipSync } from './sync.js';
 import { openValve } from './valve.js';
 import { FREE, Hold, setBitrate, steerAnswer, THRIFT, WAY_FIRST } from './voice.js';
+import { browserKey, forgetRules } from './rules.js';
 import { sendsBy, tell } from './wish.js';
 
 /** @typedef {import('./state.js').Kind} Kind */
@@ -40,10 +41,13 @@ const LISTEN_MS = 300;
 const LOSSY = 8; // per cent
 const TALK_ENERGY = 1e-4; // a second of one's own voice at -40 dBFS
 const BACK_MS = 4000;
+const TOLD_MS = 3000; // what the server says of us later than that is no echo of what we said
 
 /** @type {Peer|null} */ let peer = null;
 /** @type {Events|null} */ let events = null;
 let joining = false;
+/** Was the connection made by somebody who may send? */
+let talks = false;
 let restarting = false;
 let restartedAt = 0;
 let restarts = 0;
@@ -69,8 +73,8 @@ const layers = new Map();
 /** Everything else comes before the gate. */
 let gated = false;
 
-/** What the page hears besides state: for the announcer. @type {{said: (what: string, name: string) => void}} */
-export const listeners = { said: () => {} };
+/** What the page hears besides state: for the announcer, for the status line, and when one has to wait. @type {{said: (what: string, name: string) => void, tells: (words: string) => void, waits: () => void}} */
+export const listeners = { said: () => {}, tells: () => {}, waits: () => {} };
 
 export const currentPc = () => peer?.pc || null;
 
@@ -126,15 +130,22 @@ async function join() {
 	let next = null;
 	while (inCall()) {
 		try {
-			next = next || await makePeer(state.mode, tracksOn(), maySend());
+			talks = maySend();
+			next = next || await makePeer(state.mode, tracksOn(), talks);
 			const answer = await post(state.room, 'join', {
 				...(state.ticket ? { ticket: state.ticket } : { token: state.token }),
-				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn() },
+				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn(), key: browserKey() },
 			JOIN_LIMIT_MS);
 			if (!inCall()) {
 				// Left while the answer was on its way: give the place back.
 				post(state.room, 'leave', { ticket: answer.ticket }, ICE_LIMIT_MS).catch(() => {});
 				break;
+			}
+			if (answer.waiting) {
+				next.pc.close();
+				joining = false;
+				wait(answer);
+				return;
 			}
 			await accept(next, answer);
 			joining = false;
@@ -154,6 +165,15 @@ async function join() {
 	}
 	next?.pc.close();
 	joining = false;
+}
+
+/** In the lobby (lobby.js) nothing is sent, and nothing heard. @param {any} answer */
+function wait({ ticket, you, hosted }) {
+	stop();
+	Object.assign(state, { phase: 'waiting', ticket, me: you, hosted });
+	keep();
+	changed();
+	listeners.waits();
 }
 
 /** @param {ApiError} e */
@@ -447,9 +467,10 @@ async function travelNow() {
 /** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
 function switchedOn() {
 	const video = mayShow();
-	return { mic: maySend() && state.want.mic && !!media.mic,
-		camera: video && state.want.camera && !!media.camera,
-		screen: video && !!media.screen, screenaudio: video && !!media.screenaudio };
+	return { mic: !forbids('mic') && state.want.mic && !!media.mic,
+		camera: video && !forbids('camera') && state.want.camera && !!media.camera,
+		screen: video && !forbids('screen') && !!media.screen,
+		screenaudio: video && !forbids('screenaudio') && !!media.screenaudio };
 }
 
 /** @returns {Partial<Record<Kind, MediaStreamTrack|null>>} */
@@ -459,6 +480,7 @@ function tracksOn() {
 }
 
 let told = '';
+let toldAt = 0;
 let reconciling = Promise.resolve();
 
 /**
@@ -498,6 +520,7 @@ function tellMedia(on) {
 	if (text === told || !events?.up)
 		return;
 	told = text;
+	toldAt = Date.now();
 	events.send({ t: 'media', ...on });
 	const mine = state.people.get(state.me.id);
 	if (mine)
@@ -559,6 +582,32 @@ function wanted() {
 		reconcile();
 	}
 	changed();
+}
+
+/**
+ * What one may not send (any more) is switched off, and stays so until the person switches it on.
+ * @param {Partial<Record<Kind, boolean>>} [mine] what the server says is on
+ */
+export function obey(mine) {
+	const off = (/** @type {'mic'|'camera'|'screen'} */ k) => !!forbids(k) ||
+		mine?.[k] === false && JSON.parse(told || '{}')[k] && Date.now() - toldAt > TOLD_MS;
+	if (off('mic'))
+		state.want.mic = false;
+	if (state.want.camera && off('camera')) {
+		state.want.camera = false;
+		closeDevice('camera');
+	}
+	if (media.screen && off('screen'))
+		closeScreen();
+	if (!maySend())
+		closeAll();
+	else if (state.mode === 'voice' && peer && !talks) { // a voice alone goes another way
+		prepareVoice();
+		rejoin();
+	}
+	if (state.asked && (forbids(state.asked) || switchedOn()[state.asked]))
+		state.asked = '';
+	wanted();
 }
 
 /** What a voice alone is sent through has to be there when it begins. */
@@ -743,7 +792,7 @@ function on(e) {
 			restartIce();
 		break;
 	case 'bye':
-		onBye(e.reason);
+		onBye(e.reason, e.why);
 		break;
 	case 'error':
 		console.warn('palabre:', e.error, e.message);
@@ -754,8 +803,8 @@ function on(e) {
 	changed();
 }
 
-/** @param {string} reason */
-function onBye(reason) {
+/** @param {string} reason @param {string} [why] */
+export function onBye(reason, why) {
 	if (reason === 'closing' || (reason === 'replaced' && joining))
 		return; // the socket closes by itself and opens again
 	if (reason === 'expired') {
@@ -766,7 +815,7 @@ function onBye(reason) {
 			fail('expired', '');
 		return;
 	}
-	end(reason === 'replaced' || reason === 'removed' ? reason : 'left');
+	end(why === 'banned' || why === 'denied' ? why : reason === 'replaced' || reason === 'removed' ? reason : 'left');
 }
 
 // ---- once a second ----
@@ -817,7 +866,7 @@ export async function leave() {
 		await post(room, 'leave', { ticket }, ICE_LIMIT_MS).catch(() => {});
 }
 
-/** @param {'left'|'removed'|'replaced'} reason */
+/** @param {'left'|'removed'|'banned'|'denied'|'replaced'} reason */
 function end(reason) {
 	stop();
 	// After `replaced` the ticket is still good: the other window has it too.
@@ -855,6 +904,7 @@ function stop() {
 	closeAll();
 	state.net.media = state.net.events = false;
 	state.pinned = '';
+	forgetRules();
 	state.soundBlocked = false;
 	patience.hurry();
 }

@@ -56,11 +56,17 @@ function candidates() {
 		if (p.lost && now - p.lost > AWAY_SHOWN_MS)
 			continue;
 		add(p.id, 'camera', p.camera && !p.away, (speaking ? 4e12 : 0) + p.spoke + (p.camera ? 1e9 : 0) -
-			p.since - (p.lost ? 9e12 : 0));
+			p.since - (p.lost ? 9e12 : 0), state.spotlight.includes(p.id));
 	}
 	if (meId)
 		add(meId, 'camera', false, 2e12, !list.some((c) => c.kind === 'screen'));
 	return list;
+}
+
+/** Whom a moderator shows to all: their screen, or their face. Oneself one need not see large. @param {Candidate[]} all */
+function spotlit(all) {
+	const lit = all.filter((c) => c.id !== state.me.id && state.spotlight.includes(c.id));
+	return lit.find((c) => c.kind === 'screen') || lit[0] || null;
 }
 
 export function renderStage() {
@@ -73,7 +79,7 @@ export function renderStage() {
 	const all = candidates();
 	if (state.pinned && !all.some((c) => c.key === state.pinned))
 		state.pinned = '';
-	const large = all.find((c) => c.key === state.pinned) ||
+	const large = all.find((c) => c.key === state.pinned) || spotlit(all) ||
 		all.find((c) => c.kind === 'screen' && c.id !== state.me.id) || null;
 	const focused = stage.contains(document.activeElement);
 	const { keys, rects, hidden } = arrange(all, large, width, height);

@@ -4,7 +4,7 @@
 // Invariant: nothing else keeps a second copy of what is in here.
 import { WAY_FIRST } from './voice.js';
 
-/** @typedef {'start'|'prejoin'|'connecting'|'call'|'reconnecting'|'left'|'error'} Phase */
+/** @typedef {'start'|'prejoin'|'waiting'|'connecting'|'call'|'reconnecting'|'left'|'error'} Phase */
 /** @typedef {'mic'|'camera'|'screen'|'screenaudio'} Kind */
 /**
  * @typedef {object} Person
@@ -16,6 +16,9 @@ import { WAY_FIRST } from './voice.js';
  * @property {boolean} screen
  * @property {boolean} screenaudio
  * @property {boolean} away
+ * @property {boolean} [allowed] to speak, though all are muted
+ * @property {boolean} [called] to speak, whatever role and rules
+ * @property {Kind[]} [held] what a moderator has switched off for them
  * @property {number} n number in the room, never used twice
  */
 /**
@@ -101,6 +104,16 @@ export const state = {
 	aloud: { hands: true, messages: true },
 	/** Single letters are shortcuts: not for everybody (WCAG 2.1.4). */
 	keys: true,
+	/** What holds for the room. */
+	rules: { lock: false, lobby: false, mute: false, audience: false },
+	/** Who waits in the lobby, as moderators know. @type {Map<string, {id: string, name: string, role: string}>} */
+	lobby: new Map(),
+	/** Of one's own waiting: is somebody there who can end it? */
+	hosted: false,
+	/** Who is to be shown large, ids. @type {string[]} */
+	spotlight: [],
+	/** What a moderator asks us to switch on. @type {Kind|''} */
+	asked: '',
 	/** Both halves of the connection, and whether it ever stood. */
 	net: { media: false, events: false, ever: false, weak: false, backUntil: 0 },
 	soundBlocked: false,
@@ -154,7 +167,32 @@ export const inCall = () => state.phase === 'call' || state.phase === 'connectin
 export const leads = () => state.me.role === 'host' || state.me.role === 'moderator';
 /** One's number in the room, 0 if it is not known yet. */
 export const myNumber = () => state.people.get(state.me.id)?.n || 0;
-export const maySend = () => state.me.role !== 'listener' && state.me.role !== 'captioner';
+
+/** Who speaks also while all are muted, or only those called may speak. */
+export const STAGE = ['host', 'moderator', 'interpreter'];
+/** @typedef {{role: string, called?: boolean, allowed?: boolean, held?: Kind[]}} Standing */
+
+/** What the server knows of us; the role may be newer. @returns {Standing} */
+const mine = () => ({ ...state.people.get(state.me.id), role: state.me.role });
+
+/** Who only listens, and why: 'listener', 'audience', or ''. @param {Standing} [p] */
+export function listens(p = mine()) {
+	if (p.called || STAGE.includes(p.role))
+		return '';
+	return p.role === 'listener' || p.role === 'captioner' ? 'listener' : state.rules.audience ? 'audience' : '';
+}
+
+/** Why somebody may not send that, '' if they may: as the server decides (person_may_send in src/room/roles.c). @param {Kind} kind @param {Standing} [p] */
+export function forbids(kind, p = mine()) {
+	const { held = [] } = p;
+	if (held.includes(kind) || kind === 'screenaudio' && (held.includes('mic') || held.includes('screen')))
+		return 'held';
+	const sound = kind === 'mic' || kind === 'screenaudio';
+	const free = p.called || p.allowed || STAGE.includes(p.role);
+	return listens(p) || (sound && state.rules.mute && !free ? 'muted' : '');
+}
+
+export const maySend = () => !listens();
 
 // What survives a reload, in sessionStorage: the ticket makes it the same person.
 const storeKey = () => `palabre:${state.room}`;

@@ -194,6 +194,7 @@ await scenario('ama', async () => {
 	await sees(dia, 'who reads it first', () => /moderator reads/.test(document.getElementById('ask-hint').textContent), true);
 	await ask(dia, 'Is this seen by all?');
 	await sees(host, 'what waits for approval', () => document.querySelector('#items-pending .item-text')?.textContent, 'Is this seen by all?');
+	await hears(host, /New question, from Dia/);
 	await sees(host, 'four on the button', () => document.getElementById('board-count').textContent, '4');
 	await sleep(600);
 	for (const who of [ama, bo, cleo])
@@ -346,7 +347,6 @@ await scenario('ama', async () => {
 	await dia.run(() => document.getElementById('board-button').focus());
 	await speak(dia, 'fr');
 	await sees(dia, 'French', () => document.getElementById('ask-send').textContent, 'Demander');
-	await press(host, '#board-button');
 	await host.run(() => { palabre.call.chat.pin = ''; palabre.changed(); }); // its link is as high as its line
 	await open(host, 'board');
 	await suits(host, 'the board');

@@ -105,6 +105,13 @@ export function lookInit() {
 			if (e.closest('.bar') && (r.bottom > innerHeight + 1 || r.top < 0))
 				faults.push(`out of the window: ${name(e)} ${r.top}…${r.bottom}`);
 		}
+		// Of what scrolls, so much as is to be seen.
+		for (const c of controls)
+			for (let p = c.e.parentElement; p; p = p.parentElement)
+				if (/auto|scroll/.test(getComputedStyle(p).overflowY) && p !== document.scrollingElement) {
+					const { top, bottom } = p.getBoundingClientRect();
+					c.r = new DOMRect(c.r.x, Math.max(top, c.r.top), c.r.width, Math.max(0, Math.min(bottom, c.r.bottom) - Math.max(top, c.r.top)));
+				}
 		for (const a of controls)
 			for (const b of controls) {
 				const both = (what) => a.e.closest(what) && b.e.closest(what);
