@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: AGPL-3.0-or-later
-# tests/deps.sh SET…: installs the Debian packages of each set (build, test). Asks dpkg
+# tests/deps.sh SET…: installs the Debian packages of each set (build, test, package). Asks dpkg
 # first: no network, no root and no time when everything is there. The one list of what
 # the project needs; packaging/ and the documentation refer to it.
 set -euo pipefail
@@ -9,7 +9,7 @@ build=(
 	gcc libc6-dev cmake ninja-build pkg-config
 	libevent-dev libwslay-dev libnice-dev libsrtp2-dev libssl-dev
 	libopus-dev libjansson-dev libhttp-parser-dev zlib1g-dev
-	libsqlite3-dev
+	libsqlite3-dev libsystemd-dev
 	gzip brotli esbuild openssl
 )
 test=(
@@ -20,6 +20,7 @@ test=(
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722 python-matplotlib-data
 )
+package=(debootstrap util-linux systemd systemd-container)
 
 # Some distributors' nodejs brings npm with it and conflicts with the package.
 have() {
@@ -32,7 +33,8 @@ for set in "$@"; do
 	case $set in
 	build) list=("${build[@]}") ;;
 	test) list=("${test[@]}") ;;
-	*) echo "deps.sh: unknown set '$set', want build or test" >&2; exit 2 ;;
+	package) list=("${package[@]}") ;;
+	*) echo "deps.sh: unknown set '$set', want build, test or package" >&2; exit 2 ;;
 	esac
 	for package in "${list[@]}"; do
 		have "$package" || missing+=("$package")

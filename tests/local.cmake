@@ -50,6 +50,12 @@ palabre_lint(headers ${here}/lint/check-headers ${CMAKE_SOURCE_DIR})
 palabre_lint(format ${here}/lint/check-format ${CMAKE_SOURCE_DIR})
 palabre_lint(tree ${here}/lint/check-tree ${CMAKE_SOURCE_DIR})
 
+# ---- the Debian package: built in a clean tree, lintian
+
+add_test(NAME packaging.build COMMAND ${CMAKE_SOURCE_DIR}/packaging/build)
+set_tests_properties(packaging.build PROPERTIES LABELS "packaging" TIMEOUT 600 PROCESSORS 2
+	FIXTURES_SETUP package)
+
 find_program(NODE node)
 if(NOT NODE)
 	message(STATUS "no node: neither page nor browsers are tested")
@@ -105,6 +111,8 @@ if(TARGET palabred)
 	palabre_browser(resume "browser" 240)
 	palabre_browser(firefox "browser" 180)
 	palabre_browser(page "browser" 180)
+	palabre_browser(ama "browser" 240)
+	palabre_browser(hostile_guest "browser" 180)
 	palabre_browser(lobby "browser" 240)
 	palabre_browser(voice "browser" 200)
 	palabre_browser(whip "browser" 180)
@@ -113,13 +121,19 @@ if(TARGET palabred)
 	palabre_browser(gate "nightly" 260) # two minutes; unit.gate is in every run
 	palabre_browser(cap "browser" 180)
 	palabre_browser(switches "browser;net" 300)
+	palabre_browser(layers "browser;net" 200)
 	palabre_browser(netchange "browser;net" 240)
 	palabre_browser(tcp "browser;net" 180)
 	palabre_browser(https "browser;net" 180)
 	palabre_browser(thin "browser;net" 400)
 	# "browser;net" as soon as its two rows are reached (issue 4); not in `scenarios`: nightly.video has it all.
 	palabre_scenario(browser.thinvideo thinvideo ${CMAKE_BINARY_DIR}/palabred "nightly" 600)
+	palabre_browser(uplink "browser;net" 160)
 endif()
+# Installed on a booted machine; a call, an upgrade in mid-call, a purge.
+add_test(NAME packaging.installed COMMAND ${NODE} ${here}/packaging/installed.mjs)
+set_tests_properties(packaging.installed PROPERTIES LABELS "packaging" TIMEOUT 300 RUN_SERIAL ON
+	FIXTURES_REQUIRED package)
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs
 		--tool $<TARGET_FILE:test_nego_answer>)

@@ -181,11 +181,14 @@ enum ext_id {
  * that rewriting for a receiver is a few stores at known offsets. Offsets count from the
  * start of the RTP payload, 0xffff = not there. */
 struct frame_view {
-	bool start;	  /* first packet of a frame (lowest layer of a picture) */
-	bool end;	  /* last packet of a frame */
-	bool key;	  /* belongs to a frame from which decoding can begin */
-	uint8_t sid;	  /* spatial layer */
-	uint8_t tid;	  /* temporal layer */
+	bool start;  /* first packet of a frame (lowest layer of a picture) */
+	bool end;    /* last packet of a frame */
+	bool key;    /* belongs to a frame from which decoding can begin */
+	uint8_t sid; /* spatial layer */
+	uint8_t tid; /* temporal layer */
+	/* Switching-up point: from here on layers up to this one can be decoded, too, by who has had those
+	 * up to `tid`, or below it where both are the same. 0: it is none. */
+	uint8_t up_tid;
 	uint8_t pid_bits; /* 0, 7 or 15 */
 	uint16_t pid;	  /* picture id */
 	uint16_t pid_off;
@@ -195,6 +198,8 @@ struct frame_view {
 	bool dd_structure;   /* the dependency descriptor carries a template structure */
 	uint8_t dd_template; /* frame_dependency_template_id, 6 bits */
 	uint16_t dd_frame;   /* frame_number */
+	uint16_t width,
+		height; /* where the first packet of a key frame says it (VP8), else 0 */
 	uint16_t samples; /* audio: how long it is, in its RTP clock's ticks; 0 unknown */
 };
 
@@ -211,6 +216,7 @@ struct rtp_view {
 	uint16_t payload_len; /* without padding */
 	uint8_t padding_len;
 	uint8_t codec;	   /* enum codec_id, set by the leg that received it */
+	uint8_t layer;	   /* of simulcast, likewise: 0 the smallest picture */
 	int8_t level_dbov; /* RFC 6464: 0 (loud) … 127 (silent), -1 = not sent */
 	bool voice;	   /* RFC 6464 V bit */
 	/* Sound: the streams of those who talk in it, TALK_NOBODY if none does; by the relay or
@@ -347,7 +353,8 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
  * messages, or for reading too slowly. voice_bad: sound whose lengths lie; voice_drop: sound beyond what
  * a microphone may send; ts_stray, ts_jump: timestamps not believed, and believed; rtp_csrc: packets that
  * came with CSRCs; fec_used: packets that the next one brought again; nack_crossed: asked for
- * again before what was sent can have come; act_refused: what somebody wanted of a
+ * again before what was sent can have come; twcc_stray: transport-wide numbers that leapt,
+ * came twice, or too late; act_refused: what somebody wanted of a
  * room and might not; lobby_full, ban_limit, board_full, chat_limit (chat, polls): limits
  * of the room; store_full: of the store. */
 /* clang-format off */
@@ -361,8 +368,8 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(seal_reuse) X(seal_fail) \
 	X(rtp_rx) X(rtp_bad) X(rtp_dup) X(rtp_old) X(rtp_fwd) X(rtp_muted) X(rtx_rx) X(rtx_tx) X(red_rx) \
 	X(rtp_csrc) X(ts_stray) X(ts_jump) X(voice_bad) X(voice_drop) X(fec_used) \
-	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(nack_crossed) X(copy_tx) X(copy_miss) X(dlrr_tx) X(pli_rx) X(pli_tx) X(pli_throttled) \
-	X(slot_switch) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
+	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(nack_crossed) X(copy_tx) X(copy_miss) X(dlrr_tx) X(twcc_tx) X(twcc_stray) X(pli_rx) X(pli_tx) X(pli_throttled) \
+	X(slot_switch) X(layer_cut) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full) \
 	X(act_refused) X(lobby_full) X(ban_limit) X(board_full) X(chat_limit) X(store_full)

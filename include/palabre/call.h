@@ -35,7 +35,11 @@ struct seat {
 		uint32_t ts;
 		uint64_t at_ms; /* of leg_slot_state */
 	} slots[NEGO_SLOTS_MAX];
-	bool paused[STREAM_KINDS];
+	/* What is to be sent of a stream, as the worker has said of this leg; layers as leg_layers_get. */
+	struct seat_pause {
+		bool known, paused;
+		uint8_t layers;
+	} pauses[STREAM_KINDS];
 	bool forwarded[STREAM_KINDS]; /* what the worker has been told of person->media */
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;

@@ -24,6 +24,7 @@ struct conf {
 		char runtime_dir[CONF_TEXT_MAX]; /* of palabrectl's socket */
 		int64_t workers;		 /* 0 = one per core */
 		char log_level[CONF_TEXT_MAX];
+		char contact[CONF_TEXT_MAX]; /* mail address, "" = none */
 		char url[CONF_TEXT_MAX]; /* public address of the page; "" = http(s)://localhost:port */
 	} server;
 	struct {
@@ -69,6 +70,10 @@ int conf_check(const struct conf *c, const char *name, char *why,
 /* Sets one option by "section.name", as from the command line. */
 int conf_set(struct conf *c, const char *name, const char *value, char *why,
 	     size_t why_len) MUST_CHECK;
+/* Calls `fn` for every option that isn't the same in both. */
+void conf_compare(const struct conf *a, const struct conf *b,
+		  void (*fn)(const char *section, const char *name, void *arg),
+		  void *arg);
 /* Prints the sample configuration: every option with its text, unit, range and default.
  * `line` comes without its newline. */
 void conf_print_sample(void (*out)(const char *line, void *arg), void *arg);

@@ -46,7 +46,7 @@ struct leg_slot_state {
 	uint64_t at_ms;
 };
 struct leg_ops {
-	/* Something of leg_link_get, leg_slot_get or leg_paused_get has changed: read it
+	/* Something of leg_link_get, leg_slot_get, leg_paused_get or leg_layers_get has changed: read it
 	 * when convenient, not from inside. Hot. */
 	void (*changed)(void *arg, struct leg *leg);
 };
@@ -115,6 +115,9 @@ unsigned leg_slot_count(const struct leg *leg);
 struct leg_slot_state leg_slot_get(const struct leg *leg, unsigned slot);
 /* Nobody takes this stream at present. */
 bool leg_paused_get(const struct leg *leg, enum stream_kind kind);
+/* Which layers of this stream somebody takes, as bits, smallest picture first; 0: nobody does, or it has no
+ * layers. */
+unsigned leg_layers_get(const struct leg *leg, enum stream_kind kind);
 struct relay_port *leg_port(const struct leg *leg);
 struct conn *leg_conn(const struct leg *leg);
 

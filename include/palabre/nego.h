@@ -17,6 +17,8 @@ enum {
 	NEGO_VIDEO_SLOTS_MAX = 9,
 	NEGO_SLOTS_MAX = NEGO_AUDIO_SLOTS_MAX + NEGO_VIDEO_SLOTS_MAX,
 	NEGO_CODECS_MAX = 12,
+	NEGO_RIDS_MAX = 3,
+	NEGO_RID_MAX = 16,
 	NEGO_MID_MAX = 16,
 	NEGO_UFRAG_MAX = 32,
 	NEGO_PWD_MAX = 64,
@@ -47,7 +49,7 @@ struct nego_codec {
 	uint16_t h264_profile; /* profile_idc << 8 | profile-iop (constraint flags) */
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
-	bool twcc; /* of a slot: transport-wide feedback comes back */
+	bool twcc; /* transport-wide feedback: of a slot comes to us, of a source goes back */
 	bool rrtr; /* of a slot: it asks how long the way is (RFC 3611 §4.4) */
 };
 struct nego_section {
@@ -61,7 +63,10 @@ struct nego_source { /* the browser sends, we receive */
 	struct nego_section sec;
 	enum stream_kind kind;
 	uint32_t ssrc, rtx_ssrc; /* from a=ssrc, 0 = learn from MID */
-	unsigned rid_count;	 /* simulcast (not accepted yet: 0) */
+	/* Simulcast (RFC 8853), smallest picture first: 2 or 3 of one camera, or 0: one encoding, which has no
+	 * name. Told apart by RID and, of RTX, by repaired RID (RFC 8852). */
+	unsigned rid_count;
+	char rids[NEGO_RIDS_MAX][NEGO_RID_MAX + 1];
 };
 /* we send; in the answer its cname, stream and track are all "slot-<mid>", so that no browser
  * synchronises two slots. */
@@ -94,7 +99,7 @@ struct nego_policy {
 	/* Which section carries what, by mid, from the page's JSON; NULL: by order (first audio
 	 * = mic, first video = camera, second video = screen, second audio = screen's sound). */
 	const char *kind_mids[STREAM_KINDS];
-	bool whip; /* RFC 9725: every section must become a source */
+	bool whip; /* RFC 9725: every section must become a source; no simulcast, whose order is not known */
 };
 
 /* Answers. On failure -EBADMSG (offer unusable: no ICE credentials, no SHA-256 fingerprint, no

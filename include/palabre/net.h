@@ -121,6 +121,8 @@ int door_create(struct door **out, struct event_base *base, const struct addr *b
 		void *arg) MUST_CHECK;
 /* The address bound, with the port the kernel gave. */
 void door_local(const struct door *d, struct addr *out);
+/* For connections from now on. */
+void door_set_tls(struct door *d, struct ssl_ctx_st *tls);
 void door_destroy(struct door *d);
 
 /* TLS server context: TLS 1.2+, modern suites, ALPN http/1.1, SSL_MODE_RELEASE_BUFFERS. NULL and *why. */

@@ -18,11 +18,18 @@
  * Video slots: what the port asked for (relay_port_view), else the latest speakers'
  * cameras and the screens. A video slot changes at a key frame of the new stream and
  * shows the old one until then.
+ *
+ * Layers: a camera may come in several sizes at once (simulcast), each with its own numbers. A slot carries exactly
+ * one of them, and changes at a key frame of the other as it does between streams. Which one is the largest
+ * that may go (relay_port_layer) and is of use (the tile's size), or, while that does not come, the nearest that does:
+ * what is wanted is told to the sender at once, what nobody takes after a calm. Temporal layers are left out by
+ * whoever writes the slot (rtp_slot_limit).
  */
 #ifndef PALABRE_RELAY_H
 #define PALABRE_RELAY_H
 
 #include <palabre/base.h>
+#include <palabre/cc_layers.h>
 #include <palabre/rtp.h>
 
 enum {
@@ -32,7 +39,8 @@ enum {
 	RELAY_LANES = RELAY_AUDIO_SLOTS_MAX + 1,
 	RELAY_SLOTS_MAX = RELAY_LANES + RELAY_VIDEO_SLOTS_MAX,
 	RELAY_VIEW_MAX = 64,
-	RELAY_STREAMS_MAX = 4 /* of one port */
+	RELAY_LAYERS_MAX = ALLOC_SPATIAL, /* sizes of one picture */
+	RELAY_STREAMS_MAX = 4		  /* of one port */
 };
 
 struct relay;
@@ -47,12 +55,13 @@ struct relay_port;
  * are needed.
  */
 struct relay_port_ops {
-	/* Hot. `p` is to go out in this slot. `first`: it begins a new segment (the
-	 * slot's stream has just changed, or its source restarted its numbers, or changed
-	 * codec): rtp_slot_switch, then rtp_slot_map. Late packets come too, and
+	/* Hot. `p` is to go out in this slot. `begin`, unless 0: the slot's stream has just changed, or
+	 * its source restarted its numbers, or changed codec: a new segment begins with the packet of that seq64,
+	 * p itself or one before it, in the source's store, whose followers are to go now, too
+	 * (rtp_slot_switch, then rtp_slot_map of each). Late packets come too, and
 	 * rtp_slot_map refuses those from before the segment. */
 	void (*forward)(void *owner, unsigned slot, struct relay_stream *st,
-			struct pkt *p, bool first, uint64_t now_us);
+			struct pkt *p, uint64_t begin, uint64_t now_us);
 	/* Can this port decode the stream in such a slot? */
 	bool (*accepts)(void *owner, unsigned slot, const struct relay_stream *st);
 	/* The slot has fallen idle, its stream is gone or no longer shown (not called
@@ -60,15 +69,23 @@ struct relay_port_ops {
 	void (*idle)(void *owner, unsigned slot, uint64_t now_us);
 };
 struct relay_stream_ops {
-	/* A slot waits for a key frame of this stream. The owner throttles and repeats
-	 * until relay_stream_packet brings one. */
-	void (*want_key)(void *owner, struct relay_stream *st, uint64_t now_us);
+	/* A slot waits for a key frame of this layer of the stream. The owner throttles and repeats
+	 * until relay_stream_packet brings one. patient: it shows another layer of it meanwhile. */
+	void (*want_key)(void *owner, struct relay_stream *st, unsigned layer,
+			 bool patient, uint64_t now_us);
+	/* Hot. Has all of the layer's picture of timestamp `ts64` come? *next is the seq64 of its first packet, then of the
+	 * first that was missing. */
+	bool (*whole)(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		      uint64_t *next);
 	/* Somebody / nobody takes the stream now: a slot carries it or waits for it. Sound is
 	 * wanted for good from the first taking on: who isn't heard could not be noticed. Not
 	 * told when the stream is destroyed (told from relay_tick after a calm of 2 s when
 	 * it becomes false; at once when true). */
 	void (*wanted)(void *owner, struct relay_stream *st, bool wanted,
 		       uint64_t now_us);
+	/* What is wanted of a stream of several layers has changed: relay_stream_demand() tells. More is told
+	 * at once, less after a calm of 5 s. */
+	void (*demand)(void *owner, struct relay_stream *st, uint64_t now_us);
 };
 struct relay_room_ops {
 	/* The ports of those who speak now (loudest first, ≤ RELAY_LANES), told from
@@ -101,7 +118,7 @@ void relay_port_destroy(struct relay_port *p, uint64_t now_us); /* and its strea
 void relay_port_suspend(struct relay_port *p, bool suspended, uint64_t now_us);
 
 /* What the client shows: streams by id in order of importance, with the size of each tile
- * in pixels (upper bound of layers; kept for the allocation to come). With automatic =
+ * in pixels: no larger layer goes than fills it. With automatic =
  * true the server fills what the list leaves free (all of it when count is 0): screens,
  * then the cameras of those who spoke last, then by age. More than RELAY_VIEW_MAX: the
  * first. Ids that don't exist (yet) are remembered: when such a stream appears it is
@@ -116,6 +133,20 @@ void relay_port_view(struct relay_port *p, bool automatic, const struct relay_vi
 /* Its video slots stay empty, whatever its view, or are filled again; they are to begin with. */
 void relay_port_pictures(struct relay_port *p, bool on, uint64_t now_us);
 
+/* Which layers of the slot's pictures may go, by size and rate, as alloc_choice's sid and tid: they are the slot's, whoever
+ * comes into it. To begin with all (RELAY_LAYERS_MAX - 1, SLOT_TID_ALL). sid -1: none, it falls idle and
+ * keeps its place. */
+void relay_port_layer(struct relay_port *p, unsigned slot, int sid, int tid,
+		      uint64_t now_us);
+/* What goes now, -1 nothing, and what of it may go. Hot. */
+int relay_port_sid(const struct relay_port *p, unsigned slot);
+unsigned relay_port_tid(const struct relay_port *p, unsigned slot);
+/* What is to be shown in the slot: in it, waited for, or kept from it by relay_port_layer; NULL: nothing. */
+struct relay_stream *relay_port_target(const struct relay_port *p, unsigned slot);
+/* Its tile, by the view; 0 unknown. */
+void relay_port_tile(const struct relay_port *p, unsigned slot, uint16_t *width,
+		     uint16_t *height);
+
 /* A source of a port: `id` unique in the room, never 0; at most RELAY_STREAMS_MAX a port,
  * NULL otherwise. `screen` with `audio`: a screen's sound. `codec` may change with
  * relay_stream_codec (then slots are checked again). */
@@ -126,7 +157,17 @@ void relay_stream_codec(struct relay_stream *st, enum codec_id codec, uint64_t n
 /* Muted (by the person or the server), or no camera: leaves slots and lanes at once;
  * packets are dropped. Streams start inactive. */
 void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us);
-/* Hot: a packet of the stream, parsed (rtp.level_dbov, rtp.frame, seq64), never a
+/* The stream has several layers from now on: rtp.layer of its packets is below that. */
+void relay_stream_layers(struct relay_stream *st, unsigned count);
+/* The layers that anybody takes, as bits; for one that is wanted and does not come all up to the next above those that do,
+ * so that a thin link is asked for one after the other; with any the smallest, too, so that there is something to
+ * fall back on. 0: nobody wants it. */
+unsigned relay_stream_demand(const struct relay_stream *st);
+/* Its layers as the allocator wants them: rates and frames as measured over the last second or two, without headers below RTP
+ * (12 bytes a packet are reckoned); sizes where key frames said them. alloc_layer.key is set but for temporal layers. */
+void relay_stream_measured(const struct relay_stream *st, uint64_t now_us,
+			   struct alloc_layer layers[ALLOC_SPATIAL][ALLOC_TEMPORAL]);
+/* Hot: a packet of the stream, parsed (rtp.level_dbov, rtp.frame, rtp.layer, seq64 of that layer), never a
  * duplicate. A step of seq64 of more than RECV_JUMP is a restart of the source (see
  * rtp_recv_packet): every slot then gets a new segment. */
 void relay_stream_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us);

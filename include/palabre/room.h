@@ -322,6 +322,11 @@ struct board_rules board_rules(const struct room *r);
 uint32_t board_revision(const struct room *r);
 uint32_t board_moderators_revision(const struct room *r);
 unsigned board_count(const struct room *r, bool with_pending);
+/* How many wait for an answer, without the one that is answered. */
+unsigned board_open(const struct room *r);
+const struct item *board_now(const struct room *r); /* or NULL */
+/* The hand that this person has up, or NULL. */
+const struct item *board_hand(const struct room *r, const struct person *p);
 /* The first `max` in order; how many. Of pending ones only those of `viewer`, if it is no
  * moderator; NULL: all. */
 unsigned board_list(const struct room *r, const struct person *viewer,

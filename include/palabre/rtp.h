@@ -144,14 +144,40 @@ void rtp_store_expire(struct rtp_store *s, uint64_t before_us);
  * Between two switches the mapping source → slot is constant, so a *segment* describes
  * it: a NACKed number is found again as (stream, seq64 - offset) in the source's store,
  * and rewriting it gives the very same bytes. No packet is held per receiver.
+ *
+ * A slot may leave out temporal layers. The offset then grows at each *hole*, a run of packets that
+ * have no number; the last SLOT_HOLES are kept (thin.c).
  */
-enum { SLOT_SEGMENTS = 8, SLOT_NACKS_MAX = 64 };
+enum {
+	SLOT_SEGMENTS = 8,
+	SLOT_NACKS_MAX = 64,
+	SLOT_HOLES =
+		64, /* at 15 a second those of 4 s, and packets are stored for 1.5 s */
+	SLOT_TID_ALL = 2 /* the third layer and all above */
+};
+struct rtp_hole {
+	uint64_t first_in; /* the first packet behind it */
+	uint32_t pkts;	   /* left out in its segment so far, with it; VP8: frames, too */
+	uint16_t frames;
+};
+/* What a slot leaves out. */
+struct rtp_thin {
+	uint8_t want_tid, tid; /* layers above are left out, soon and now */
+	uint64_t newest_in; /* newest packet of the present segment that was looked at: */
+	uint64_t ts64;	    /* its picture, */
+	uint16_t number;    /* and that one's number, if it has one */
+	bool numbered, end, leaving;
+	uint16_t frames;     /* left out in the segment so far */
+	uint32_t hole_count; /* ever */
+	struct rtp_hole holes[SLOT_HOLES];
+};
 struct rtp_segment {
 	uint64_t first_out; /* first seq64 sent in it */
 	/* seq64 of the source there; earlier ones don't belong to it */
 	uint64_t first_in;
 	uint64_t seq_off; /* out = in + seq_off (modulo 2^64) */
-	uint64_t ts_off;
+	/* the same of timestamps from `line_ts64` of the source on; those before it are closer together */
+	uint64_t ts_off, line_ts64;
 	uint32_t stream; /* caller's id of the source, 0 = made by the server (silence) */
 	uint8_t pt, rtx_pt, dd_id; /* as negotiated with this receiver; dd_id 0 = no DD */
 	uint8_t codec;
@@ -162,6 +188,8 @@ struct rtp_segment {
 	uint8_t tl0_off;
 	uint16_t dd_off;
 	uint8_t dd_shift;
+	uint8_t layer; /* of simulcast, for the caller: which store it is in */
+	uint32_t hole_first, hole_end; /* its holes, by rtp_thin's count */
 };
 struct rtp_slot {
 	uint32_t ssrc, rtx_ssrc, clock_rate;
@@ -175,6 +203,7 @@ struct rtp_slot {
 	uint32_t packet_ticks; /* sound: a packet's duration, for continuing */
 	uint16_t pid, dd_frame;
 	uint8_t tl0, dd_next;
+	struct rtp_thin thin;
 	uint64_t rtx_seq;
 	uint64_t packets, bytes; /* for SR, without RTX */
 	uint64_t nack_window_us; /* rate limit of resends: this second's start, */
@@ -190,6 +219,7 @@ struct rtp_out {
 	uint64_t seq64; /* also the index for sealing */
 	uint64_t ts64;
 	const struct rtp_segment *seg;
+	uint16_t pid_off; /* of the picture id */
 	/* Transport-wide number to write, under this id of the receiver's; 0 none. A resend must
 	 * have the same. */
 	uint8_t twcc_id;
@@ -198,24 +228,32 @@ struct rtp_out {
 /* Begins a segment: from packet `first` on the slot carries `stream`. Sequence goes on by
  * one. The timestamp goes on by the time that passed: a picture that comes no later than its
  * source's others stands where the line of the former ones would now be, at least 1 ms after
- * the last; a packet of sound closer than 200 ms follows without a gap. Picture id, TL0PICIDX, DD frame number go on by one, the template
+ * the last (those pictures that are late so follow closely, until they stand on the line again); a packet of sound closer than 200 ms follows without a gap. Picture id, TL0PICIDX, DD frame number go on by one, the template
  * ids are shifted past those in use. Hot. */
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
 		     uint8_t dd_id, const struct pkt *first);
 /* The present segment is RED (RFC 2198): `pt` is put into its blocks' headers. Hot. */
 void rtp_slot_red(struct rtp_slot *s, uint8_t pt);
+/* The present segment is of this layer of its stream. Hot. */
+void rtp_slot_layer(struct rtp_slot *s, unsigned layer);
 /* Sound: from the source's packet `seq64` on the present segment names who talks in it (rtp.talkers, as
  * CSRCs): the first two packets, those of news, and one every 2 s. Again: no effect. Hot. */
 void rtp_slot_name(struct rtp_slot *s, uint64_t seq64);
+/* Pictures of temporal layers above `tid` are left out, from the next one on; of layers that were left out
+ * before those from their next switching-up point (frame_view.up_tid) or key frame on, as with all at the
+ * beginning of a segment. What is left out leaves no gap: numbers and VP8's picture ids close up behind it (VP9's
+ * and the descriptor's frame numbers stay: by them frames name those they need). Missing packets keep
+ * their numbers, unless it is clear that they are of a picture that is left out. Hot. */
+void rtp_slot_limit(struct rtp_slot *s, unsigned tid);
 /* Maps a packet of the present segment; -EPROTO if it precedes it, is more than RECV_JUMP
- * past what was sent last (a restart that the caller missed), or there is none. Accounts
- * for it unless `again`. Hot. */
+ * past what was sent last (a restart that the caller missed), or there is none; -ENOENT: it is left
+ * out. Accounts for it unless `again`. Hot. */
 int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out,
 		 bool again) MUST_CHECK;
 /* The same for any kept segment, without accounting: what a resend after rtp_slot_find
  * needs. `p` is the packet that find named. */
-void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
-		     struct rtp_out *out);
+int rtp_segment_map(const struct rtp_slot *s, const struct rtp_segment *seg,
+		    const struct pkt *p, struct rtp_out *out) MUST_CHECK;
 /* Where the present segment has come to: the timestamp, in the source's numbers, right behind
  * the last packet sent. false: it is not `stream`'s. */
 bool rtp_slot_end(const struct rtp_slot *s, uint32_t stream, uint64_t *ts64);
@@ -246,18 +284,37 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,
 		 uint64_t now_us, uint64_t now_wall_us, uint64_t *ntp, uint32_t *rtp_ts);
 
+/* What of a receiver's reports is its own link's loss, and not the speaker's on the way in. All zero is a fresh
+ * one. */
+struct rtp_own_loss {
+	uint64_t highest, packets; /* of the slot, at the last report, */
+	uint32_t seen;		   /* and what it said */
+	int32_t lost;
+	int64_t missing; /* holes that were not reported yet */
+};
+/* With each report about the slot: of 256, what was lost since the last of that which was sent. The first one is
+ * taken as it is. */
+unsigned rtp_own_loss(struct rtp_own_loss *o, const struct rtp_slot *s,
+		      const struct rtcp_block *b);
+
 /* ---- key-frame requests, per source ------------------------------------------------ */
 
 /* keyreq_got: a key frame came, or nobody wants one any more. All zero is a fresh one.
  * At most one PLI/FIR per KEYREQ_MIN_MS (first one at once); an unanswered wish is
  * repeated after max(KEYREQ_MIN_MS, 1.5 rtt + 100 ms) until a key frame arrives or nobody
  * wants it. */
-enum { KEYREQ_MIN_MS = 250 };
+enum { KEYREQ_MIN_MS = 250, KEYREQ_PATIENT_MS = 1000 };
 struct keyreq {
 	uint64_t asked_us;
 	bool wanted, waiting;
+	bool hurried; /* by who shows nothing meanwhile; else KEYREQ_PATIENT_MS is the least */
 };
 void keyreq_want(struct keyreq *k);
+/* By who has something to show meanwhile. */
+void keyreq_wish(struct keyreq *k);
+/* Another layer of the same picture has been asked: encoders answer with all of them, so this counts for
+ * each. */
+void keyreq_shared(struct keyreq *k, uint64_t asked_us);
 /* true: send a PLI now. Call after keyreq_want and from time to time. *next_us as above.
  */
 bool keyreq_due(struct keyreq *k, uint64_t now_us, uint64_t rtt_us, uint64_t *next_us);

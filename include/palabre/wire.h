@@ -142,6 +142,22 @@ int av1_parse(const uint8_t *payload, size_t len, bool marker,
 /* Dependency descriptor's fixed part and structure flag (AV1 RTP specification, appendix A);
  * sets has_dd, dd_*, start, end and leaves the rest of `f`. For any codec that carries it. */
 int dd_parse(const uint8_t *dd, size_t len, struct frame_view *f) MUST_CHECK;
+/* Which layers the frames of a descriptor's structure belong to, by template. */
+enum { DD_TEMPLATES_MAX = 64 };
+struct dd_layers {
+	uint8_t offset,
+		count; /* template ids are offset, offset + 1 … modulo 64; count 0: nothing is known */
+	struct {
+		uint8_t sid, tid, up_tid;
+	} of[DD_TEMPLATES_MAX];
+};
+/* From a descriptor with a structure (f->dd_structure): its templates' layers, and up to which temporal
+ * layer their frames are Switch indications for the largest picture. -EBADMSG: cut off, or with more
+ * templates than there are ids. */
+int dd_layers_parse(const uint8_t *dd, size_t len, struct dd_layers *l) MUST_CHECK;
+/* Sets sid, tid and up_tid of a frame that dd_parse() took; leaves them if its template is not known. */
+void dd_layers_put(const struct dd_layers *l, const uint8_t *dd, size_t len,
+		   struct frame_view *f);
 /* By codec; audio gives 0 and a zeroed view with start = end = key = true and its samples (120 ms at
  * most), or -EBADMSG for Opus that is not whole. Offsets that aren't there are 0xffff. */
 int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool marker,
@@ -238,6 +254,20 @@ struct twcc_iter {
 };
 int twcc_iter_init(struct twcc_iter *it, const struct rtcp_pkt *p) MUST_CHECK;
 bool twcc_next(struct twcc_iter *it, struct twcc_status *out);
+
+/* And built: at_us[i] is when number base + i arrived, µs on a clock of ours (24 bits of 64 ms of it are told),
+ * or TWCC_LOST. Appends one packet about as many of the first of them as fit, TWCC_PUT_MAX at most; how many
+ * those are: the next packet begins behind them. 0: nothing is written, since there is no room for any or none
+ * has arrived. It ends with one that has arrived, or where its room does; and before a step of more than 8 s. */
+enum { TWCC_PUT_MAX = 1024 };
+#define TWCC_LOST INT64_MIN
+struct rtcp_twcc {
+	uint32_t ssrc, media_ssrc;
+	uint16_t base;
+	uint8_t number; /* counts the feedback packets */
+};
+unsigned rtcp_put_twcc(struct wr *w, const struct rtcp_twcc *head, const int64_t *at_us,
+		       unsigned count) MUST_CHECK;
 
 /* Builders append to a writer, a whole packet or nothing; on overflow, more than
  * RTCP_BLOCKS_MAX blocks or a CNAME over 255 bytes w->bad is set and the caller drops the

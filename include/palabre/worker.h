@@ -33,7 +33,7 @@ enum worker_event_type {
 	WORKER_CREATED, /* leg_create's answer: `error` 0 or -errno */
 	WORKER_LINK,	/* leg's link: `link` */
 	WORKER_SLOT,	/* leg, `slot`, `stream` (0 idle), `ts`, `at_ms` */
-	WORKER_PAUSED,	/* leg, `kind`, `paused` */
+	WORKER_PAUSED,	/* leg, `kind`, `paused`, `layers` (as leg_layers_get) */
 	WORKER_VOICE,	/* leg, `voice` */
 	WORKER_SPEAKERS /* room: `ports`, `count` */
 };
@@ -41,6 +41,7 @@ struct worker_event {
 	uint8_t type;
 	uint8_t kind;
 	bool paused;
+	uint8_t layers;
 	uint8_t count;
 	int error;
 	enum leg_link link;

@@ -83,9 +83,7 @@ static void on_paused(void *arg, struct seat *s, enum stream_kind kind)
 {
 	(void)arg;
 	if (s->user)
-		session_event(s->user,
-			      json_pack("{sssssb}", "t", "pause", "k",
-					stream_kind_names[kind], "on", s->paused[kind]));
+		session_event(s->user, encode_pause(s, kind));
 }
 
 static void on_link(void *arg, struct seat *s)

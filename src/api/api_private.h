@@ -73,6 +73,7 @@ json_t *encode_person(const struct person *p, bool whole);
 json_t *encode_slot(const struct seat *s, unsigned slot);
 json_t *encode_slots(const struct seat *s);
 json_t *encode_voice(const struct seat *s);
+json_t *encode_pause(const struct seat *s, enum stream_kind kind);
 json_t *encode_speakers(const struct call *c);
 json_t *encode_you(const struct person *p);
 /* What everybody in it is told of a room that is kept. */
@@ -88,6 +89,8 @@ json_t *encode_board_rules(const struct room *r);
 json_t *encode_votes(const struct room *r);
 /* What a page compares with what it has. */
 json_t *board_mark(const struct room *r, const struct person *viewer);
+/* The same, with what a page shows that has not asked for the board. */
+json_t *board_glance(const struct room *r, const struct person *viewer, uint64_t now_us);
 /* Answers {"after","have"} with {"items","count","more"}; without "after" the first in order. */
 json_t *board_part(const struct room *r, const struct person *viewer, const json_t *ask,
 		   uint64_t now_us);

@@ -17,7 +17,8 @@ enum {
 };
 
 #define POLICY \
-	"default-src 'none'; script-src 'self' %s; style-src %s; img-src 'self' data: " \
+	"default-src 'none'; script-src 'self' %s; style-src 'self' %s; img-src 'self' " \
+	"data: " \
 	"blob:; media-src 'self' blob: mediastream:; manifest-src 'self'; " \
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src " \
 	"'self'"

@@ -85,6 +85,23 @@ json_t *board_mark(const struct room *r, const struct person *viewer)
 	return j;
 }
 
+json_t *board_glance(const struct room *r, const struct person *viewer, uint64_t now_us)
+{
+	const struct item *now = board_now(r), *hand = board_hand(r, viewer);
+	unsigned pending = board_count(r, true) - board_count(r, false);
+	json_t *j = board_mark(r, viewer);
+
+	json_object_set_new(j, "open", json_integer(board_open(r)));
+	json_object_set_new(j, "limit", json_integer(board_rules(r).limit_s));
+	if (pending && role_caps(viewer->role) & CAP_MODERATE)
+		json_object_set_new(j, "pending", json_integer(pending));
+	if (hand)
+		json_object_set_new(j, "hand", json_integer((json_int_t)hand->id));
+	if (now)
+		json_object_set_new(j, "now", encode_item(now, viewer, now_us));
+	return j;
+}
+
 /* ---- parts -------------------------------------------------------------------------- */
 
 struct part {

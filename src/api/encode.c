@@ -79,6 +79,17 @@ json_t *encode_speakers(const struct call *c)
 	return list;
 }
 
+json_t *encode_pause(const struct seat *s, enum stream_kind kind)
+{
+	const struct seat_pause *p = &s->pauses[kind];
+	json_t *j = json_pack("{sssssb}", "t", "pause", "k", stream_kind_names[kind],
+			      "on", p->paused);
+
+	if (j && p->layers)
+		json_object_set_new(j, "layers", json_integer(p->layers));
+	return j;
+}
+
 json_t *encode_voice(const struct seat *s)
 {
 	const struct leg_voice_state *v = &s->voice;

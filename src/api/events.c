@@ -8,9 +8,11 @@ static json_t *typed(const char *t, json_t *j)
 	return j;
 }
 
-/* With the revision that this event makes. */
+/* With the revision that this event makes, and how many wait now. */
 static json_t *revised(const struct room *r, const struct room_event *ev, json_t *j)
 {
+	if (ev->type == ROOM_ITEM || ev->type == ROOM_ITEM_GONE)
+		json_object_set_new(j, "open", json_integer(board_open(r)));
 	if (ev->audience == ROOM_TO_ALL)
 		json_object_set_new(j, "r", json_integer((json_int_t)board_revision(r)));
 	else if (ev->audience == ROOM_TO_MODERATORS)

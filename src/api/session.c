@@ -194,7 +194,8 @@ static void welcome(struct session *s, bool leg)
 	json_object_update_new(event, people_first(r, seat->person));
 	json_object_set_new(event, "rules", encode_rules(r));
 	json_object_set_new(event, "spotlight", encode_spotlight(r));
-	json_object_set_new(event, "board", board_mark(r, seat->person));
+	json_object_set_new(event, "board",
+			    board_glance(r, seat->person, clock_now_us()));
 	json_object_set_new(event, "chat", chat_mark(r));
 	if (role_caps(seat->person->role) & CAP_MODERATE)
 		json_object_set_new(event, "waiting", encode_waiting(r));
@@ -202,6 +203,10 @@ static void welcome(struct session *s, bool leg)
 	/* It may have been said while nobody listened. */
 	if (leg && seat->voice_known)
 		session_event(s, encode_voice(seat));
+	/* One that was told while there was no WebSocket would stand for ever. */
+	for (enum stream_kind kind = 0; leg && kind < STREAM_KINDS; kind++)
+		if (seat->pauses[kind].known)
+			session_event(s, encode_pause(seat, kind));
 }
 
 static void on_hello(struct session *s, const json_t *m)

@@ -105,32 +105,31 @@ static void print_line(const char *line, void *arg)
 		putchar('\n');
 }
 
-static int read_file(struct app_options *o)
+int app_options_again(const struct app_options *o, struct conf *out)
 {
 	char why[4096];
 
-	if (!o->file[0] && !access(default_file, R_OK))
-		memcpy(o->file, default_file, sizeof default_file);
-	if (!o->file[0] || !conf_read(&o->conf, o->file, why, sizeof why))
-		return 0;
-	fprintf(stderr, "%s\n", why);
-	return -EINVAL;
-}
-
-static int finish(struct app_options *o, char **sets, int set_count)
-{
-	char why[4096];
-
-	if (read_file(o))
-		return -EINVAL;
-	for (int i = 0; i < set_count; i++)
-		if (set_one(&o->conf, sets[i]))
-			return -EINVAL;
-	if (conf_check(&o->conf, o->file[0] ? o->file : "command line", why,
-		       sizeof why)) {
+	conf_defaults(out);
+	if (o->file[0] && conf_read(out, o->file, why, sizeof why)) {
 		fprintf(stderr, "%s\n", why);
 		return -EINVAL;
 	}
+	for (unsigned i = 0; i < o->set_count; i++)
+		if (set_one(out, o->sets[i]))
+			return -EINVAL;
+	if (conf_check(out, o->file[0] ? o->file : "command line", why, sizeof why)) {
+		fprintf(stderr, "%s\n", why);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int finish(struct app_options *o)
+{
+	if (!o->file[0] && !access(default_file, R_OK))
+		memcpy(o->file, default_file, sizeof default_file);
+	if (app_options_again(o, &o->conf))
+		return -EINVAL;
 	if (o->check)
 		printf("%s: good\n", o->file[0] ? o->file : "embedded defaults");
 	return o->check ? 1 : 0;
@@ -138,11 +137,9 @@ static int finish(struct app_options *o, char **sets, int set_count)
 
 int app_options_read(struct app_options *o, int argc, char **argv)
 {
-	char *sets[64];
-	int set_count = 0, c, err = 0;
+	int c, err = 0;
 
 	memset(o, 0, sizeof *o);
-	conf_defaults(&o->conf);
 	memcpy(o->link_room, "palabre", sizeof "palabre");
 	while (!err && (c = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
 		switch (c) {
@@ -150,8 +147,8 @@ int app_options_read(struct app_options *o, int argc, char **argv)
 			snprintf(o->file, sizeof o->file, "%s", optarg);
 			break;
 		case OPT_SET:
-			if (set_count < (int)ARRAY_LEN(sets))
-				sets[set_count++] = optarg;
+			if (o->set_count < APP_SETS_MAX)
+				o->sets[o->set_count++] = optarg;
 			break;
 		case OPT_CHECK:
 			o->check = true;
@@ -181,5 +178,5 @@ int app_options_read(struct app_options *o, int argc, char **argv)
 			argv[optind]);
 		err = -EINVAL;
 	}
-	return err ? err : finish(o, sets, set_count);
+	return err ? err : finish(o);
 }

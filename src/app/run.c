@@ -19,6 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "contact.h"
+#include "service.h"
+
 enum { HTTP_IDLE_MS = 60000, FIRST_BYTES_MS = 10000, CLOSE_MS = 400 };
 
 struct app {
@@ -37,7 +40,8 @@ struct app {
 	bool keeps; /* rooms, there */
 	unsigned door_count;
 	struct door *doors[2 * WORKERS_MAX];
-	struct event *signals[3], *stop_timer;
+	struct event *signals[4], *stop_timer;
+	struct service *service;
 	struct stats stats;
 };
 
@@ -48,6 +52,8 @@ static int fail(const char *what)
 }
 
 /* ---- where the secret lives -------------------------------------------------------- */
+
+static const char service_dir[] = "/var/lib/palabre";
 
 static bool usable_dir(const char *path)
 {
@@ -76,8 +82,8 @@ static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX], bool *keeps)
 	*keeps = true;
 	if (given)
 		snprintf(out, CONF_TEXT_MAX, "%s", given);
-	else if (!access("/var/lib/palabre", W_OK | X_OK))
-		snprintf(out, CONF_TEXT_MAX, "/var/lib/palabre");
+	else if (!access(service_dir, W_OK | X_OK))
+		snprintf(out, CONF_TEXT_MAX, "%s", service_dir);
 	else
 		*keeps = false;
 	if (!*keeps && xdg && xdg[0] == '/')
@@ -88,10 +94,23 @@ static int state_dir(const struct conf *c, char out[CONF_TEXT_MAX], bool *keeps)
 	return make_parents(out);
 }
 
+/* A link that is asked for where there is a service is meant for that one; of another secret it
+ * would open nothing. */
+static bool is_shut_out(const struct app_options *o)
+{
+	return o->print_link && !o->conf.server.state_dir[0] &&
+	       !getenv("STATE_DIRECTORY") && !access(service_dir, F_OK) &&
+	       access(service_dir, W_OK | X_OK);
+}
+
 static int secret_get(struct app *a)
 {
 	char *dir = a->state_dir, path[CONF_TEXT_MAX + 16], why[512];
 
+	if (is_shut_out(a->o))
+		return fail("links are signed with the service's secret, which others "
+			    "may not "
+			    "read; make them as root");
 	if (state_dir(&a->o->conf, dir, &a->keeps)) {
 		snprintf(why, sizeof why,
 			 "the directory %s cannot be used: %s; set server.state_dir to "
@@ -149,6 +168,22 @@ static int print_link(const struct app *a, const char *label, enum role role)
 	return 0;
 }
 
+/* Not into a journal, where they would stay for others to read. */
+static void print_links(const struct app *a)
+{
+	if (service_managed())
+		return;
+	if (a->o->conf.room.by_link) {
+		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
+		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
+	} else {
+		puts("Rooms and their links are made with palabrectl: palabrectl room "
+		     "add "
+		     "NAME");
+		fflush(stdout);
+	}
+}
+
 /* ---- listening --------------------------------------------------------------------- */
 
 static unsigned bind_list(const struct conf *c, struct addr out[2])
@@ -160,7 +195,7 @@ static unsigned bind_list(const struct conf *c, struct addr out[2])
 		memset(out, 0, 2 * sizeof *out);
 		out[0].family = 4;
 		out[1].family = 6;
-		return access("/proc/net/if_inet6", F_OK) ? 1 : 2;
+		return access("/proc/self/net/if_inet6", F_OK) ? 1 : 2;
 	}
 	memcpy(text, c->server.listen, sizeof text);
 	for (char *w = strtok_r(text, ", ", &save); w && count < 2;
@@ -240,6 +275,7 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
 
 	(void)what;
 	log_info("app.stop", "signal=%d", (int)signal_number);
+	service_stopping();
 	api_close(a->api);
 	event_add(a->stop_timer, &soon);
 }
@@ -266,22 +302,6 @@ static void on_usr1(evutil_socket_t signal_number, short what, void *arg)
 	log_info("app.counters", "calls=%u", calls_count(a->calls));
 }
 
-static int signals_catch(struct app *a)
-{
-	static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1 };
-
-	signal(SIGPIPE, SIG_IGN);
-	a->stop_timer = event_new(a->base, -1, 0, on_stop, a->base);
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		a->signals[i] =
-			evsignal_new(a->base, numbers[i],
-				     numbers[i] == SIGUSR1 ? on_usr1 : on_signal, a);
-		if (!a->signals[i] || event_add(a->signals[i], NULL))
-			return -ENOMEM;
-	}
-	return a->stop_timer ? 0 : -ENOMEM;
-}
-
 static void log_level_set(const char *name)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
@@ -289,6 +309,88 @@ static void log_level_set(const char *name)
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(name, names[i]))
 			log_set_level((enum log_level)i);
+}
+
+static bool alive(void *arg)
+{
+	struct app *a = arg;
+	bool all = calls_silent(a->calls) < 0;
+
+	calls_ping(a->calls);
+	return all;
+}
+
+static void log_restart(const char *section, const char *name, void *arg)
+{
+	(void)arg;
+	if (strcmp(section, "tls") && strcmp(name, "log_level"))
+		log_warn("app.reload", "option=%s.%s waits_for=restart", section, name);
+}
+
+/* The certificate, for connections from now on, and the level of the log. All or nothing. */
+static int reload(struct app *a, char *why, size_t why_len)
+{
+	static struct conf fresh;
+	struct ssl_ctx_st *tls = NULL;
+
+	if (app_options_again(a->o, &fresh)) {
+		snprintf(why, why_len, "the configuration has mistakes, see above");
+		return -EINVAL;
+	}
+	if (fresh.tls.certificate_file[0]) {
+		tls = tls_create(fresh.tls.certificate_file, fresh.tls.key_file, why,
+				 why_len);
+		if (!tls)
+			return -EINVAL;
+	}
+	for (unsigned i = 0; i < a->door_count; i++)
+		door_set_tls(a->doors[i], tls);
+	tls_destroy(a->tls);
+	a->tls = tls;
+	log_level_set(fresh.server.log_level);
+	conf_compare(&a->o->conf, &fresh, log_restart, a);
+	return 0;
+}
+
+/* What is wrong changes nothing: people are in calls. */
+static void on_hup(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct app *a = arg;
+	char why[512];
+	int err;
+
+	(void)signal_number;
+	(void)what;
+	service_reloading();
+	err = reload(a, why, sizeof why);
+	if (err)
+		log_error("app.reload", "failed why=\"%s\"", why);
+	else
+		log_info("app.reload", "done tls=%s", a->tls ? "yes" : "no");
+	service_reloaded(err ? why : NULL);
+}
+
+static int signals_catch(struct app *a)
+{
+	static const struct {
+		int number;
+		event_callback_fn fn;
+	} caught[] = { { SIGTERM, on_signal },
+		       { SIGINT, on_signal },
+		       { SIGUSR1, on_usr1 },
+		       { SIGHUP, on_hup } };
+
+	/* A terminal that is closed ends us. */
+	size_t count = ARRAY_LEN(caught) - (isatty(STDIN_FILENO) ? 1 : 0);
+
+	signal(SIGPIPE, SIG_IGN);
+	a->stop_timer = event_new(a->base, -1, 0, on_stop, a->base);
+	for (size_t i = 0; i < count; i++) {
+		a->signals[i] = evsignal_new(a->base, caught[i].number, caught[i].fn, a);
+		if (!a->signals[i] || event_add(a->signals[i], NULL))
+			return -ENOMEM;
+	}
+	return a->stop_timer ? 0 : -ENOMEM;
 }
 
 /* A connection costs a descriptor; the usual soft limit of 1024 is too low for a large
@@ -354,6 +456,7 @@ static int start(struct app *a)
 	if (proxies_parse(&a->proxies, c->http.trust_proxy))
 		return fail("http.trust_proxy is not a list of addresses");
 	http_trust(a->http, &a->proxies);
+	contact_route(a->http, c);
 	a->api = api_create(a->base, c, &a->secret, a->http);
 	a->calls =
 		a->api ? calls_create(a->base, c, a->cert, &api_call_ops, a->api) : NULL;
@@ -371,6 +474,7 @@ static void stop(struct app *a)
 {
 	if (a->admin)
 		admin_destroy(a->admin);
+	service_destroy(a->service);
 	for (unsigned i = 0; i < a->door_count; i++)
 		door_destroy(a->doors[i]);
 	if (a->http)
@@ -402,19 +506,6 @@ static void memory_tune(void)
 	(void)mallopt(M_MMAP_THRESHOLD, 16 * 1024);
 }
 
-static void print_links(const struct app *a)
-{
-	if (a->o->conf.room.by_link) {
-		(void)print_link(a, "Host link (keep it):   ", ROLE_HOST);
-		(void)print_link(a, "Guest link (share it): ", ROLE_SPEAKER);
-	} else {
-		puts("Rooms and their links are made with palabrectl: palabrectl room "
-		     "add "
-		     "NAME");
-		fflush(stdout);
-	}
-}
-
 int app_run(const struct app_options *o)
 {
 	static struct app app;
@@ -433,6 +524,11 @@ int app_run(const struct app_options *o)
 	err = store_get(a);
 	if (!err)
 		err = start(a);
+	if (!err) {
+		a->service = service_start(a->base, alive, a);
+		if (!a->service)
+			err = fail("not enough memory");
+	}
 	if (!err) {
 		print_links(a);
 		log_info("app.start", "version=%s port=%lld workers=%u", PALABRE_VERSION,

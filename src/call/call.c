@@ -389,7 +389,9 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 	case WORKER_PAUSED:
 		if (!s)
 			break;
-		s->paused[ev->kind] = ev->paused;
+		s->pauses[ev->kind] = (struct seat_pause) { .known = true,
+							    .paused = ev->paused,
+							    .layers = ev->layers };
 		cs->ops->paused(cs->arg, s, (enum stream_kind)ev->kind);
 		break;
 	case WORKER_VOICE:

@@ -46,7 +46,7 @@ void seat_leg_close(struct seat *s)
 	s->leg = 0;
 	s->slot_count = 0;
 	s->link = LEG_GONE;
-	memset(s->paused, 0, sizeof s->paused);
+	memset(s->pauses, 0, sizeof s->pauses);
 	memset(s->forwarded, 0, sizeof s->forwarded);
 }
 

@@ -113,19 +113,28 @@ static void remember_best(struct gcc *c, double bps)
 	c->probe.row = 0;
 }
 
-/* The queue stays as it was though less is sent than last time: it is not ours, or not one at all. */
-static bool stuck(struct gcc *c)
+/* What looked like a queue is the way. */
+static void is_way(struct gcc *c)
 {
-	bool stays = c->aimd.draining &&
-		     c->delay.standing_us * 5 > c->aimd.queue_us * 4 &&
-		     c->delay.standing_us * 4 < c->aimd.queue_us * 5;
-
-	c->aimd.stuck = stays ? c->aimd.stuck + 1 : 0;
-	if (c->aimd.stuck < STUCK_MAX)
-		return false;
 	c->aimd.stuck = 0;
 	c->aimd.draining = false;
 	gcc_delay_rebase(c);
+}
+
+/* The queue stays as it was though less is sent than last time: it is not ours, or not one at all. Who sends far less than
+ * the estimate sends as much as before: a queue of theirs would have grown, or gone. */
+static bool stuck(struct gcc *c)
+{
+	bool grows = c->delay.standing_us * 4 >= c->aimd.queue_us * 5;
+	bool falls = c->delay.standing_us * 5 <= c->aimd.queue_us * 4;
+
+	if (!c->aimd.draining || grows || (falls && !c->limited))
+		c->aimd.stuck = 0;
+	else
+		c->aimd.stuck += c->limited ? STUCK_MAX : 1;
+	if (c->aimd.stuck < STUCK_MAX)
+		return false;
+	is_way(c);
 	return true;
 }
 
@@ -140,6 +149,16 @@ static bool soon(const struct gcc *c, double target)
 		return false;
 	return target > c->delay_bps * WORSE ||
 	       c->delay.queue_us * 5 < c->aimd.last_us * 6;
+}
+
+/* It has had twice the time that it takes to go, and has hardly become less. */
+static bool lingers(const struct gcc *c)
+{
+	uint64_t effect_us = gcc_response_us(c) + (uint64_t)c->aimd.queue_us +
+			     (uint64_t)gcc_packet_us(c, c->bps);
+
+	return c->aimd.draining && c->now_us >= c->aimd.decreased_us + 2 * effect_us &&
+	       c->delay.standing_us * 3 > c->aimd.queue_us * 2;
 }
 
 static void decrease(struct gcc *c)
@@ -245,6 +264,8 @@ void gcc_aimd_update(struct gcc *c, enum gcc_signal signal)
 		c->aimd.draining = false;
 		c->aimd.stuck = 0;
 	}
+	if (lingers(c))
+		is_way(c);
 	/* What is in the queue goes first. */
 	if (signal == GCC_UNDERUSE || c->aimd.draining ||
 	    c->delay.standing_us > gcc_delay_limit_us(c) / 2)

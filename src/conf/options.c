@@ -165,6 +165,24 @@ static int check_list(const char *list, int (*check)(const char *text, char *wha
 	}
 }
 
+/* Not RFC 5321's whole grammar: no blanks, quotes or controls, one @ with something on both
+ * sides. */
+static int check_mail(const char *value, char what[OPTION_WHAT_MAX])
+{
+	const char *at = strchr(value, '@');
+
+	if (at && at != value && at[1] && !strchr(at + 1, '@')) {
+		for (const char *p = value; *p; p++)
+			if (*p <= ' ' || *p > '~' || strchr("\"'\\,;:<>()[]", *p))
+				goto bad;
+		return 0;
+	}
+bad:
+	return wrong(what,
+		     "\"%.60s\" is not a mail address; write it like me@example.org",
+		     value);
+}
+
 static int check_text(const struct option *o, const char *value,
 		      char what[OPTION_WHAT_MAX])
 {
@@ -182,6 +200,8 @@ static int check_text(const struct option *o, const char *value,
 		return wrong(what,
 			     "\"%.60s\" is not a level; write debug, info, warn or error",
 			     value);
+	if (o->kind == KIND_MAIL && value[0])
+		return check_mail(value, what);
 	if (o->kind == KIND_URL && value[0] &&
 	    ((strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0) ||
 	     strcspn(strstr(value, "://") + 3, "/?# \t\"<>\\") == 0 ||
@@ -264,6 +284,23 @@ int option_set(struct conf *c, const struct option *o, const char *value,
 		memcpy(member, value, strlen(value));
 	}
 	return err;
+}
+
+void conf_compare(const struct conf *a, const struct conf *b,
+		  void (*fn)(const char *section, const char *name, void *arg), void *arg)
+{
+	for (size_t i = 0; i < conf_option_count; i++) {
+		const struct option *o = &conf_option[i];
+		size_t n = CONF_TEXT_MAX; /* what follows a text in it is zero */
+
+		if (o->kind == KIND_NUMBER)
+			n = sizeof(int64_t);
+		else if (o->kind == KIND_SWITCH)
+			n = sizeof(bool);
+		if (o->kind != KIND_SECTION &&
+		    memcmp((const char *)a + o->offset, (const char *)b + o->offset, n))
+			fn(o->section, o->name, arg);
+	}
 }
 
 int option_check(const struct conf *c, const struct option *o, char what[OPTION_WHAT_MAX])

@@ -36,6 +36,9 @@ TEXT(server, log_level, LEVEL, "info", \
 TEXT(server, url, URL, "", \
 	"Address of the page as people type it, such as https://call.example.org.\n" \
 	"Empty: localhost with the port above.") \
+TEXT(server, contact, MAIL, "", \
+	"Mail address of who runs this server, such as me@example.org. Everybody may read it,\n" \
+	"in /.well-known/security.txt. Empty: nobody's.") \
 \
 SECTION(tls, \
 	"Certificate for https. Browsers give the microphone only to pages from https or\n" \
@@ -91,6 +94,7 @@ enum option_kind {
 	KIND_NETWORKS,	/* the same, or networks: 10.0.0.0/8 */
 	KIND_LEVEL,
 	KIND_URL,
+	KIND_MAIL,
 	KIND_NUMBER,
 	KIND_SWITCH,
 	KIND_SECTION, /* not an option: begins a section in the list */

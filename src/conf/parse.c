@@ -412,6 +412,28 @@ static void check_readable(struct mistakes *m, const char *option, const char *p
 		close(fd);
 }
 
+/* Chromium takes candidates below port 1024 at 80 and 443 only, and says nothing of others (tried:
+ * 80 and 443 work, 444 does not, nor does 443 at 10.77.0.1). */
+static void check_low_ports(struct mistakes *bad, const struct conf *c)
+{
+	int64_t port = c->media.announce_port ? c->media.announce_port : c->server.port;
+	const char *name = c->media.announce_port ? "media.announce_port" : "server.port";
+
+	if (port < 1024 && port != 80 && port != 443)
+		mistake(bad, 0,
+			"%s %lld: of the ports below 1024 browsers send voice and video "
+			"to 80 "
+			"and 443 only; take one of those, or one from 1024",
+			name, (long long)port);
+	else if (port < 1024 && c->server.workers != 1)
+		mistake(bad, 0,
+			"%s %lld: a second worker would have a port that browsers send "
+			"no voice "
+			"and video to; write server.workers = 1, or take a port from "
+			"1024",
+			name, (long long)port);
+}
+
 int conf_check(const struct conf *c, const char *name, char *why, size_t why_len)
 {
 	bool certificate = c->tls.certificate_file[0], key = c->tls.key_file[0];
@@ -443,5 +465,6 @@ int conf_check(const struct conf *c, const char *name, char *why, size_t why_len
 			"65535; lower one "
 			"of them",
 			(long long)c->media.announce_port, (long long)c->server.workers);
+	check_low_ports(&bad, c);
 	return mistakes_end(&bad);
 }

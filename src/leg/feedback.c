@@ -22,9 +22,12 @@ static struct leg_slot *slot_by_ssrc(struct leg *leg, uint32_t ssrc, unsigned *i
 
 static struct leg_source *source_by_ssrc(struct leg *leg, uint32_t ssrc)
 {
-	for (unsigned i = 0; i < leg->plan.source_count; i++)
-		if (leg->sources[i] && leg->sources[i]->ssrc == ssrc && ssrc)
-			return leg->sources[i];
+	for (unsigned i = 0; i < LEG_SOURCES; i++) {
+		struct leg_source *src = leg_source_at(leg, i);
+
+		if (src && src->ssrc == ssrc && ssrc)
+			return src;
+	}
 	return NULL;
 }
 
@@ -145,7 +148,9 @@ static void cname_put(struct wr *w, const struct leg_slot *slot)
 static struct leg_source *slot_source(struct leg *leg, unsigned index)
 {
 	struct relay_stream *st = relay_port_slot(leg->port, index);
-	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+	int layer = relay_port_sid(leg->port, index);
+	struct leg_source *src =
+		st && layer >= 0 ? leg_source_of(st, (unsigned)layer) : NULL;
 
 	return src && src->epoch == leg->slots[index].epoch ? src : NULL;
 }
@@ -188,13 +193,13 @@ static void slots_follow(struct leg *leg)
 
 static bool rr_put(struct leg *leg, struct wr *w, uint64_t now_us)
 {
-	struct rtcp_block blocks[NEGO_SOURCES_MAX];
+	struct rtcp_block blocks[LEG_SOURCES];
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < leg->plan.source_count; i++) {
-		struct leg_source *src = leg->sources[i];
+	for (unsigned i = 0; i < LEG_SOURCES; i++) {
+		struct leg_source *src = leg_source_at(leg, i);
 
-		if (src && src->on && src->recv.highest &&
+		if (src && src->first->on && src->recv.highest &&
 		    now_us - src->recv.last_us < 5000000)
 			rtp_recv_block(&src->recv, now_us, &blocks[count++]);
 	}
@@ -219,10 +224,12 @@ static void compound_begin(struct leg *leg, struct wr *w)
 
 static void stores_expire(struct leg *leg, uint64_t now_us)
 {
-	for (unsigned i = 0; i < leg->plan.source_count; i++)
-		if (leg->sources[i])
-			rtp_store_expire(&leg->sources[i]->store,
-					 now_us - STORE_AGE_MS * 1000ULL);
+	for (unsigned i = 0; i < LEG_SOURCES; i++) {
+		struct leg_source *src = leg_source_at(leg, i);
+
+		if (src)
+			rtp_store_expire(&src->store, now_us - STORE_AGE_MS * 1000ULL);
+	}
 }
 
 static void on_report(struct timer *t, uint64_t now_us)
@@ -278,14 +285,19 @@ static uint64_t source_feedback(struct leg *leg, struct leg_source *src, struct 
 {
 	uint64_t next_us = UINT64_MAX, key_us = UINT64_MAX;
 
-	if (!src->on || !src->recv.highest)
+	if (!src->first->on || !src->recv.highest)
 		return next_us;
 	next_us = nacks_put(leg, src, w, now_us);
 	if (src->plan->sec.audio)
 		return next_us;
+	/* A layer that does not come would be asked for ever, and all others answer, too. */
+	if (src->first->layer_count > 1 && now_us > src->recv.last_us + LAYER_GONE_US)
+		keyreq_got(&src->key);
 	if (keyreq_due(&src->key, now_us, conn_rtt_us(leg->conn), &key_us)) {
 		rtcp_put_pli(w, leg->ssrc, src->ssrc);
 		STAT_INC(pli_tx);
+		for (unsigned i = 0; i < src->first->layer_count; i++)
+			keyreq_shared(&src->first->layers[i]->key, now_us);
 	}
 	return next_us < key_us ? next_us : key_us;
 }
@@ -303,7 +315,7 @@ static void dlrr_put(struct leg *leg, struct wr *w, uint64_t now_us)
 static void on_feedback(struct timer *t, uint64_t now_us)
 {
 	struct leg *leg = CONTAINER_OF(t, struct leg, feedback);
-	uint64_t next_us = UINT64_MAX;
+	uint64_t next_us;
 	struct wr w;
 
 	if (leg->link != LEG_UP)
@@ -313,10 +325,11 @@ static void on_feedback(struct timer *t, uint64_t now_us)
 		if (leg->slots[i].report_now)
 			sr_put(leg, i, &w, now_us);
 	dlrr_put(leg, &w, now_us);
-	for (unsigned i = 0; i < leg->plan.source_count; i++) {
-		uint64_t due_us = leg->sources[i] ? source_feedback(leg, leg->sources[i],
-								    &w, now_us)
-						  : UINT64_MAX;
+	next_us = leg_arrivals_put(leg, &w, now_us);
+	for (unsigned i = 0; i < LEG_SOURCES; i++) {
+		struct leg_source *src = leg_source_at(leg, i);
+		uint64_t due_us =
+			src ? source_feedback(leg, src, &w, now_us) : UINT64_MAX;
 
 		if (due_us < next_us)
 			next_us = due_us;

@@ -109,6 +109,7 @@ static void leg_destroy(void *obj)
 	}
 	leg_measure_fini(leg);
 	leg_again_fini(leg);
+	leg_arrivals_fini(leg);
 	leg_video_fini(leg);
 	free(leg->slots);
 	mem_unref(leg->conn);
@@ -130,10 +131,10 @@ static void ssrcs_preset(struct leg *leg)
 
 		if (s->ssrc && leg->ssrc_count < SSRCS_MAX)
 			leg->ssrcs[leg->ssrc_count++] =
-				(struct leg_ssrc) { s->ssrc, (uint8_t)i, false };
+				(struct leg_ssrc) { s->ssrc, (uint8_t)i, 0, false };
 		if (s->rtx_ssrc && leg->ssrc_count < SSRCS_MAX)
 			leg->ssrcs[leg->ssrc_count++] =
-				(struct leg_ssrc) { s->rtx_ssrc, (uint8_t)i, true };
+				(struct leg_ssrc) { s->rtx_ssrc, (uint8_t)i, 0, true };
 	}
 }
 
@@ -261,6 +262,14 @@ bool leg_paused_get(const struct leg *leg, enum stream_kind kind)
 		if (leg->plan.sources[i].kind == kind && leg->sources[i])
 			return leg->sources[i]->on && !leg->sources[i]->wanted;
 	return false;
+}
+
+unsigned leg_layers_get(const struct leg *leg, enum stream_kind kind)
+{
+	for (unsigned i = 0; i < leg->plan.source_count; i++)
+		if (leg->plan.sources[i].kind == kind && leg->sources[i])
+			return relay_stream_demand(leg->sources[i]->stream);
+	return 0;
 }
 
 struct relay_port *leg_port(const struct leg *leg)

@@ -23,6 +23,7 @@ enum {
 	REPEAT_PKTS_MAX = 8,
 	REPEAT_US = 25000,
 	LOSSY_US = 10000000,
+	LAYER_GONE_US = 1000000, /* of which nothing has come for so long */
 	REPORT_US = 1000000,
 	REPORT_IDLE_US = 5000000,
 	REPORT_THIN_US = 5000000, /* each report costs what 100 ms of speech do */
@@ -49,6 +50,11 @@ struct leg_source {
 	const struct nego_source *plan;
 	struct relay_stream *stream;
 	const struct nego_codec *codec; /* of the packets that arrive now */
+	/* Simulcast: a source of its own a layer, all of them one stream, which is the first one's, as are on and
+	 * wanted. layers[0] is itself, as is first. */
+	unsigned layer_count;
+	struct leg_source *layers[RELAY_LAYERS_MAX], *first;
+	uint8_t layer;
 	bool on, wanted;
 	bool red; /* its packets are RED */
 	uint32_t
@@ -63,6 +69,7 @@ struct leg_source {
 	struct rtp_recv recv;
 	struct rtp_store store;
 	struct keyreq key;
+	struct dd_layers dd; /* pictures: as their descriptors said last */
 };
 
 struct leg_slot {
@@ -125,7 +132,7 @@ struct leg {
 	unsigned ssrc_count;
 	struct leg_ssrc {
 		uint32_t ssrc;
-		uint8_t source;
+		uint8_t source, layer;
 		bool rtx;
 	} ssrcs[SSRCS_MAX];
 	struct leg_slot *slots; /* plan.slot_count */
@@ -136,7 +143,9 @@ struct leg {
 		uint32_t ssrc, mid_ntp;
 		uint64_t came_us; /* the last one that is answered */
 		bool due;
-	} rrtr;			 /* it asks how long the way is */
+	} rrtr; /* it asks how long the way is */
+	struct arrivals *
+		arrivals; /* arrivals.c: NULL until it sends pictures whose arrival it wants to know */
 	struct control *control; /* voice.c: NULL unless what it hears follows its link */
 	struct video *video;	 /* video.c: NULL without places for pictures */
 	struct {
@@ -189,6 +198,13 @@ struct legs {
 /* source.c */
 struct leg_source *leg_source_get(struct leg *leg, unsigned index);
 void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us);
+/* All of the leg's sources, layers among them, are at i < LEG_SOURCES; NULL where there is none. */
+enum { LEG_SOURCES = NEGO_SOURCES_MAX * RELAY_LAYERS_MAX };
+struct leg_source *leg_source_at(const struct leg *leg, unsigned i);
+/* The layer's source of a stream. */
+struct leg_source *leg_source_of(const struct relay_stream *st, unsigned layer);
+/* As what comes of the stream is coded, in any layer; NULL: nothing has come. */
+const struct nego_codec *leg_source_codec(const struct leg_source *first);
 /* limit.c, hot. take: false, the packet is too much. begin: something begins anew. */
 bool leg_limit_take(struct mic_limit *l, uint64_t arrival_us);
 void leg_limit_begin(struct mic_limit *l);
@@ -214,6 +230,14 @@ void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 /* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
+/* arrivals.c: what it sends is told when it came. init: when it may begin to send that; -1 out of memory. */
+struct arrivals;
+int leg_arrivals_init(struct leg *leg, const struct nego_source *plan) MUST_CHECK;
+void leg_arrivals_fini(struct leg *leg);
+/* Hot, where leg->arrivals. */
+void leg_arrivals_take(struct leg *leg, const struct pkt *p, uint64_t now_us);
+/* Appends a feedback if it is time; when to call again. */
+uint64_t leg_arrivals_put(struct leg *leg, struct wr *w, uint64_t now_us);
 /* again.c. init: -1 out of memory. stop: before it is closed. copies: of each audio packet, sent unasked, from now on; as
  * voice_choice.red says. take: packets that went out in the slot since the last time. */
 int leg_again_init(struct leg *leg) MUST_CHECK;

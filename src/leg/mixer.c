@@ -99,11 +99,11 @@ static void count_cost(struct cost *c, const struct pkt *p)
 }
 
 static void forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		    bool first, uint64_t now_us)
+		    uint64_t begin, uint64_t now_us)
 {
 	struct mixer *m = owner;
 
-	if (first) {
+	if (begin) {
 		audio_mixer_open(m->audio, slot);
 		m->places[slot] = (struct place) { .port = relay_stream_port(st),
 						   .stream = relay_stream_id(st) };

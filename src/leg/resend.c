@@ -15,7 +15,7 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 {
 	struct relay_stream *st =
 		seg->stream ? relay_stream_find(leg->room, seg->stream) : NULL;
-	struct leg_source *src = st ? relay_stream_owner(st) : NULL;
+	struct leg_source *src = st ? leg_source_of(st, seg->layer) : NULL;
 
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }
@@ -41,7 +41,9 @@ static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t
 	p = stored(leg, seg, in_seq64);
 	if (!p)
 		return -ENOENT;
-	rtp_segment_map(seg, p, &out);
+	len = rtp_segment_map(&slot->rtp, seg, p, &out);
+	if (len)
+		return len;
 	leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 	buf = tx_reserve(leg->all->tx);
 	if (slot->plan->rtx_ssrc && seg->rtx_pt) {

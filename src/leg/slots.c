@@ -26,6 +26,7 @@ static bool switch_slot(struct leg_slot *slot, const struct leg_source *src,
 		if (slot->plan->sec.exts.of_id[id] == EXT_DD)
 			dd_id = id;
 	rtp_slot_switch(&slot->rtp, stream, pt, codec->rtx_pt, dd_id, p);
+	rtp_slot_layer(&slot->rtp, src->layer);
 	if (src->red)
 		rtp_slot_red(&slot->rtp, codec->pt);
 	slot->report_now = true;
@@ -138,10 +139,14 @@ static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_o
 	struct leg_slot *slot = &leg->slots[index];
 	struct legs *l = leg->all;
 	struct out_item *item;
+	int err;
 
 	if (leg->mixer && slot->plan->sec.audio)
 		rtp_slot_name(&slot->rtp, p->rtp.seq64);
-	if (rtp_slot_map(&slot->rtp, p, out, false))
+	err = rtp_slot_map(&slot->rtp, p, out, false);
+	if (err == -ENOENT)
+		STAT_INC(layer_cut);
+	if (err)
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;
@@ -223,33 +228,37 @@ static bool is_ahead(struct leg *leg, unsigned index, const struct leg_source *s
 }
 
 static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
-		    bool first, uint64_t now_us)
+		    uint64_t begin, uint64_t now_us)
 {
 	struct leg *leg = owner;
 	struct leg_slot *slot = &leg->slots[index];
-	struct leg_source *src = relay_stream_owner(st);
-	struct pkt *begin = p;
+	struct leg_source *src = leg_source_of(st, p->rtp.layer);
+	struct pkt *first = p;
 	struct rtp_out out;
 
-	if (first || slot->epoch != src->epoch) {
+	rtp_slot_limit(&slot->rtp, relay_port_tid(leg->port, index));
+	if (begin || slot->epoch != src->epoch) {
 		if (is_ahead(leg, index, src, p))
 			return;
 		if (leg->from_ts64 && leg->hears == relay_stream_id(st))
-			begin = begin_at(leg, src, p);
-		if (!switch_slot(slot, src, relay_stream_id(st), begin) ||
-		    !enqueue(leg, index, begin, &out))
+			first = begin_at(leg, src, p);
+		else if (begin && begin != p->rtp.seq64)
+			first = rtp_store_get(&src->store, begin);
+		if (!first) /* the room's memory for pictures is short: with its next */
+			first = p;
+		if (!switch_slot(slot, src, relay_stream_id(st), first) ||
+		    !enqueue(leg, index, first, &out))
 			return;
 		slot->state.stream = relay_stream_id(st);
-		anchor(leg, slot, src, begin->rtp.ts64, (uint32_t)out.ts64,
-		       begin->arrival_us);
+		/* The moment that the line of time has where the slot begins. */
+		anchor(leg, slot, src, out.ts64 - out.seg->ts_off, (uint32_t)out.ts64,
+		       first->arrival_us);
 		leg_feedback_at(leg, now_us);
-		if (begin != p)
-			catch_up(leg, index, src, begin->rtp.seq64);
-		if (slot->plan->sec.audio)
-			return;
-		if (leg->nacked_us && now_us < leg->nacked_us + LOSSY_US)
+		if (!slot->plan->sec.audio && leg->nacked_us &&
+		    now_us < leg->nacked_us + LOSSY_US)
 			leg_repeat_later(leg, slot, &out, now_us);
-		catch_up(leg, index, src, p->rtp.seq64);
+		if (first != p || !slot->plan->sec.audio)
+			catch_up(leg, index, src, first->rtp.seq64);
 	} else {
 		(void)enqueue(leg, index, p, &out);
 	}
@@ -259,8 +268,9 @@ static bool accepts(void *owner, unsigned index, const struct relay_stream *st)
 {
 	struct leg *leg = owner;
 	const struct leg_source *src = relay_stream_owner(st);
+	const struct nego_codec *coded = leg_source_codec(src);
 	const struct nego_codec *codec =
-		src->codec ? nego_match(&leg->slots[index].plan->sec, src->codec) : NULL;
+		coded ? nego_match(&leg->slots[index].plan->sec, coded) : NULL;
 
 	return codec && (!src->red || codec->red_pt);
 }

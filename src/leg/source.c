@@ -10,13 +10,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void want_key(void *owner, struct relay_stream *st, unsigned layer, bool patient,
+		     uint64_t now_us)
 {
-	struct leg_source *src = owner;
+	struct leg_source *first = owner;
+	struct leg_source *src = leg_source_of(st, layer);
 
-	(void)st;
-	keyreq_want(&src->key);
-	leg_feedback_at(src->leg, now_us);
+	if (patient)
+		keyreq_wish(&src->key);
+	else
+		keyreq_want(&src->key);
+	leg_feedback_at(first->leg, now_us);
+}
+
+static bool whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		  uint64_t *next)
+{
+	struct leg_source *src = leg_source_of(st, layer);
+
+	(void)owner;
+
+	for (;;) {
+		const struct pkt *p = rtp_store_get(&src->store, *next);
+
+		if (!p)
+			return false;
+		if (p->rtp.ts64 != ts64) /* no marker, but the next picture */
+			return true;
+		++*next;
+		if (p->rtp.marker)
+			return true;
+	}
 }
 
 static void wanted(void *owner, struct relay_stream *st, bool is_wanted, uint64_t now_us)
@@ -30,7 +54,90 @@ static void wanted(void *owner, struct relay_stream *st, bool is_wanted, uint64_
 	l->ops->changed(l->arg, src->leg);
 }
 
-const struct relay_stream_ops leg_stream_ops = { .want_key = want_key, .wanted = wanted };
+static void demand(void *owner, struct relay_stream *st, uint64_t now_us)
+{
+	struct leg_source *src = owner;
+	struct legs *l = src->leg->all;
+
+	(void)st;
+	(void)now_us;
+	l->ops->changed(l->arg, src->leg);
+}
+
+const struct relay_stream_ops leg_stream_ops = {
+	.want_key = want_key, .whole = whole, .wanted = wanted, .demand = demand
+};
+
+/* ---- sources and their layers ------------------------------------------------------ */
+
+struct leg_source *leg_source_at(const struct leg *leg, unsigned i)
+{
+	const struct leg_source *first = leg->sources[i / RELAY_LAYERS_MAX];
+
+	return first ? first->layers[i % RELAY_LAYERS_MAX] : NULL;
+}
+
+struct leg_source *leg_source_of(const struct relay_stream *st, unsigned layer)
+{
+	struct leg_source *first = relay_stream_owner(st);
+
+	return layer && layer < first->layer_count ? first->layers[layer] : first;
+}
+
+const struct nego_codec *leg_source_codec(const struct leg_source *first)
+{
+	for (unsigned i = 0; i < first->layer_count; i++)
+		if (first->layers[i]->codec)
+			return first->layers[i]->codec;
+	return first->codec;
+}
+
+static void layers_free(struct leg_source *first)
+{
+	for (unsigned i = 0; i < RELAY_LAYERS_MAX; i++) {
+		struct leg_source *src = first->layers[i];
+
+		if (!src)
+			continue;
+		rtp_store_fini(&src->store);
+		if (src != first)
+			free(src);
+	}
+	free(first);
+}
+
+/* NULL: out of memory. */
+static struct leg_source *layers_create(struct leg *leg, const struct nego_source *plan)
+{
+	unsigned count = plan->rid_count ? plan->rid_count : 1;
+	struct leg_source *first = NULL;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct leg_source *src = calloc(1, sizeof *src);
+
+		if (!src)
+			break;
+		if (!first) {
+			first = src;
+			first->layer_count = count;
+		}
+		first->layers[i] = src;
+		src->first = first;
+		src->leg = leg;
+		src->clock = &leg->clock;
+		src->plan = plan;
+		src->layer = (uint8_t)i;
+		src->epoch = 1;
+		if (rtp_store_init(&src->store,
+				   plan->sec.audio ? STORE_AUDIO : STORE_VIDEO))
+			break;
+		if (i + 1 == count)
+			return first;
+	}
+	if (first)
+		layers_free(first);
+	return NULL;
+}
 
 struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 {
@@ -39,28 +146,24 @@ struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 
 	if (src)
 		return src;
-	src = calloc(1, sizeof *src);
+	if (leg_arrivals_init(leg, plan))
+		return NULL;
+	src = layers_create(leg, plan);
 	if (!src)
 		return NULL;
-	src->leg = leg;
-	src->clock = &leg->clock;
-	src->plan = plan;
 	src->wanted = true;
-	src->epoch = 1;
-	if (rtp_store_init(&src->store, plan->sec.audio ? STORE_AUDIO : STORE_VIDEO))
-		goto fail;
 	src->stream = relay_stream_create(
 		leg->port, leg_stream_id(leg->port_id, plan->kind), plan->sec.audio,
 		plan->kind == STREAM_SCREEN || plan->kind == STREAM_SCREEN_AUDIO, src);
 	if (!src->stream) {
-		rtp_store_fini(&src->store);
-		goto fail;
+		layers_free(src);
+		return NULL;
 	}
+	relay_stream_layers(src->stream, src->layer_count);
+	for (unsigned i = 1; i < src->layer_count; i++)
+		src->layers[i]->stream = src->stream;
 	leg->sources[index] = src;
 	return src;
-fail:
-	free(src);
-	return NULL;
 }
 
 void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us)
@@ -70,8 +173,7 @@ void leg_source_destroy(struct leg *leg, unsigned index, uint64_t now_us)
 	if (!src)
 		return;
 	relay_stream_destroy(src->stream, now_us);
-	rtp_store_fini(&src->store);
-	free(src);
+	layers_free(src);
 	leg->sources[index] = NULL;
 }
 
@@ -116,9 +218,25 @@ static bool section_has_pt(const struct nego_section *sec, uint8_t pt, bool *rtx
 	return false;
 }
 
+/* RFC 8852: RTX names the encoding that it repairs. A browser names both until it has had a report of them. -1: it
+ * is none of those agreed on. */
+static int layer_by_rid(const struct nego_source *plan, const struct pkt *p, bool rtx)
+{
+	const uint8_t *rid = p->data + p->rtp.ext[rtx ? EXT_RRID : EXT_RID].off;
+	size_t len = p->rtp.ext[rtx ? EXT_RRID : EXT_RID].len;
+
+	if (!plan->rid_count)
+		return 0;
+	for (unsigned i = 0; i < plan->rid_count; i++)
+		if (len && strlen(plan->rids[i]) == len &&
+		    !memcmp(plan->rids[i], rid, len))
+			return (int)i;
+	return -1;
+}
+
 static const struct leg_ssrc *ssrc_learn(struct leg *leg, const struct pkt *p)
 {
-	int index = -1;
+	int index = -1, layer;
 	bool rtx = false;
 
 	if (p->rtp.ext[EXT_MID].off) {
@@ -141,12 +259,15 @@ static const struct leg_ssrc *ssrc_learn(struct leg *leg, const struct pkt *p)
 	}
 	if (index < 0)
 		return NULL;
+	layer = layer_by_rid(&leg->plan.sources[index], p, rtx);
+	if (layer < 0)
+		return NULL;
 	if (leg->ssrc_count == SSRCS_MAX) {
 		STAT_INC(ssrc_limit);
 		return NULL;
 	}
 	leg->ssrcs[leg->ssrc_count] =
-		(struct leg_ssrc) { p->rtp.ssrc, (uint8_t)index, rtx };
+		(struct leg_ssrc) { p->rtp.ssrc, (uint8_t)index, (uint8_t)layer, rtx };
 	return &leg->ssrcs[leg->ssrc_count++];
 }
 
@@ -193,6 +314,20 @@ static int rtx_unwrap(struct leg_source *src, struct pkt *p)
 	return -EBADMSG;
 }
 
+static int parse_descriptor(struct leg_source *src, const uint8_t *dd, size_t len,
+			    bool own_layers, struct frame_view *f)
+{
+	int err = dd_parse(dd, len, f);
+
+	if (err)
+		return err;
+	if (f->dd_structure)
+		err = dd_layers_parse(dd, len, &src->dd);
+	if (!err && !own_layers)
+		dd_layers_put(&src->dd, dd, len, f);
+	return err;
+}
+
 static int parse_frame(struct leg_source *src, struct pkt *p)
 {
 	struct rtp_view *v = &p->rtp;
@@ -201,8 +336,9 @@ static int parse_frame(struct leg_source *src, struct pkt *p)
 			v->marker, &v->frame))
 		return -EBADMSG;
 	if (v->ext[EXT_DD].off && !src->plan->sec.audio)
-		return dd_parse(p->data + v->ext[EXT_DD].off, v->ext[EXT_DD].len,
-				&v->frame);
+		return parse_descriptor(
+			src, p->data + v->ext[EXT_DD].off, v->ext[EXT_DD].len,
+			v->codec == CODEC_VP8 || v->codec == CODEC_VP9, &v->frame);
 	return 0;
 }
 
@@ -249,6 +385,7 @@ static int codec_set(struct leg_source *src, struct pkt *p, uint64_t now_us)
 		relay_stream_codec(src->stream, (enum codec_id)codec->codec, now_us);
 	}
 	p->rtp.codec = src->codec->codec;
+	p->rtp.layer = src->layer;
 	return 0;
 }
 
@@ -275,6 +412,7 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 	/* Before it is numbered: what was lost before a key frame is not missed. */
 	bool bad = p->rtp.payload_len && parse_frame(src, p);
 	enum recv_result result = rtp_recv_packet(&src->recv, p, repaired);
+	bool key;
 
 	if (result == RECV_DUP || result == RECV_OLD)
 		return;
@@ -295,9 +433,13 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 		leg_feedback_at(src->leg,
 				src->recv.nacks[src->recv.nack_count - 1].next_us);
 	}
-	if (p->rtp.frame.key && !audio)
+	key = p->rtp.frame.key && !audio;
+	if (key)
 		keyreq_got(&src->key);
 	relay_stream_packet(src->stream, p, now_us);
+	/* A slot that has just heard that this layer comes, and went over to it with this packet. */
+	if (key && result == RECV_NEW)
+		keyreq_got(&src->key);
 }
 
 /* ---- RED (RFC 2198): a packet that brings earlier ones again ----------------------- */
@@ -379,6 +521,8 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtp_bad);
 		return;
 	}
+	if (leg->arrivals)
+		leg_arrivals_take(leg, p, now_us);
 	known = ssrc_find(leg, p);
 	if (!known) {
 		STAT_INC(ssrc_unknown);
@@ -389,6 +533,7 @@ void leg_on_rtp(struct leg *leg, struct pkt *p, uint64_t now_us)
 		STAT_INC(rtp_muted);
 		return;
 	}
+	src = src->layers[known->layer];
 	if (v->csrc_count)
 		STAT_INC(rtp_csrc);
 	if (!admits(src, p->arrival_us))

@@ -29,12 +29,13 @@ struct remote {
 	enum sdp_setup setup;
 };
 
-/* Codecs we can use in this section, in the offer's order, for what it will be used for.
- */
+/* Codecs we can use in this section, in the offer's order, for what it will be used for. After
+ * nego_select_exts: feedback about numbers needs the numbers. */
 void nego_select_codecs(const struct sdp_media *m, enum use use,
 			struct nego_section *sec);
 void nego_select_exts(const struct sdp_media *m, enum use use, struct nego_section *sec);
 const char *nego_ext_uri(enum ext_id id);
+bool nego_has_ext(const struct nego_section *sec, enum ext_id id);
 /* The section's codec in the offer. Never NULL for a codec that was selected from it. */
 const struct sdp_codec *nego_offered(const struct sdp_media *m, uint8_t pt);
 

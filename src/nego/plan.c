@@ -58,8 +58,8 @@ static void section_start(struct verdict *v, const struct sdp_media *m)
 static void section_use(struct verdict *v, const struct sdp_media *m, enum use use)
 {
 	v->use = use;
-	nego_select_codecs(m, use, &v->sec);
 	nego_select_exts(m, use, &v->sec);
+	nego_select_codecs(m, use, &v->sec);
 	if (v->sec.codec_count == 0)
 		v->use = USE_REJECT;
 }
@@ -93,6 +93,27 @@ static enum stream_kind kind_of(const struct nego_policy *policy,
 	return STREAM_KINDS;
 }
 
+/* Encodings that can be told apart, if there are as many as we forward. A section of which they are not taken
+ * is answered without a word of them: then the browser sends one. */
+static void judge_rids(const struct nego_policy *policy, const struct sdp_media *m,
+		       struct nego_source *src)
+{
+	if (policy->whip || src->kind != STREAM_CAMERA || m->rid_count < 2 ||
+	    m->rid_count > NEGO_RIDS_MAX || !nego_has_ext(&src->sec, EXT_MID) ||
+	    !nego_has_ext(&src->sec, EXT_RID))
+		return;
+	for (unsigned i = 0; i < m->rid_count; i++) {
+		if (strlen(m->rids[i]) > NEGO_RID_MAX)
+			return;
+		for (unsigned k = 0; k < i; k++)
+			if (strcmp(m->rids[i], m->rids[k]) == 0)
+				return;
+	}
+	src->rid_count = m->rid_count;
+	for (unsigned i = 0; i < m->rid_count; i++)
+		snprintf(src->rids[i], sizeof src->rids[i], "%s", m->rids[i]);
+}
+
 static void judge_source(const struct nego_policy *policy, const struct sdp_media *m,
 			 unsigned *taken, struct nego_plan *plan, struct verdict *v)
 {
@@ -111,6 +132,7 @@ static void judge_source(const struct nego_policy *policy, const struct sdp_medi
 	v->index = plan->source_count++;
 	src = &plan->sources[v->index];
 	*src = (struct nego_source) { .sec = v->sec, .kind = kind };
+	judge_rids(policy, m, src);
 	if (m->ssrc_count && m->rid_count == 0) {
 		src->ssrc = m->ssrcs[0].ssrc;
 		src->rtx_ssrc = m->ssrcs[0].rtx;
@@ -280,6 +302,19 @@ static bool section_covers(const struct nego_section *now, const struct nego_sec
 	return was->audio == now->audio;
 }
 
+/* The encodings agreed on, in their order. */
+static bool rids_kept(const struct sdp_media *m, const struct nego_source *was)
+{
+	if (!was->rid_count)
+		return true;
+	if (m->rid_count != was->rid_count)
+		return false;
+	for (unsigned i = 0; i < m->rid_count; i++)
+		if (strcmp(m->rids[i], was->rids[i]) != 0)
+			return false;
+	return true;
+}
+
 /* One section of a plan that is in force, as the new offer has it. */
 static int judge_kept(const struct sdp *offer, const struct sdp_media *m, enum use use,
 		      unsigned index, const struct nego_section *was, struct verdict *v)
@@ -318,8 +353,11 @@ int nego_judge_again(const struct sdp *offer, const struct nego_plan *plan,
 		section_start(v, m);
 		if (source < plan->source_count &&
 		    strcmp(plan->sources[source].sec.mid, m->mid) == 0) {
-			r = judge_kept(offer, m, USE_SOURCE, source,
-				       &plan->sources[source].sec, v);
+			const struct nego_source *was = &plan->sources[source];
+
+			r = judge_kept(offer, m, USE_SOURCE, source, &was->sec, v);
+			if (v->use == USE_SOURCE && !rids_kept(m, was))
+				r = -EPROTO;
 			source++;
 		} else if (*s < slot_end[m->kind == SDP_AUDIO ? 0 : 1] &&
 			   strcmp(plan->slots[*s].sec.mid, m->mid) == 0) {

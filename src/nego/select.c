@@ -34,6 +34,14 @@ const char *nego_ext_uri(enum ext_id id)
 	return ext_uris[id];
 }
 
+bool nego_has_ext(const struct nego_section *sec, enum ext_id id)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(sec->exts.of_id); i++)
+		if (sec->exts.of_id[i] == id)
+			return true;
+	return false;
+}
+
 const struct sdp_codec *nego_offered(const struct sdp_media *m, uint8_t pt)
 {
 	unsigned i;
@@ -166,19 +174,20 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 			out.rrtr = use == USE_SLOT && c->fb_rrtr;
 		}
 		out.nack = c->fb_nack;
-		out.twcc = use == USE_SLOT && m->kind == SDP_AUDIO && c->fb_twcc;
+		out.twcc = c->fb_twcc && nego_has_ext(sec, EXT_TWCC);
 		sec->codecs[sec->codec_count++] = out;
 	}
 }
 
-/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on what we send only, and on
- * few packets: on the microphone's they would cost 9 kbit/s of feedback and provoke padding. */
+/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on few packets of the sound that we send,
+ * and on the pictures that a browser does: on the microphone's they would cost 9 kbit/s of feedback and provoke
+ * padding. */
 static bool ext_wanted(enum ext_id id, bool audio, enum use use)
 {
 	if (use == USE_SOURCE)
 		return audio ? id == EXT_AUDIO_LEVEL || id == EXT_MID
 			     : id == EXT_MID || id == EXT_RID || id == EXT_RRID ||
-				       id == EXT_DD;
+				       id == EXT_DD || id == EXT_TWCC;
 	return use == USE_SLOT && id == (audio ? EXT_TWCC : EXT_DD);
 }
 

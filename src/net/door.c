@@ -337,10 +337,7 @@ int door_create(struct door **out, struct event_base *base, const struct addr *b
 	d->limits = *limits;
 	d->ops = ops;
 	d->arg = arg;
-	if (tls) {
-		SSL_CTX_up_ref(tls);
-		d->tls = tls;
-	}
+	door_set_tls(d, tls);
 	event_assign(&d->accept_event, base, fd, EV_READ | EV_PERSIST, on_accept, d);
 	evtimer_assign(&d->rest_event, base, on_rested, d);
 	event_add(&d->accept_event, NULL);
@@ -350,6 +347,14 @@ out:
 	mem_unref(d);
 	close(fd);
 	return -ENOMEM;
+}
+
+void door_set_tls(struct door *d, struct ssl_ctx_st *tls)
+{
+	if (tls)
+		SSL_CTX_up_ref(tls);
+	SSL_CTX_free(d->tls);
+	d->tls = tls;
 }
 
 void door_local(const struct door *d, struct addr *out)

@@ -20,6 +20,25 @@ static unsigned slot_count(const struct relay_port *p)
 
 /* ---- one slot ---------------------------------------------------------------------- */
 
+/* What it would have of the stream, whether that comes or not; NULL: nothing. */
+static void wish(struct slot *s, struct relay_stream *st, int layer)
+{
+	if (s->wished && s->wished != st)
+		stream_part(s->wished, &s->wish_part, -1, -1);
+	s->wished = st;
+	if (st)
+		stream_part(st, &s->wish_part, layer, s->tid);
+}
+
+/* The stream has left the slot, unless it is in it twice. */
+static void left(struct slot *s, struct relay_stream *st, uint64_t now_us)
+{
+	if (s->wished == st && s->cur != st && s->next != st)
+		wish(s, NULL, -1);
+	stream_look(st, now_us);
+	stream_release(st, now_us);
+}
+
 static void cur_clear(struct slot *s, uint64_t now_us)
 {
 	struct relay_stream *st = s->cur;
@@ -28,7 +47,8 @@ static void cur_clear(struct slot *s, uint64_t now_us)
 		return;
 	link_remove(&s->cur_link);
 	s->cur = NULL;
-	stream_release(st, now_us);
+	stream_part(st, &s->cur_part, -1, -1);
+	left(s, st, now_us);
 }
 
 static void next_clear(struct slot *s, uint64_t now_us)
@@ -39,7 +59,8 @@ static void next_clear(struct slot *s, uint64_t now_us)
 		return;
 	link_remove(&s->next_link);
 	s->next = NULL;
-	stream_release(st, now_us);
+	stream_part(st, &s->next_part, -1, -1);
+	left(s, st, now_us);
 }
 
 void slot_clear(struct slot *s, uint64_t now_us)
@@ -56,11 +77,13 @@ void slot_settle(struct slot *s, uint64_t now_us)
 	s->port->ops->idle(s->port->owner, s->index, now_us);
 }
 
-static void carry(struct slot *s, struct relay_stream *st)
+static void carry(struct slot *s, struct relay_stream *st, unsigned layer)
 {
 	s->cur = st;
+	s->cur_layer = (uint8_t)layer;
 	s->fresh = true;
-	link_add(&st->carriers, &s->cur_link);
+	link_add(&st->layers[layer].carriers, &s->cur_link);
+	stream_part(st, &s->cur_part, (int)layer, s->tid);
 }
 
 static void park(struct slot *s, struct relay_stream *st)
@@ -69,20 +92,71 @@ static void park(struct slot *s, struct relay_stream *st)
 	link_add(&st->parked, &s->next_link);
 }
 
+/* The largest layer that may go and is of use. */
+static unsigned layer_wanted(const struct slot *s, const struct relay_stream *st)
+{
+	unsigned most = st->layer_count - 1, fill;
+	uint16_t width, height;
+
+	port_tile(s->port, st->id, &width, &height);
+	fill = layers_fill(st, width, height);
+	if (s->sid >= 0 && (unsigned)s->sid < most)
+		most = (unsigned)s->sid;
+	return fill < most ? fill : most;
+}
+
 /* Waits in this slot for a key frame; what is shown goes on. */
 static void await(struct slot *s, struct relay_stream *st, uint64_t now_us)
 {
+	unsigned wanted = layer_wanted(s, st), layer = layers_best(st, wanted);
+
 	s->next = st;
-	link_add(&st->waiters, &s->next_link);
+	s->next_layer = (uint8_t)layer;
+	link_add(&st->layers[layer].waiters, &s->next_link);
 	stream_take(st, now_us);
-	stream_want_key(st, now_us);
+	wish(s, st, (int)wanted);
+	stream_part(st, &s->next_part, (int)layer, s->tid);
+	stream_look(st, now_us);
+	stream_want_key(st, layer, s->cur == st && st->alive >> s->cur_layer & 1, now_us);
+}
+
+/* A slot that may have nothing keeps its place. */
+static void enter(struct slot *s, struct relay_stream *st, uint64_t now_us)
+{
+	if (s->sid < 0)
+		park(s, st);
+	else
+		await(s, st, now_us);
+}
+
+void slot_layers(struct slot *s, uint64_t now_us)
+{
+	struct relay_stream *st = s->next ? s->next : s->cur;
+	unsigned wanted, layer;
+
+	if (!st || st->layer_count == 1 || s->port->suspended || s->sid < 0)
+		return;
+	wanted = layer_wanted(s, st);
+	layer = layers_best(st, wanted);
+	wish(s, st, (int)wanted);
+	if (s->cur == st && s->cur_layer == layer) {
+		next_clear(s, now_us);
+		stream_look(st, now_us);
+	} else if (!s->next) {
+		await(s, st, now_us);
+	} else if (s->next_layer != layer) {
+		link_remove(&s->next_link);
+		await(s, st, now_us);
+	} else {
+		stream_look(st, now_us);
+	}
 }
 
 static void assign(struct slot *s, struct relay_stream *st, uint64_t now_us)
 {
 	struct relay_port *p = s->port;
 
-	if (p->suspended) {
+	if (p->suspended || s->sid < 0) {
 		if (s->next != st) {
 			next_clear(s, now_us);
 			if (st)
@@ -92,12 +166,13 @@ static void assign(struct slot *s, struct relay_stream *st, uint64_t now_us)
 		if (s->cur != st) {
 			cur_clear(s, now_us);
 			if (st) {
-				carry(s, st);
+				carry(s, st, 0);
 				stream_take(st, now_us);
 			}
 		}
 	} else if (s->cur == st) {
-		next_clear(s, now_us);
+		if (s->next != st) /* else it waits for another layer */
+			next_clear(s, now_us);
 		if (!st)
 			cur_clear(s, now_us);
 	} else if (s->next != st) {
@@ -111,13 +186,21 @@ static void assign(struct slot *s, struct relay_stream *st, uint64_t now_us)
 		cur_clear(s, now_us);
 }
 
-void slot_promote(struct slot *s)
+void slot_promote(struct slot *s, uint64_t now_us)
 {
-	struct relay_stream *st = s->next;
+	struct relay_stream *st = s->next, *old = s->cur;
 
 	link_remove(&s->next_link);
 	s->next = NULL;
-	carry(s, st);
+	if (old && old != st)
+		stream_part(old, &s->cur_part, -1, -1);
+	if (old)
+		link_remove(&s->cur_link);
+	carry(s, st, s->next_layer);
+	stream_part(st, &s->next_part, -1, -1);
+	stream_look(st, now_us);
+	if (old && old != st)
+		left(s, old, now_us);
 }
 
 void slot_renew(struct slot *s, uint64_t now_us)
@@ -130,12 +213,14 @@ void slot_renew(struct slot *s, uint64_t now_us)
 	}
 	/* Another that was waited for stays waited for: this one can't be shown in
 	 * between. */
+	if (s->next) {
+		cur_clear(s, now_us);
+		return;
+	}
 	link_remove(&s->cur_link);
 	s->cur = NULL;
-	if (s->next)
-		stream_release(st, now_us);
-	else
-		await(s, st, now_us);
+	stream_part(st, &s->cur_part, -1, -1);
+	await(s, st, now_us);
 }
 
 /* ---- all slots --------------------------------------------------------------------- */
@@ -184,6 +269,7 @@ static void place(struct slot *slots, unsigned n, struct relay_stream **want,
 	}
 	for (unsigned i = 0; i < n; i++) {
 		assign(&slots[i], target[i], now_us);
+		slot_layers(&slots[i], now_us);
 		slot_settle(&slots[i], now_us);
 	}
 }
@@ -259,6 +345,19 @@ void port_update_video(struct relay_port *p, uint64_t now_us)
 	place(slots, p->video, want, wanted, now_us);
 }
 
+void port_tile(const struct relay_port *p, uint32_t stream, uint16_t *width,
+	       uint16_t *height)
+{
+	*width = *height = 0;
+	for (unsigned i = 0; i < p->view_count; i++) {
+		if (p->view[i].stream != stream)
+			continue;
+		*width = p->view[i].width;
+		*height = p->view[i].height;
+		return;
+	}
+}
+
 bool port_views(const struct relay_port *p, uint32_t stream)
 {
 	for (unsigned i = 0; i < p->view_count; i++)
@@ -290,6 +389,8 @@ static struct relay_port *port_create(struct relay_room *room, uint32_t id,
 	for (unsigned i = 0; i < slot_count(p); i++) {
 		p->slots[i].port = p;
 		p->slots[i].index = (uint8_t)i;
+		p->slots[i].sid = RELAY_LAYERS_MAX - 1;
+		p->slots[i].tid = SLOT_TID_ALL;
 	}
 	/* Nothing can be sent yet, and the owner may not be ready for questions. */
 	p->suspended = true;
@@ -357,10 +458,10 @@ void relay_port_suspend(struct relay_port *p, bool suspended, uint64_t now_us)
 		if (suspended) {
 			park(s, st);
 		} else if (port_is_audio(p, i)) {
-			carry(s, st);
+			carry(s, st, 0);
 			stream_take(st, now_us);
 		} else {
-			await(s, st, now_us);
+			enter(s, st, now_us);
 		}
 	}
 	p->suspended = suspended;
@@ -397,7 +498,72 @@ void relay_port_key_request(struct relay_port *p, unsigned slot, uint64_t now_us
 	if (slot >= slot_count(p) || port_is_audio(p, slot) || p->suspended)
 		return;
 	if (p->slots[slot].cur)
-		stream_want_key(p->slots[slot].cur, now_us);
+		stream_want_key(p->slots[slot].cur, p->slots[slot].cur_layer, false,
+				now_us);
+}
+
+/* ---- layers ------------------------------------------------------------------------ */
+
+/* Nothing may go any more, or something again. */
+static void slot_allow(struct slot *s, bool allowed, uint64_t now_us)
+{
+	struct relay_stream *st = s->next ? s->next : s->cur;
+
+	if (s->port->suspended || !st)
+		return;
+	slot_clear(s, now_us);
+	if (allowed)
+		await(s, st, now_us);
+	else
+		park(s, st);
+	slot_settle(s, now_us);
+}
+
+void relay_port_layer(struct relay_port *p, unsigned slot, int sid, int tid,
+		      uint64_t now_us)
+{
+	struct slot *s;
+	bool was;
+
+	assert(!p->room->relay->forwarding);
+	if (slot >= slot_count(p) || port_is_audio(p, slot))
+		return;
+	s = &p->slots[slot];
+	was = s->sid >= 0;
+	s->sid = (int8_t)(sid < 0		   ? -1
+			  : sid < RELAY_LAYERS_MAX ? sid
+						   : RELAY_LAYERS_MAX - 1);
+	if (sid >= 0)
+		s->tid = (uint8_t)(tid < 0 ? 0 : tid < SLOT_TID_ALL ? tid : SLOT_TID_ALL);
+	if (was != (sid >= 0))
+		slot_allow(s, sid >= 0, now_us);
+	else
+		slot_layers(s, now_us);
+}
+
+int relay_port_sid(const struct relay_port *p, unsigned slot)
+{
+	return relay_port_slot(p, slot) ? p->slots[slot].cur_layer : -1;
+}
+
+unsigned relay_port_tid(const struct relay_port *p, unsigned slot)
+{
+	return p->slots[slot].tid;
+}
+
+struct relay_stream *relay_port_target(const struct relay_port *p, unsigned slot)
+{
+	const struct slot *s = &p->slots[slot];
+
+	return s->next ? s->next : s->cur;
+}
+
+void relay_port_tile(const struct relay_port *p, unsigned slot, uint16_t *width,
+		     uint16_t *height)
+{
+	const struct relay_stream *st = relay_port_target(p, slot);
+
+	port_tile(p, st ? st->id : 0, width, height);
 }
 
 uint32_t relay_port_id(const struct relay_port *p)

@@ -3,8 +3,9 @@
  * The forwarding plane's objects, seen by this module only.
  *
  * Invariants, kept by slot_* in port.c and checked by tests/sim/sim_relay_rooms.c:
- * - A slot's `cur` is on its stream's `carriers` list, its `next` on `waiters` (of a
- * suspended port: on `parked`, with cur NULL). So a stream knows everybody who has
+ * - A slot's `cur` is on the `carriers` list of a layer of its stream, its `next` on `waiters` (of a
+ * suspended port, or a slot that may have nothing: on the stream's `parked`, with cur NULL). Both may be the same stream, in
+ * different layers. So a stream knows everybody who has
  * anything to do with it, and taking a slot off is O(1), without any array to grow.
  * - A port has a stream at most once among its slots' cur and next.
  * - Only active streams of other ports are in slots and lanes.
@@ -42,6 +43,12 @@ struct slot {
 	struct relay_stream *cur;  /* forwarded */
 	struct relay_stream *next; /* waited for, or parked */
 	struct link cur_link, next_link;
+	/* What it counts for in their demand; `wish`: what it would have of the one to be shown. */
+	struct relay_stream *wished;
+	struct demand_part cur_part, next_part, wish_part;
+	uint8_t cur_layer, next_layer;
+	int8_t sid; /* the most that may go, -1 nothing */
+	uint8_t tid;
 	uint8_t index;
 	bool fresh;    /* nothing of cur has been forwarded yet */
 	bool sounding; /* something was forwarded since the last idle() */
@@ -117,6 +124,31 @@ struct voice {
 	int lane;	   /* -1 none */
 };
 
+/* The key frame that slots wait for, as far as it has come. */
+struct key_frame {
+	uint64_t first; /* seq64; 0: none has come */
+	uint64_t next;	/* nothing before it is missing */
+	uint64_t ts64, since_us;
+};
+
+/* One size of a picture. Rates in windows of a second, by temporal layer. */
+struct layer {
+	struct link *carriers, *waiters;
+	uint64_t highest; /* seq64 */
+	struct key_frame key;
+	uint64_t last_us;  /* its last packet, 0 none */
+	uint64_t alive_us; /* since when it has come */
+	uint64_t
+		spare_us; /* since when nobody has needed it, though it is told; 0: somebody does */
+	uint64_t told_us; /* when it was told last that it is needed */
+	bool borne; /* it came until nobody needed it: its link bears it, as far as is known */
+	uint64_t since_us,
+		window_us; /* begin of the present window; length of the one before */
+	uint32_t bytes[ALLOC_TEMPORAL], past_bytes[ALLOC_TEMPORAL];
+	uint16_t frames[ALLOC_TEMPORAL], past_frames[ALLOC_TEMPORAL];
+	uint16_t width, height;
+};
+
 struct relay_stream {
 	struct relay_port *port;
 	struct relay_room *room;
@@ -127,8 +159,12 @@ struct relay_stream {
 	bool made; /* by a mixer: in no lane, and nobody is told what is wanted of it */
 	enum codec_id codec;
 	uint64_t age;
-	uint64_t highest; /* seq64 */
-	struct link *carriers, *waiters, *parked;
+	unsigned layer_count;
+	struct layer layers[RELAY_LAYERS_MAX];
+	uint8_t alive; /* layers that come, as bits */
+	struct demand demand;
+	uint8_t told; /* layers, as bits, that the owner knows to be wanted */
+	struct link *parked;
 	struct link mic_link, calm_link;
 	uint64_t calm_us;
 	struct voice voice;
@@ -151,9 +187,14 @@ void room_tick(struct relay_room *room, uint64_t now_us);
 void port_update_audio(struct relay_port *p, uint64_t now_us);
 void port_update_video(struct relay_port *p, uint64_t now_us);
 bool port_views(const struct relay_port *p, uint32_t stream);
+/* In its view; 0 unknown. */
+void port_tile(const struct relay_port *p, uint32_t stream, uint16_t *width,
+	       uint16_t *height);
 bool port_is_audio(const struct relay_port *p, unsigned slot);
 /* The waiting slot goes over to its `next`. */
-void slot_promote(struct slot *s);
+void slot_promote(struct slot *s, uint64_t now_us);
+/* Looks again at which layer of what is to be shown is right. Hot, where something of the stream has changed. */
+void slot_layers(struct slot *s, uint64_t now_us);
 /* The carrying slot must begin anew: audio at the next packet, video at the next key
  * frame. */
 void slot_renew(struct slot *s, uint64_t now_us);
@@ -165,6 +206,26 @@ void slot_settle(struct slot *s, uint64_t now_us);
 /* stream.c */
 void stream_take(struct relay_stream *st, uint64_t now_us);    /* somebody has come */
 void stream_release(struct relay_stream *st, uint64_t now_us); /* somebody has gone */
-void stream_want_key(struct relay_stream *st, uint64_t now_us);
+void stream_want_key(struct relay_stream *st, unsigned layer, bool patient,
+		     uint64_t now_us);
+/* A slot counts for so much in its demand now, sid -1: nothing. When all of its parts are right, look: tells the
+ * owner. */
+void stream_part(struct relay_stream *st, struct demand_part *part, int sid, int tid);
+void stream_look(struct relay_stream *st, uint64_t now_us);
+/* The calm is over. */
+void stream_calm(struct relay_stream *st, uint64_t now_us);
+/* Which of its layers come, or how large they are, has changed: its slots look again. Hot. */
+void stream_layers(struct relay_stream *st, uint64_t now_us);
+
+/* layers.c: which size of a picture. */
+void layers_measure(struct layer *y, const struct pkt *p);
+/* Hot: a packet of the layer has come. True: which layers come, or how large they are, has changed. */
+bool layers_heard(struct relay_stream *st, const struct pkt *p);
+/* Layers that have stopped while others go on are dead. True: some have died. */
+bool layers_check(struct relay_stream *st);
+/* The largest that is of use in a tile, */
+unsigned layers_fill(const struct relay_stream *st, unsigned width, unsigned height);
+/* and what stands for `want`: it, or the nearest that comes. */
+unsigned layers_best(const struct relay_stream *st, unsigned want);
 
 #endif

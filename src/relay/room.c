@@ -192,13 +192,25 @@ static bool calm(struct relay_room *room, uint64_t now_us)
 		struct relay_stream *st = CONTAINER_OF(l, struct relay_stream, calm_link);
 
 		l = l->next;
-		if (now_us < st->calm_us)
-			continue;
-		link_remove(&st->calm_link);
-		st->wanted = false;
-		room->relay->stream_ops->wanted(st->owner, st, false, now_us);
+		if (now_us >= st->calm_us)
+			stream_calm(st, now_us);
 	}
 	return room->calming;
+}
+
+/* Layers that have stopped: their slots go over to another. And it may be time to ask for the next. */
+static void check_layers(struct relay_room *room, uint64_t now_us)
+{
+	for (unsigned i = 0; i < room->video_count; i++) {
+		struct relay_stream *st = room->videos[i];
+
+		if (!st->active || st->layer_count == 1)
+			continue;
+		if (layers_check(st))
+			stream_layers(st, now_us);
+		else
+			stream_look(st, now_us);
+	}
 }
 
 void room_tick(struct relay_room *room, uint64_t now_us)
@@ -208,6 +220,7 @@ void room_tick(struct relay_room *room, uint64_t now_us)
 	room->packets = false;
 	if (speakers_tick(room, now_us))
 		more = true;
+	check_layers(room, now_us);
 	if (calm(room, now_us))
 		more = true;
 	if (!more) {

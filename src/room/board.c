@@ -36,6 +36,16 @@ uint32_t board_moderators_revision(const struct room *r)
 	return r->board.moderators_revision;
 }
 
+unsigned board_open(const struct room *r)
+{
+	return r->board.waiting - (r->board.now ? 1 : 0);
+}
+
+const struct item *board_now(const struct room *r)
+{
+	return r->board.now;
+}
+
 /* ---- telling ------------------------------------------------------------------------ */
 
 static void tell(struct room *r, enum room_event_type type, struct item *it, bool pending)

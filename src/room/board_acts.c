@@ -46,9 +46,9 @@ static bool is_full(const struct room *r)
 	return true;
 }
 
-static struct item *hand_of(struct room *r, const struct person *p)
+const struct item *board_hand(const struct room *r, const struct person *p)
 {
-	for (struct item *it = r->board.first; it; it = it->next)
+	for (const struct item *it = r->board.first; it; it = it->next)
 		if (it->author == p->number && it->kind == ITEM_HAND &&
 		    it->state != ITEM_DONE)
 			return it;
@@ -57,7 +57,8 @@ static struct item *hand_of(struct room *r, const struct person *p)
 
 static enum deny hand(struct room *r, struct person *p, bool on, uint64_t now_us)
 {
-	struct item *it = hand_of(r, p);
+	const struct item *up = board_hand(r, p);
+	struct item *it = up ? board_find(r, up->id) : NULL;
 
 	if (!on && it && it->state == ITEM_NOW) /* they have had their turn */
 		board_set_state(r, it, ITEM_DONE, now_us);

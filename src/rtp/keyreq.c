@@ -10,11 +10,22 @@ static const uint64_t RTT_MAX_US = 10 * 1000000;
 void keyreq_want(struct keyreq *k)
 {
 	k->wanted = true;
+	k->hurried = true;
+}
+
+void keyreq_wish(struct keyreq *k)
+{
+	k->wanted = true;
+}
+
+void keyreq_shared(struct keyreq *k, uint64_t asked_us)
+{
+	k->asked_us = asked_us;
 }
 
 bool keyreq_due(struct keyreq *k, uint64_t now_us, uint64_t rtt_us, uint64_t *next_us)
 {
-	uint64_t wait = KEYREQ_MIN_MS * UINT64_C(1000);
+	uint64_t wait = (k->hurried ? KEYREQ_MIN_MS : KEYREQ_PATIENT_MS) * UINT64_C(1000);
 
 	*next_us = UINT64_MAX;
 	if (!k->wanted)
@@ -40,4 +51,5 @@ void keyreq_got(struct keyreq *k)
 {
 	k->wanted = false;
 	k->waiting = false;
+	k->hurried = false;
 }

@@ -3,8 +3,8 @@
  * A slot: one gapless stream to one receiver, whoever is in it.
  *
  * Invariants:
- * - What goes out for a source packet is a function of the packet and of its segment
- * alone (no state of the slot enters), so a resend is the same bytes however late.
+ * - What goes out for a source packet is a function of the packet, its segment and the holes before it
+ * (thin.c) alone (no other state of the slot enters), so a resend is the same bytes however late.
  * - Segments have disjoint, ascending ranges of numbers: a segment begins at highest + 1,
  * and when it ends the slot maps no more packets of it that were not below `highest`
  * then.
@@ -17,7 +17,7 @@
  * one of the new, as long as both together have at most 64 templates (the largest in use,
  * L3T3, has 27).
  */
-#include <palabre/rtp.h>
+#include "thin.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,9 +25,10 @@
 enum {
 	DD_MANDATORY_BYTES = 3,
 	DD_BYTES_MAX = 255,
-	DD_TEMPLATES_MAX = 64,
 	AUDIO_CONTINUES_US = 200000,
 	LINE_FOLLOWS = 1000,
+	CLOSER = 16,
+	BEHIND_MAX_S = 1,
 	NACK_WINDOW_US = 1000000,
 	NACK_QUOTA_MIN = 50,
 	NACK_QUOTA_MAX = 10000, /* 100 Mbit/s of resends: no slot needs it */
@@ -100,6 +101,7 @@ void rtp_slot_init(struct rtp_slot *s, uint32_t ssrc, uint32_t rtx_ssrc,
 	s->tl0 = (uint8_t)random_u32();
 	s->dd_frame = (uint16_t)random_u32();
 	s->packet_ticks = s->clock_rate / 50;
+	s->thin.want_tid = SLOT_TID_ALL;
 }
 
 static struct rtp_segment *current(const struct rtp_slot *s)
@@ -111,8 +113,11 @@ static struct rtp_segment *current(const struct rtp_slot *s)
 
 static struct rtp_segment *segment_add(struct rtp_slot *s)
 {
-	struct rtp_segment *seg = &s->segments[s->segment_count++ % SLOT_SEGMENTS];
+	struct rtp_segment *seg = current(s);
 
+	if (seg)
+		seg->hole_end = s->thin.hole_count;
+	seg = &s->segments[s->segment_count++ % SLOT_SEGMENTS];
 	/* The count says two things: how many are kept (min with SLOT_SEGMENTS) and which
 	 * is the last; keep both when it wraps. */
 	if (s->segment_count == 0)
@@ -136,15 +141,30 @@ static uint64_t next_sound_ts(const struct rtp_slot *s, uint64_t now_us)
 }
 
 /* The same for a picture: its place on the line, as if it had come as early as its source's
- * others do. In order, and no two on one timestamp, whatever came in a burst. */
+ * others do. */
 static uint64_t next_picture_ts(const struct rtp_slot *s, const struct pkt *p)
 {
-	uint64_t ts = p->rtp.ts64 + (uint64_t)p->rtp.transit - (uint64_t)s->transit;
-	uint64_t least = s->ts64 + s->clock_rate / 1000;
-
 	if (!s->segment_count)
 		return s->ts64;
-	return (int64_t)(ts - least) > 0 ? ts : least;
+	return p->rtp.ts64 + (uint64_t)p->rtp.transit - (uint64_t)s->transit;
+}
+
+/* In order, and no two on one timestamp: where what was shown last is past that place already, the pictures that are
+ * behind follow closely, and are passed over by who draws, until they have caught up with the line. Shifted instead, all that
+ * comes would be late by as much. */
+static void catch_line(struct rtp_slot *s, struct rtp_segment *seg, uint64_t ts)
+{
+	uint64_t least = s->ts64 + s->clock_rate / 1000;
+	uint64_t from = ts - seg->ts_off;
+	uint64_t behind = least - ts;
+
+	seg->line_ts64 = from;
+	if (s->audio || s->segment_count == 1 || (int64_t)behind <= 0)
+		return;
+	if (behind > s->clock_rate * BEHIND_MAX_S)
+		seg->ts_off += behind;
+	else
+		seg->line_ts64 += behind + behind / (CLOSER - 1) + 1;
 }
 
 void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rtx_pt,
@@ -156,9 +176,11 @@ void rtp_slot_switch(struct rtp_slot *s, uint32_t stream, uint8_t pt, uint8_t rt
 	struct rtp_segment *seg = segment_add(s);
 	uint8_t offset = f->dd_template;
 
+	thin_begin(&s->thin, seg, first);
 	seg->first_in = first->rtp.seq64;
 	seg->seq_off = seg->first_out - seg->first_in;
 	seg->ts_off = ts - first->rtp.ts64;
+	catch_line(s, seg, ts);
 	seg->stream = stream;
 	seg->pt = pt;
 	seg->rtx_pt = rtx_pt;
@@ -182,6 +204,14 @@ void rtp_slot_red(struct rtp_slot *s, uint8_t pt)
 		seg->red_of = pt;
 }
 
+void rtp_slot_layer(struct rtp_slot *s, unsigned layer)
+{
+	struct rtp_segment *seg = current(s);
+
+	if (seg)
+		seg->layer = (uint8_t)layer;
+}
+
 void rtp_slot_name(struct rtp_slot *s, uint64_t seq64)
 {
 	struct rtp_segment *seg = current(s);
@@ -190,21 +220,33 @@ void rtp_slot_name(struct rtp_slot *s, uint64_t seq64)
 		seg->names_from = seq64;
 }
 
-void rtp_segment_map(const struct rtp_segment *seg, const struct pkt *p,
-		     struct rtp_out *out)
+int rtp_segment_map(const struct rtp_slot *s, const struct rtp_segment *seg,
+		    const struct pkt *p, struct rtp_out *out)
 {
-	out->seq64 = p->rtp.seq64 + seg->seq_off;
-	out->ts64 = p->rtp.ts64 + seg->ts_off;
+	struct rtp_hole gone;
+	uint64_t before = 0; /* the line, in time of the source */
+	int err = thin_before(&s->thin, seg, p->rtp.seq64, &gone);
+
+	if (err)
+		return err;
+	if (p->rtp.ts64 < seg->line_ts64)
+		before = seg->line_ts64 - p->rtp.ts64;
+	out->seq64 = p->rtp.seq64 + seg->seq_off - gone.pkts;
+	out->ts64 = p->rtp.ts64 + seg->ts_off + before - before / CLOSER;
 	out->seg = seg;
+	/* VP9's frames name those they need by the difference. */
+	out->pid_off =
+		(uint16_t)(seg->pid_off - (p->rtp.codec == CODEC_VP8 ? gone.frames : 0));
 	out->twcc_id = 0;
+	return 0;
 }
 
 /* The line follows the clock of who is in the slot; ahead by at most 1 ms a second, ten times what clocks drift by. What is
  * more comes of a picture that was late when nothing earlier of its source was known (the first after a
  * long pause): that segment runs ahead, and the next must not begin there. */
-static void follow_line(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
+static void follow_line(struct rtp_slot *s, const struct pkt *p)
 {
-	int64_t seen = p->rtp.transit - (int64_t)(ts64 - p->rtp.ts64);
+	int64_t seen = p->rtp.transit - (int64_t)current(s)->ts_off;
 	int64_t off = seen - s->transit;
 	uint64_t us = p->arrival_us > s->sent_us ? p->arrival_us - s->sent_us : 0;
 	int64_t most = 1 + (int64_t)rtp_ticks(us / LINE_FOLLOWS, s->clock_rate);
@@ -220,7 +262,7 @@ static void account_time(struct rtp_slot *s, const struct pkt *p, uint64_t ts64)
 	if ((int64_t)(ts64 - s->ts64) <= 0 && s->packets)
 		return;
 	if (!s->audio)
-		follow_line(s, p, ts64);
+		follow_line(s, p);
 	if (p->rtp.frame.samples) /* its next one follows without a gap */
 		s->packet_ticks = p->rtp.frame.samples;
 	s->ts64 = ts64;
@@ -236,15 +278,16 @@ static void account_packet(struct rtp_slot *s, size_t payload_len, uint64_t now_
 }
 
 /* Keeps the greatest of each counter sent, each by its own arithmetic. */
-static void account_frame(struct rtp_slot *s, const struct rtp_segment *seg,
+static void account_frame(struct rtp_slot *s, const struct rtp_out *out,
 			  const struct pkt *p)
 {
+	const struct rtp_segment *seg = out->seg;
 	const struct frame_view *f = &p->rtp.frame;
 
 	if (has_pid(p)) {
 		/* A 7-bit id moves the 15-bit count by its low bits. */
 		uint16_t mask = f->pid_bits > 7 ? 0x7fff : 0x7f;
-		uint16_t ahead = (uint16_t)((f->pid + seg->pid_off - s->pid) & mask);
+		uint16_t ahead = (uint16_t)((f->pid + out->pid_off - s->pid) & mask);
 
 		if (ahead <= mask / 2)
 			s->pid = (uint16_t)((s->pid + ahead) & 0x7fff);
@@ -270,19 +313,24 @@ static void account_frame(struct rtp_slot *s, const struct rtp_segment *seg,
 int rtp_slot_map(struct rtp_slot *s, const struct pkt *p, struct rtp_out *out, bool again)
 {
 	const struct rtp_segment *seg = current(s);
+	uint64_t in = p->rtp.seq64;
 	struct rtp_out o;
+	int err;
 
-	if (!seg || !seg->stream || p->rtp.seq64 < seg->first_in)
+	if (!seg || !seg->stream || in < seg->first_in ||
+	    (in > s->thin.newest_in && in - s->thin.newest_in > RECV_JUMP))
 		return -EPROTO;
-	rtp_segment_map(seg, p, &o);
-	if (o.seq64 > s->highest && o.seq64 - s->highest > RECV_JUMP)
-		return -EPROTO;
+	if (!again && in > s->thin.newest_in)
+		thin_next(&s->thin, seg, p);
+	err = rtp_segment_map(s, seg, p, &o);
+	if (err)
+		return err;
 	*out = o;
 	if (again)
 		return 0;
 	account_time(s, p, o.ts64);
 	if (!s->audio)
-		account_frame(s, seg, p);
+		account_frame(s, &o, p);
 	if (o.seq64 > s->highest)
 		s->highest = o.seq64;
 	account_packet(s, p->rtp.payload_len, p->arrival_us);
@@ -374,7 +422,7 @@ static int write_pkt(const struct rtp_slot *s, const struct rtp_out *out,
 	memcpy(payload, p->data + p->rtp.payload_off, len);
 	if (has_pid(p))
 		frame_put_pid(payload, f,
-			      (uint16_t)((f->pid + seg->pid_off) &
+			      (uint16_t)((f->pid + out->pid_off) &
 					 (f->pid_bits > 7 ? 0x7fff : 0x7f)));
 	if (has_tl0(p))
 		frame_put_tl0(payload, f, (uint8_t)(f->tl0 + seg->tl0_off));
@@ -489,6 +537,7 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 	unsigned kept =
 		s->segment_count < SLOT_SEGMENTS ? s->segment_count : SLOT_SEGMENTS;
 	const struct rtp_segment *found = NULL;
+	struct rtp_hole gone;
 	uint64_t out;
 
 	if (back >= 0x8000 || back > s->highest)
@@ -501,13 +550,12 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 		if (g->first_out <= out)
 			found = g;
 	}
-	if (!found || !found->stream)
+	if (!found || !found->stream || thin_before_out(&s->thin, found, out, &gone))
 		return -ENOENT;
-	if (!resend_allowed(s, now_us)) {
+	if (!resend_allowed(s, now_us))
 		return -EAGAIN;
-	}
 	*seg = found;
-	*in_seq64 = out - found->seq_off;
+	*in_seq64 = out - found->seq_off + gone.pkts;
 	return 0;
 }
 

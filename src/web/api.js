@@ -46,7 +46,7 @@ export async function post(room, path, message, limit_ms) {
 		if (response.status === 204)
 			return {};
 		if (response.ok)
-			return await response.json();
+			return await (/json/.test(response.headers.get('Content-Type') || '') ? response.json() : response.text());
 	} catch {
 		throw new ApiError('network', 0, 'no answer');
 	} finally {

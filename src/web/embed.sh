@@ -5,13 +5,15 @@
 # usage: embed.sh SOURCE_DIR OUT_DIR    (OUT_DIR/assets.S, OUT_DIR/assets_table.c)
 set -eu
 src=$1 out=$2
-rm -rf "$out/files" "$out/page" && mkdir -p "$out/files" "$out/page/i18n"
+rm -rf "$out/files" "$out/page" && mkdir -p "$out/files" "$out/page/i18n/more"
 cd "$src"
 small() { esbuild --log-level=error --charset=utf8 --legal-comments=none --minify "$@"; }
 small boot.js >"$out/page/boot"
 small main.js --bundle --format=esm >"$out/page/main"
 small style.css >"$out/page/style"
-for f in gate-worklet.js valve-worker.js i18n/*.js; do
+small more/more.js --bundle --format=esm >"$out/page/more.js"
+small more/more.css >"$out/page/more.css"
+for f in gate-worklet.js valve-worker.js i18n/*.js i18n/more/*.js; do
 	small "$f" >"$out/page/$f"
 done
 cp -- *.svg *.webmanifest "$out/page"

@@ -18,8 +18,34 @@ export const language = () => lang;
 /** A figure as it is written in the language. In Arabic with the digits that bundles are sold by, everywhere. @param {number} n @param {Intl.NumberFormatOptions} [o] */
 export const figure = (n, o) => n.toLocaleString(`${lang}-u-nu-latn`, o);
 
-/** @param {string} name @returns {Promise<{default: Record<string, string>}>} */
-const load = (name) => import(fileAt(`i18n/${name}.js`));
+/** Where the words in use come from: a part of the page that is loaded later brings its own. */
+const folders = ['i18n/'];
+
+/** Some browsers never ask again for a module that did not come: then under another name. */
+let again = '';
+
+/** @param {string} to @returns {Promise<Record<string, string>>} */
+async function load(to) {
+	const all = await Promise.all(folders.map((folder) => import(fileAt(`${folder}${to}.js${again}`))));
+	return Object.assign({}, ...all.map((m) => m.default));
+}
+
+/** @param {string} folder of catalogues, in all languages @param {string} retry for the address, '' the first time */
+export async function addWords(folder, retry) {
+	folders.push(folder);
+	again = retry;
+	try {
+		for (let at = ''; at !== lang;) { // it may be changed meanwhile
+			at = lang;
+			const all = await load(at);
+			if (at === lang)
+				words = all;
+		}
+	} catch (e) {
+		folders.pop();
+		throw e;
+	}
+}
 
 /** For longer than this window, unlike all else: it says nothing about anybody. @param {string} to */
 function remember(to) {
@@ -31,7 +57,11 @@ function remember(to) {
 /** @param {string} [to] */
 export async function loadLanguage(to) {
 	const next = to || document.documentElement.lang; // boot.js has chosen it
-	words = (await load(next)).default;
+	let count = 0;
+	while (count !== folders.length) {
+		count = folders.length;
+		words = await load(next);
+	}
 	lang = next;
 	plurals = new Intl.PluralRules(next);
 	if (to)
@@ -63,7 +93,7 @@ export function tn(key, n) {
 export const has = (key) => key in words;
 
 /** @param {ParentNode} root */
-function translate(root) {
+export function translate(root) {
 	/** @type {[string, (e: HTMLElement, text: string) => void][]} */
 	const places = [
 		['t', (e, text) => { e.textContent = text; }],

@@ -8,6 +8,7 @@ import { onMedia, openDevices, listDevices } from './media.js';
 import { currentPc, enter, hurry } from './session.js';
 import { playSound } from './slots.js';
 import { firstMode, focusPrejoin, openPrejoin, renderMeter, renderPrejoin, setupPrejoin } from './prejoin.js';
+import { renderGlance, setupGlance } from './glance.js';
 import { renderStage, setupStage } from './stage.js';
 import { renderLobby, setupLobby } from './lobby.js';
 import { renderAsked, setupModeration } from './moderate.js';
@@ -133,11 +134,12 @@ function begin() {
 
 async function main() {
 	await loadLanguage();
-	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderLobby, renderStage, renderBar, renderStatus, renderAsked, renderPeople, renderSettings, renderEnded])
+	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderLobby, renderGlance, renderStage, renderBar, renderStatus, renderAsked, renderPeople, renderSettings, renderEnded])
 		onChange(render);
 	setupPrejoin();
 	setupStage();
 	setupPanels();
+	setupGlance();
 	setupLobby();
 	setupModeration();
 	onMedia(changed);

@@ -196,7 +196,7 @@ async function press(act, id) {
 		return;
 	}
 	if (await want({ ...act.message, p: id }))
-		say(t('act.done'));
+		say(t('act.carried'));
 }
 
 /** @param {Act} act @param {string} id */
@@ -206,7 +206,7 @@ async function settle(act, id) {
 	changed();
 	box('people-list').focus();
 	if (await want({ ...act.message, p: id }))
-		say(t('act.done'));
+		say(t('act.carried'));
 }
 
 /** Not for good, then. @param {HTMLElement} menu */

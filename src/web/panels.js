@@ -65,6 +65,14 @@ export function setupPanels() {
 	}
 	document.addEventListener('keydown', onKey);
 	listeners.said = said;
+	for (const kind of /** @type {('hands'|'messages')[]} */ (['hands', 'messages'])) {
+		const aloud = get(`aloud-${kind}`, HTMLInputElement);
+		aloud.checked = state.aloud[kind] = read(`palabre-aloud-${kind}`) !== 'off';
+		aloud.onchange = () => {
+			state.aloud[kind] = aloud.checked;
+			write(`palabre-aloud-${kind}`, aloud.checked ? '' : 'off');
+		};
+	}
 }
 
 // What a button cannot do is said again with each press.
@@ -94,14 +102,15 @@ function explained(kind) {
 	return !!why;
 }
 
+/** What single keys do. @type {Record<string, () => void>} */
+export const keys = { m: mic, v: camera, s: screen, p: togglePeople, d: openSettings };
+
 /** @param {KeyboardEvent} e */
 function onKey(e) {
 	if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || !state.keys || !inCall())
 		return;
-	if (e.target instanceof HTMLElement && e.target.closest('input, select, textarea, dialog[open]:not(#people)'))
+	if (e.target instanceof HTMLElement && e.target.closest('input, select, textarea, dialog:modal'))
 		return;
-	/** @type {Record<string, () => void>} */
-	const keys = { m: mic, v: camera, s: screen, p: togglePeople, d: openSettings };
 	const key = e.key.toLowerCase();
 	if (!keys[key])
 		return;
@@ -159,7 +168,7 @@ function toggle(id, on, there) {
 }
 
 /** With the key that does the same. @param {HTMLButtonElement} b @param {string} words */
-function setTip(b, words) {
+export function setTip(b, words) {
 	const { key } = b.dataset;
 	setAttr(b, 'title', key && state.keys ? `${words} (${key.toUpperCase()})` : words);
 	if (key && state.keys)
@@ -234,6 +243,9 @@ const heard = new Map();
 /** @type {ReturnType<typeof setTimeout>|undefined} */
 let sayTimer = undefined;
 
+/** What does not happen to many at once. */
+const SINGLE = ['screen', 'turn', 'answering', 'poll', 'pin'];
+
 /** Collected for a second and a half: fifty people arriving are one sentence. @param {string} what @param {string} name */
 function said(what, name) {
 	heard.set(what, [...(heard.get(what) || []), name]);
@@ -242,7 +254,7 @@ function said(what, name) {
 		/** @type {string[]} */
 		const lines = [];
 		for (const [kind, names] of heard)
-			lines.push(names.length > 2 && kind !== 'screen' ? tn(`said.${kind}.many`, names.length)
+			lines.push(names.length > 2 && !SINGLE.includes(kind) ? tn(`said.${kind}.many`, names.length)
 				: names.map((n) => t(`said.${kind}`, { name: n })).join('. '));
 		heard.clear();
 		say(lines.join('. '));

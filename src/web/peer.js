@@ -3,7 +3,7 @@
 // or without a track yet), and slots to receive in. Everything later is replaceTrack().
 import { rtpReached } from './rtp.js';
 import { openValve, putValve } from './valve.js';
-import { setEncoding } from './voice.js';
+import { setEncoding, setEncodings } from './voice.js';
 
 const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;
@@ -11,13 +11,60 @@ const VIDEO_SLOTS = 4;
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>, answer: string}} Peer */
 
-/** @type {Record<Kind, RTCRtpEncodingParameters>} */
+/** @type {Record<Kind, RTCRtpEncodingParameters & {scalabilityMode?: string}>} */
 const ENCODINGS = {
 	mic: { priority: 'high' },
-	camera: { maxBitrate: 600_000, maxFramerate: 24 },
+	camera: { maxBitrate: 600_000, maxFramerate: 24, active: false }, // until the link has shown that it bears the voice
 	screen: { maxBitrate: 1_200_000, maxFramerate: 15 },
 	screenaudio: { maxBitrate: 64_000 },
 };
+
+/** The camera's sizes, smallest first: the server takes for each listener what they need, and says what nobody needs. */
+const RIDS = ['q', 'h', 'f'];
+/** Pixels of a camera from which on browsers make two of them, or all: what is beyond they leave out without a word. */
+const TWO_SIZES = 480 * 270, THREE_SIZES = 960 * 540;
+
+/**
+ * How the sizes are sent: of a camera that is small anyhow only one or two of them, the lower ones. Each at a third of the rate of the
+ * next. Before the server has asked for more there is the smallest alone, so that no camera begins with what its link may not bear.
+ * @param {number} pixels of the camera, 0: it is not known @param {number} layers wanted, as bits, 0: nobody has said
+ * @returns {{active: boolean, scaleResolutionDownBy: number, maxBitrate: number}[]}
+ */
+export function layersOf(pixels, layers) {
+	const count = !pixels || pixels >= THREE_SIZES ? 3 : pixels >= TWO_SIZES ? 2 : 1;
+	return RIDS.map((_, i) => {
+		const below = Math.max(0, count - 1 - i);
+		return { active: i < count && !!((layers || 1) >> i & 1), scaleResolutionDownBy: 2 ** below,
+			maxBitrate: Math.round((ENCODINGS.camera.maxBitrate || 0) / 3 ** below) };
+	});
+}
+
+/** @param {MediaStreamTrack|null|undefined} track */
+function pixelsOf(track) {
+	const { width = 0, height = 0 } = track?.getSettings() || {};
+	return width * height;
+}
+
+/** Firefox sends one. @param {Kind} k @param {MediaStreamTrack|null|undefined} track */
+function encodingsOf(k, track) {
+	if (k !== 'camera' || /Firefox\//.test(navigator.userAgent))
+		return [{ ...ENCODINGS[k] }];
+	return layersOf(pixelsOf(track), 0).map((layer, i) =>
+		({ ...ENCODINGS.camera, ...layer, active: false, rid: RIDS[i], scalabilityMode: 'L1T3' }));
+}
+
+/**
+ * @param {RTCPeerConnection} pc @param {Kind} k @param {'audio'|'video'} media
+ * @param {MediaStreamTrack|null|undefined} track
+ */
+function addSending(pc, k, media, track) {
+	const sendEncodings = encodingsOf(k, track);
+	try {
+		return pc.addTransceiver(track || media, { direction: 'sendonly', sendEncodings });
+	} catch { // a browser that cannot do that
+		return pc.addTransceiver(track || media, { direction: 'sendonly', sendEncodings: [{ ...ENCODINGS[k] }] });
+	}
+}
 
 /**
  * Fewer codecs make a smaller offer, and VP8 first makes the one that every device can do.
@@ -87,8 +134,7 @@ export async function makePeer(mode, tracks, talks) {
 	const sending = new Map();
 	for (const k of kinds) {
 		const media = k === 'mic' || k === 'screenaudio' ? 'audio' : 'video';
-		const transceiver = pc.addTransceiver(tracks[k] || media,
-			{ direction: 'sendonly', sendEncodings: [{ ...ENCODINGS[k] }] });
+		const transceiver = addSending(pc, k, media, tracks[k]);
 		if (valve)
 			putValve(transceiver.sender);
 		cutCodecs(transceiver, media, true);
@@ -109,11 +155,22 @@ export async function makePeer(mode, tracks, talks) {
 	return peer;
 }
 
-/** `pause` of the server: nobody takes this stream. @param {RTCRtpSender} sender @param {boolean} active */
-export async function setActive(sender, active) {
-	const encoding = sender.getParameters().encodings?.[0];
-	if (encoding && encoding.active !== active)
-		await setEncoding(sender, (e) => { e.active = active; });
+/**
+ * `pause` of the server: who takes this stream, and which sizes of it.
+ * @param {RTCRtpSender} sender @param {boolean} active somebody does @param {number} layers as bits, 0: nobody has said
+ */
+export async function setActive(sender, active, layers) {
+	const now = sender.getParameters().encodings || [];
+	if (now.length < 2) {
+		if (now[0] && now[0].active !== active)
+			await setEncoding(sender, (e) => { e.active = active; });
+		return;
+	}
+	const next = layersOf(pixelsOf(sender.track), layers);
+	const same = (/** @type {RTCRtpEncodingParameters} */ e, /** @type {typeof next[0]} */ n) => e.active === (active && n.active) &&
+		e.scaleResolutionDownBy === n.scaleResolutionDownBy && e.maxBitrate === n.maxBitrate;
+	if (!now.every((e, i) => same(e, next[i])))
+		await setEncodings(sender, (all) => all.forEach((e, i) => Object.assign(e, next[i], { active: active && next[i].active })));
 }
 
 /** Has this receiver already played RTP timestamp `ts`? @param {RTCRtpReceiver|null} receiver @param {number} ts */
@@ -124,13 +181,13 @@ export function played(receiver, ts) {
 
 /**
  * What the page uses of getStats(), once a second.
- * @typedef {{bytes: number, rtt: number, sent: number, lostBack: number, received: number, lost: number, said: number,
+ * @typedef {{bytes: number, rtt: number, estimate: number, sent: number, lostBack: number, received: number, lost: number, said: number,
  *	sound: import('./voice.js').Played, samples: Map<string, import('./sync.js').Sample>}} Readings
  * @param {RTCPeerConnection} pc @returns {Promise<Readings>}
  */
 export async function readStats(pc) {
 	/** @type {Readings} */
-	const r = { bytes: 0, rtt: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, sound: { samples: 0, missing: 0, late: 0 }, samples: new Map() };
+	const r = { bytes: 0, rtt: 0, estimate: 0, sent: 0, lostBack: 0, received: 0, lost: 0, said: 0, sound: { samples: 0, missing: 0, late: 0 }, samples: new Map() };
 	let pairs = 0;
 	for (const s of /** @type {Iterable<any>} */ ((await pc.getStats()).values())) {
 		if (s.type === 'transport') {
@@ -139,6 +196,8 @@ export async function readStats(pc) {
 			pairs += (s.bytesSent || 0) + (s.bytesReceived || 0);
 			if (s.nominated && s.currentRoundTripTime)
 				r.rtt = s.currentRoundTripTime;
+			if (s.nominated && s.availableOutgoingBitrate)
+				r.estimate = s.availableOutgoingBitrate;
 		} else if (s.type === 'inbound-rtp') {
 			if (s.kind === 'audio') {
 				r.received += s.packetsReceived || 0;
@@ -167,6 +226,8 @@ export class Weakness {
 		this.weak = false;
 		this.bad = 0;
 		this.good = 0;
+		/** Two good seconds in a row have been: pictures may be sent beside the voice. */
+		this.clean = false;
 		this.before = { received: 0, lost: 0 };
 	}
 
@@ -179,6 +240,7 @@ export class Weakness {
 		const bad = r.rtt > 0.8 || r.lostBack > 0.08 || (got >= 0 && lost > 1 && lost / (got + lost) > 0.08);
 		this.bad = bad ? Math.min(4, this.bad + 1) : Math.max(0, this.bad - 1);
 		this.good = bad ? 0 : this.good + 1;
+		this.clean ||= this.good >= 2;
 		if (this.bad >= 3)
 			this.weak = true;
 		else if (this.good >= 8)

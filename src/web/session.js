@@ -14,6 +14,7 @@ import { ApiError, Events, Patience, post } from './api.js';
 import { arrivals, makePeer, offer, readStats, setActive, Silence, Weakness } from './peer.js';
 import { addPeople, missPeople, onPerson, setPeople, setSpeakers, wantsPeople } from './people.js';
 import { streamOf, Talkers } from './rtp.js';
+import { Climb } from './climb.js';
 import { onGate, through } from './gate.js';
 import { adoptSlots, holdSound, onSlot, releaseSlots, setSpeaker } from './slots.js';
 import { LipSync } from './sync.js';
@@ -59,12 +60,15 @@ let bytesKept = 0;
 let sync = new LipSync();
 let weakness = new Weakness();
 let hold = new Hold();
+let climb = new Climb();
 let silence = new Silence();
 let talkers = new Talkers();
 /** When the server told last who talks; what we have said so far, and whether we are talking. */
 const talk = { told: 0, said: 0, own: false };
 /** Streams that nobody takes, as the server says. @type {Set<Kind>} */
 const paused = new Set();
+/** Sizes of them that somebody takes, as bits. @type {Map<Kind, number>} */
+const layers = new Map();
 /** @type {{t: string, show?: object[]}|null} */ let view = null;
 /** Everything else comes before the gate. */
 let gated = false;
@@ -196,6 +200,7 @@ async function accept(next, answer) {
 	restarts = 0;
 	restarting = false;
 	paused.clear();
+	layers.clear();
 	state.ticket = answer.ticket;
 	state.leg = answer.leg;
 	state.me = answer.you;
@@ -205,6 +210,7 @@ async function accept(next, answer) {
 	sync = new LipSync();
 	weakness = new Weakness();
 	hold = new Hold();
+	climb = new Climb();
 	talkers = new Talkers();
 	next.answer = answer.answer;
 	state.way = { ...WAY_FIRST };
@@ -369,8 +375,10 @@ async function restartIce() {
 		await travelling; // its offer and answer belong together
 		const { answer } = await post(state.room, 'ice',
 			{ ticket: state.ticket, leg: state.leg, offer: await offer(p.pc, { iceRestart: true }) }, ICE_LIMIT_MS);
-		if (peer === p)
+		if (peer === p) {
 			p.answer = answer;
+			climb = new Climb(); // it may be another link now
+		}
 		if (peer === p && p.pc.signalingState === 'have-local-offer')
 			await answered(p);
 		restarting = false;
@@ -403,7 +411,8 @@ function way() {
 async function answered(p) {
 	const mid = p.streams.mic;
 	const chosen = way();
-	await p.pc.setRemoteDescription({ type: 'answer', sdp: mid ? steerAnswer(p.answer, mid, chosen) : p.answer });
+	const answer = climb.put(p.answer);
+	await p.pc.setRemoteDescription({ type: 'answer', sdp: mid ? steerAnswer(answer, mid, chosen) : answer });
 	if (p.senders.mic)
 		await setBitrate(p.senders.mic, chosen);
 	if (!same(way(), chosen)) // meanwhile
@@ -500,7 +509,8 @@ async function reconcileNow() {
 		const track = !on[k] ? null : k === 'mic' ? voice : media[k];
 		if (sender.track !== track)
 			await sender.replaceTrack(track);
-		await setActive(sender, !paused.has(k));
+		const ready = k !== 'camera' || weakness.clean;
+		await setActive(sender, ready && !paused.has(k), layers.get(k) || 0);
 	}
 }
 
@@ -770,6 +780,7 @@ function on(e) {
 		break;
 	case 'pause':
 		paused[e.on ? 'add' : 'delete'](e.k);
+		layers.set(e.k, e.layers || 0);
 		reconcile();
 		break;
 	case 'link':
@@ -834,7 +845,12 @@ async function readings() {
 		sync.tick(r.samples, [...state.slots.values()]);
 	else if (hold.tick(r.sound))
 		holdSound(hold.ms);
+	if (p.senders.camera?.track && weakness.clean && !paused.has('camera') && climb.tick(r.estimate, r.rtt))
+		travel();
+	const before = weakness.clean;
 	const weak = state.net.media && weakness.tick(r);
+	if (weakness.clean !== before)
+		reconcile();
 	if (weak !== state.net.weak) {
 		state.net.weak = weak;
 		changed();

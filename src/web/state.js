@@ -26,6 +26,11 @@ import { WAY_FIRST } from './voice.js';
  * (somebody just joining is `away`, too, but not lost).
  * @typedef {Person & {since: number, spoke: number, seen: boolean, lost: number}} Member
  */
+/**
+ * A hand or a question, as the server tells it; `s` missing: it waits.
+ * @typedef {{q: number, hand?: boolean, text?: string, n?: number, name?: string, s?: 'now'|'pending'|'done', v?: number,
+ *	spoke?: number, for?: number, took?: number, age?: number, own?: boolean, voted?: boolean}} Item
+ */
 /** What has RTP timestamp `ts` was captured at `at` ms of the server's clock. @typedef {{ts: number, at: number}} Clock */
 /** @typedef {{mid: string, p: string|null, k?: Kind, ts?: number, at?: number}} SlotEvent */
 /**
@@ -82,10 +87,23 @@ export const state = {
 	/** Key of the tile shown large, '' = none. */
 	pinned: '',
 	peopleOpen: false,
-	/** Single letters are shortcuts: not for everybody (WCAG 2.1.4). */
-	keys: true,
+	/** What else is beside the stage, and which part of the chat. @type {''|'board'|'chat'} */
+	panel: '',
+	/** @type {'messages'|'polls'} */
+	tab: 'messages',
+	/**
+	 * Of the board: how many wait (for approval: as a moderator knows), speaking time in s, one's own hand, who or what is
+	 * answered now and since when. @type {{open: number, pending: number, limit: number, hand: number, now: Item|null, since: number}}
+	 */
+	board: { open: 0, pending: 0, limit: 0, hand: 0, now: null, since: 0 },
+	/** Of the chat: the last message, what has not been seen of messages and polls, and what is pinned. */
+	chat: { last: 0, unread: 0, polls: 0, mode: 'all', pin: '' },
 	/** Said in the status line for a while. */
 	notice: { words: '', until: 0 },
+	/** What of board and chat is read out. */
+	aloud: { hands: true, messages: true },
+	/** Single letters are shortcuts: not for everybody (WCAG 2.1.4). */
+	keys: true,
 	/** What holds for the room. */
 	rules: { lock: false, lobby: false, mute: false, audience: false },
 	/** Who waits in the lobby, as moderators know. @type {Map<string, {id: string, name: string, role: string}>} */
@@ -147,6 +165,8 @@ export const inCall = () => state.phase === 'call' || state.phase === 'connectin
 	state.phase === 'reconnecting';
 /** May lead the board, the chat and the polls. */
 export const leads = () => state.me.role === 'host' || state.me.role === 'moderator';
+/** One's number in the room, 0 if it is not known yet. */
+export const myNumber = () => state.people.get(state.me.id)?.n || 0;
 
 /** Who speaks also while all are muted, or only those called may speak. */
 export const STAGE = ['host', 'moderator', 'interpreter'];

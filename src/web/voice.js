@@ -63,13 +63,15 @@ const TRIES = 3;
  * Changes how a stream is sent. A browser refuses what another change has overtaken: then it is read and changed anew.
  * @param {RTCRtpSender} sender @param {(encoding: RTCRtpEncodingParameters) => void} change
  */
-export async function setEncoding(sender, change) {
+export const setEncoding = (sender, change) => setEncodings(sender, ([encoding]) => change(encoding));
+
+/** The same for all of its sizes. @param {RTCRtpSender} sender @param {(encodings: RTCRtpEncodingParameters[]) => void} change */
+export async function setEncodings(sender, change) {
 	for (let i = 0; i < TRIES; i++) {
 		const parameters = sender.getParameters();
-		const encoding = parameters.encodings?.[0];
-		if (!encoding)
+		if (!parameters.encodings?.length)
 			return;
-		change(encoding);
+		change(parameters.encodings);
 		try {
 			await sender.setParameters(parameters);
 			return;

@@ -25,6 +25,9 @@ export function sendsBy(send) {
 	leave = send;
 }
 
+/** Asks for what is answered by an event of its own. @param {{t: string, [field: string]: any}} message @returns {boolean} whether it left */
+export const ask = (message) => leave(message);
+
 const ANSWER_MS = 10000;
 let ref = 0;
 /** @type {Map<number, (why: string) => void>} */

@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-enum { VP9_PDIFF_MAX = 3 };
+enum { VP9_PDIFF_MAX = 3, VP9_TID_MAX = 7 };
 
 enum {
 	VP9_I = 0x80,
@@ -49,6 +49,8 @@ int vp9_parse(const uint8_t *payload, size_t len, bool marker, struct frame_view
 		uint8_t layer = rd_u8(&r);
 
 		v.tid = layer >> 5;
+		if (layer & 0x10) /* U */
+			v.up_tid = VP9_TID_MAX;
 		v.sid = (layer >> 1) & 7;
 		if (!(has & VP9_F)) {
 			v.tl0_off = (uint16_t)(r.p - payload);

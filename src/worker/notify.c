@@ -93,16 +93,20 @@ static bool tell_paused(struct worker *w, struct worker_leg *wl)
 {
 	for (unsigned kind = 0; kind < STREAM_KINDS; kind++) {
 		bool paused = leg_paused_get(wl->leg, (enum stream_kind)kind);
+		unsigned layers = leg_layers_get(wl->leg, (enum stream_kind)kind);
 		struct worker_event ev = { .type = WORKER_PAUSED,
 					   .leg = wl->id,
 					   .kind = (uint8_t)kind,
-					   .paused = paused };
+					   .paused = paused,
+					   .layers = (uint8_t)layers };
 
-		if (paused == (wl->paused >> kind & 1))
+		if (paused == (wl->paused >> kind & 1) && layers == wl->layers[kind])
 			continue;
 		if (!tell(w, &ev))
 			return false;
-		wl->paused = (uint8_t)(wl->paused ^ 1 << kind);
+		wl->paused = (uint8_t)((wl->paused & ~(1u << kind)) | (unsigned)paused
+									      << kind);
+		wl->layers[kind] = (uint8_t)layers;
 	}
 	return true;
 }

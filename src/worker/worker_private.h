@@ -39,6 +39,7 @@ struct worker_leg {
 	/* Told last. */
 	enum leg_link link;
 	uint8_t paused; /* bits by kind */
+	uint8_t layers[STREAM_KINDS];
 	struct leg_slot_state slots[NEGO_SLOTS_MAX];
 	struct leg_voice_state voice;
 };

@@ -43,6 +43,7 @@ await scenario('lipsync', async () => {
 			await sleep(450);
 		}
 		log(`${what}: the page's targets: ${await targets(viewer)}`);
+		log(`${what}: ${JSON.stringify(await server.counters())}`);
 		check(`${what}: picture after sound by capture times`, told.filter(Number.isFinite), WATCH_S * 2);
 		check(`${what}: picture after sound by content`, await watching, WATCH_S - 2);
 	}

@@ -332,7 +332,7 @@ await scenario('page', async () => {
 	await key(ada, 'Enter');
 	await until('camera off at the other', async () => (await tileOf(bo, ada))?.video === false, 3000);
 	await key(ada, 'Enter');
-	await tabTo(ada, 'people-button', 2);
+	await tabTo(ada, 'people-button', 5); // past screen, hand, questions, chat
 	await key(ada, 'Enter');
 	await until('the focus is in the list', () => ada.run(() =>
 		document.activeElement.closest('#people') && __look.focus().ok), 3000);

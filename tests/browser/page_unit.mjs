@@ -10,10 +10,27 @@ const { bandSize, choose, grid, gridSize, hue, initials, readLink, retryDelay, r
 const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
 const { FREE, Hold, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
-const { offerFeedback, Silence, Weakness } = await import(at('peer.js'));
+const { Climb } = await import(at('climb.js'));
+const { layersOf, offerFeedback, Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
 const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+
+test('layersOf: the smallest alone to begin with, and only those that the server wants', () => {
+	const of = (pixels, layers) => layersOf(pixels, layers).map((e) => e.active ? e.scaleResolutionDownBy : 0);
+	assert.deepEqual(of(960 * 540, 0), [4, 0, 0]);
+	assert.deepEqual(of(0, 0), [4, 0, 0]);
+	assert.deepEqual(of(960 * 540, 7), [4, 2, 1]);
+	assert.deepEqual(of(1280 * 720, 5), [4, 0, 1]);
+	// Browsers make fewer of a small camera, the first of the list.
+	assert.deepEqual(of(640 * 360, 7), [2, 1, 0]);
+	assert.deepEqual(of(320 * 240, 7), [1, 0, 0]);
+	const rates = layersOf(960 * 540, 7).map((e) => e.maxBitrate);
+	assert.deepEqual(rates, [66667, 200000, 600000]);
+	assert.equal(layersOf(320 * 240, 7)[0].maxBitrate, 600000);
+	// A browser refuses less than 1 even of what it does not send.
+	assert.ok(layersOf(120, 0).every((e) => e.scaleResolutionDownBy >= 1));
+});
 
 test('grid: every tile inside, none over another, of a bearable shape', () => {
 	for (const [w, h] of [[320, 420], [390, 720], [740, 280], [1280, 700], [2560, 1300], [900, 900]])
@@ -383,13 +400,17 @@ test('Weakness: slow to cry, slower to forget', () => {
 	let received = 0, lost = 0;
 	const second = (bad) => w.tick({ rtt: 0.1, lostBack: 0, received: received += 50, lost: lost += bad ? 10 : 0 });
 	second(false);
+	assert.equal(w.clean, false);
 	assert.equal(second(true), false);
 	assert.equal(second(true), false);
+	assert.equal(w.clean, false);
 	assert.equal(second(true), true);
 	for (let i = 0; i < 7; i++)
 		assert.equal(second(false), true);
 	assert.equal(second(false), false);
+	assert.equal(w.clean, true);
 	assert.equal([1, 2, 3].map(() => w.tick({ rtt: 1.2, lostBack: 0, received, lost })).pop(), true);
+	assert.equal(w.clean, true); // once and for all
 });
 
 test('Hold: more than the server says while repeats come too late, and speech is missing', () => {
@@ -530,4 +551,127 @@ test('wishes: each has its own answer, whatever the order, and none is waited fo
 	tell({ t: 'item' });
 	tell({ t: 'unknown' });
 	assert.deepEqual(heard, ['a', 'b']);
+});
+
+test('Climb: twice as much each second while the browser believes it; else again after a while, by less, if no queue has been', () => {
+	const good = new Climb();
+	const answer = 'a=fmtp:96 x-google-start-bitrate=30\r\na=fmtp:98 profile-id=0;x-google-start-bitrate=30\r\n';
+	assert.equal(good.put(answer), answer);
+	const took = [];
+	for (let s = 0, estimate = 30000; s < 10; s++, estimate = good.kbit * 1000)
+		if (good.tick(estimate, 0.05))
+			took.push(good.kbit);
+	assert.deepEqual(took, [60, 120, 240, 480]);
+	assert.equal(good.put('x-google-start-bitrate=30;x'), 'x-google-start-bitrate=480;x');
+	const thin = new Climb();
+	assert.equal(thin.tick(31000, 0.05), true);
+	assert.equal(thin.tick(62000, 0.05), true);
+	assert.equal(thin.kbit, 124);
+	assert.equal(thin.tick(95000, 0.05), false, 'it has found the end');
+	assert.equal(thin.kbit, 124, 'a changed number would be taken for a new beginning');
+	const at = [];
+	for (let s = 1; s < 200; s++) // it bears 80, and each time is found out in a second
+		if (thin.tick(thin.kbit > 80 ? 60000 : thin.kbit * 1000, 0.05))
+			at.push([s, thin.kbit]);
+	assert.deepEqual(at.map(([s]) => s), [6, 18, 40, 82, 164]);
+	assert.ok(at.every(([, kbit]) => kbit === 90 || kbit === 91));
+	const full = new Climb();
+	assert.equal(full.tick(31000, 0.05), true);
+	assert.equal(full.tick(62000, 0.06), true);
+	assert.equal(full.tick(40000, 0.06), false);
+	for (let s = 0; s < 200; s++) // the round trip is measured but now and then
+		assert.equal(full.tick(40000, s === 3 ? 0.27 : 0.07), false, 'its queue has been seen');
+	const nearly = new Climb();
+	assert.deepEqual([30000, 250000, 470000, 470000, 470000].map((bps) => nearly.tick(bps, 0.05)), [true, true, false, false, false]);
+	const found = new Climb();
+	assert.equal(found.tick(700000, 0.05), false, 'by itself');
+	const none = new Climb();
+	assert.equal(none.tick(0, 0.05), false);
+	assert.equal(none.tick(30000, 0.05), true);
+});
+
+const { clock, leftOf, pieces } = await import(at('text.js'));
+
+test('links: only http and https, without what is not of the address, and the text stays whole', () => {
+	const linksOf = (/** @type {string} */ text) => pieces(text).filter((p) => p.href).map((p) => p.href);
+	for (const [text, want] of /** @type {[string, string[]][]} */ ([
+		['see https://example.org/a.', ['https://example.org/a']],
+		['(https://example.org/a_(b)) and http://x.test:81/?q=1&r=2#s, yes', ['https://example.org/a_(b)', 'http://x.test:81/?q=1&r=2#s']],
+		['javascript:alert(1) data:text/html,x ftp://a.test mailto:a@b.test', []],
+		['https://bank.example@evil.test/ https://a:b@evil.test', []],
+		['xhttps://a.test https:// https://? http://[', []],
+		['<a href="https://a.test/x">https://b.test</a>', ['https://a.test/x', 'https://b.test/']],
+		['«https://a.test/é»، https://a.test؟', ['https://a.test/%C3%A9', 'https://a.test/']],
+		['', []]])) {
+		assert.deepEqual(linksOf(text), want, text);
+		assert.equal(pieces(text).map((p) => p.text).join(''), text);
+	}
+	const long = 'https://'.repeat(100000);
+	const begin = performance.now();
+	assert.equal(pieces(long).map((p) => p.text).join(''), long);
+	assert.equal(pieces(`https://a.test/${')'.repeat(3000)}`).map((p) => p.text).join('').length, 3015);
+	assert.ok(performance.now() - begin < 1000, 'whatever somebody writes');
+});
+
+test('times and lengths', () => {
+	assert.deepEqual([0, 9.9, 61, 3599, 3661, -3].map(clock), ['0:00', '0:09', '1:01', '59:59', '1:01:01', '0:00']);
+	assert.equal(leftOf('', 400, 1200), 400);
+	assert.equal(leftOf('a'.repeat(401), 400, 1200), -1);
+	assert.equal(leftOf('😀'.repeat(300), 400, 1200), 0, 'four bytes each');
+	assert.ok(leftOf('😀'.repeat(301), 400, 1200) < 0);
+});
+
+test('the board: kept by events, asked for again when a number is missed, in the order of the server', async () => {
+	const { sendsBy, ask, takes, tell } = await import(at('wish.js'));
+	const { take } = await import(at('more/page.js'));
+	const { followItems, isWhole, items, mine, sorted, wantItems } = await import(at('more/items.js'));
+	/** @type {any[]} */
+	let left = [];
+	sendsBy((/** @type {any} */ m) => !!left.push(m));
+	const state = { panel: 'board', me: { id: 'me' }, board: { pending: 0 } };
+	let leading = false;
+	take(/** @type {any} */ ({ state, ask, takes, changed: () => {}, leads: () => leading, myNumber: () => 7 }));
+	followItems();
+	tell({ t: 'welcome', board: { r: 10 } });
+	wantItems();
+	wantItems();
+	assert.deepEqual(left, [{ t: 'board' }], 'once');
+	const rules = { hands: true, questions: true, approve: false, anonymous: true, order: 'votes', limit: 0 };
+	tell({ t: 'board', r: 10, rules, items: [{ q: 3, text: 'c', v: 2 }, { q: 1, hand: true, n: 7, name: 'Me' }], more: 0 });
+	assert.deepEqual(left[1], { t: 'board', after: 0, have: [3, 1] });
+	assert.equal(isWhole(), false);
+	tell({ t: 'board', r: 10, items: [{ q: 2, text: 'b', s: 'done', own: true, voted: true }] });
+	assert.equal(isWhole(), true);
+	tell({ t: 'item', q: 4, text: 'd', n: 7, name: 'Me', r: 11, open: 3 });
+	tell({ t: 'votes', v: [[1, 5, 9]], r: 12 });
+	assert.deepEqual(sorted('open').map((/** @type {any} */ i) => i.q), [1, 3, 4]);
+	tell({ t: 'item', q: 2, text: 'b', s: 'now', r: 13, open: 3 });
+	assert.deepEqual([items.get(2).own, items.get(2).voted, items.get(4).own, mine()], [true, true, true, 2]);
+	tell({ t: 'gone', q: 3, r: 14, open: 2 });
+	assert.equal(items.has(3), false);
+	assert.equal(isWhole(), true);
+	left = [];
+	tell({ t: 'item', q: 9, text: 'i', r: 16, open: 3 });
+	assert.equal(isWhole(), false, 'a number is missing');
+	wantItems();
+	assert.deepEqual(left, [{ t: 'board' }]);
+	tell({ t: 'board', r: 16, rules, items: [{ q: 9, text: 'i' }] });
+	assert.deepEqual([...items.keys()], [9]);
+	tell({ t: 'welcome', board: { r: 16 } });
+	assert.equal(isWhole(), true, 'nothing has happened meanwhile');
+	tell({ t: 'welcome', board: { r: 17 } });
+	assert.equal(isWhole(), false);
+	// While a part is on its way another number is missed.
+	wantItems();
+	tell({ t: 'board', r: 17, rules, items: [{ q: 9, text: 'i' }], more: 9 });
+	tell({ t: 'gone', q: 9, r: 19, open: 0 });
+	tell({ t: 'board', r: 19, items: [] });
+	assert.equal(isWhole(), false);
+	leading = true;
+	wantItems();
+	tell({ t: 'board', r: 19, mr: 4, rules, items: [{ q: 9, text: 'i', s: 'pending' }] });
+	tell({ t: 'item', q: 12, text: 'x', s: 'pending', mr: 5, open: 0 });
+	assert.deepEqual([isWhole(), state.board.pending], [true, 2]);
+	tell({ t: 'item', q: 13, text: 'y', s: 'pending', mr: 7, open: 0 });
+	assert.equal(isWhole(), false, 'of those that moderators are told');
 });

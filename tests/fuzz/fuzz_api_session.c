@@ -185,7 +185,7 @@ static void say(struct ws *w, const char *text, size_t len)
 
 static void say_hello(struct ws *w, const uint8_t *body, size_t len)
 {
-	char text[TOKEN_TEXT_MAX + 64];
+	char text[sizeof tickets[0] + 64];
 	unsigned who = len ? body[0] % PEOPLE : 0;
 
 	snprintf(text, sizeof text, "{\"t\":\"hello\",\"ticket\":\"%s\"}", tickets[who]);

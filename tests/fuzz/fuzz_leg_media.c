@@ -21,7 +21,15 @@
 
 enum { LEGS = 2, POOL = 4096, RECORDS_MAX = 200, START_US = 1000000000 };
 enum { PT_OPUS = 111, PT_VP8 = 96, PT_RTX = 97, PT_AV1 = 45 };
-enum { EXT_ID_LEVEL = 1, EXT_ID_MID = 4, EXT_ID_DD = 5, SLOT_AUDIO = 2, SLOT_VIDEO = 2 };
+enum {
+	EXT_ID_LEVEL = 1,
+	EXT_ID_MID = 4,
+	EXT_ID_DD = 5,
+	EXT_ID_TWCC = 6,
+	EXT_ID_RID = 7,
+	EXT_ID_RRID = 8
+};
+enum { SLOT_AUDIO = 2, SLOT_VIDEO = 2 };
 enum kind {
 	K_RTP,	/* as it is */
 	K_MADE, /* flags, payload type, sequence (2), ssrc; then the payload */
@@ -74,13 +82,18 @@ static struct nego_section section(const char *mid, bool audio)
 	s.exts.of_id[EXT_ID_LEVEL] = EXT_AUDIO_LEVEL;
 	s.exts.of_id[EXT_ID_MID] = EXT_MID;
 	s.exts.of_id[EXT_ID_DD] = EXT_DD;
+	s.exts.of_id[EXT_ID_TWCC] = EXT_TWCC;
+	s.exts.of_id[EXT_ID_RID] = EXT_RID;
+	s.exts.of_id[EXT_ID_RRID] = EXT_RRID;
 	if (audio) {
 		s.codecs[0] = (struct nego_codec) { .codec = CODEC_OPUS, .pt = PT_OPUS };
 		return s;
 	}
-	s.codecs[0] = (struct nego_codec) {
-		.codec = CODEC_VP8, .pt = PT_VP8, .rtx_pt = PT_RTX, .nack = true
-	};
+	s.codecs[0] = (struct nego_codec) { .codec = CODEC_VP8,
+					    .pt = PT_VP8,
+					    .rtx_pt = PT_RTX,
+					    .nack = true,
+					    .twcc = true };
 	s.codecs[1] = (struct nego_codec) { .codec = CODEC_AV1, .pt = PT_AV1 };
 	return s;
 }
@@ -101,6 +114,12 @@ static void plan_make(struct nego_plan *p, unsigned i)
 					       .kind = STREAM_CAMERA,
 					       .ssrc = 3,
 					       .rtx_ssrc = 4 };
+	if (i) { /* the second sends three sizes */
+		p->sources[1].ssrc = p->sources[1].rtx_ssrc = 0;
+		p->sources[1].rid_count = NEGO_RIDS_MAX;
+		for (k = 0; k < NEGO_RIDS_MAX; k++)
+			p->sources[1].rids[k][0] = (char)('0' + k);
+	}
 	p->slot_count = SLOT_AUDIO + SLOT_VIDEO;
 	for (k = 0; k < p->slot_count; k++) {
 		struct nego_slot *s = &p->slots[k];
@@ -163,7 +182,7 @@ static void close_all(struct relay_room *room)
 	check(pkt_pool_free_count(pool) == POOL);
 }
 
-enum { F_MID = 1, F_MARKER = 2, F_DD = 4 };
+enum { F_MID = 1, F_MARKER = 2, F_DD = 4, F_RID = 8, F_RID_SHIFT = 4 };
 
 static size_t put_element(uint8_t *out, uint8_t id, const uint8_t *data, size_t len)
 {
@@ -172,19 +191,28 @@ static size_t put_element(uint8_t *out, uint8_t id, const uint8_t *data, size_t 
 	return len + 1;
 }
 
-/* The extension that the flags ask for; a dependency descriptor comes from the body. */
-static size_t put_extension(uint8_t *out, uint8_t flags, bool video, struct rd *body)
+/* The extension that the flags ask for; a dependency descriptor comes from the body, a transport-wide number is
+ * that of the packet. */
+static size_t put_extension(uint8_t *out, uint8_t flags, bool video, const uint8_t *seq,
+			    struct rd *body)
 {
 	uint8_t mid = video ? '1' : '0', level = flags & 0xf8, dd_len;
+	uint8_t rid = (uint8_t)('0' + (flags >> F_RID_SHIFT & 3));
 	const uint8_t *dd;
 	size_t at = 4;
 
 	if (!(flags & (F_MID | F_DD)))
 		return 0;
-	memset(out, 0, 32);
+	memset(out, 0, 40);
 	if (flags & F_MID) {
 		at += put_element(out + at, EXT_ID_MID, &mid, 1);
 		at += put_element(out + at, EXT_ID_LEVEL, &level, 1);
+		if (video)
+			at += put_element(out + at, EXT_ID_TWCC, seq, 2);
+	}
+	if (flags & F_RID) {
+		at += put_element(out + at, EXT_ID_RID, &rid, 1);
+		at += put_element(out + at, EXT_ID_RRID, &rid, 1);
 	}
 	dd_len = flags & F_DD ? rd_u8(body) % 16 + 1 : 0;
 	dd = dd_len ? rd_bytes(body, dd_len) : NULL;
@@ -212,7 +240,7 @@ static size_t make_rtp(uint8_t *out, size_t cap, const uint8_t *data, size_t len
 	put_be16(out + 2, seq);
 	put_be32(out + 4, seq * UINT32_C(3000));
 	put_be32(out + 8, rd_u8(&body) % 8);
-	at += put_extension(out + at, flags, type, &body);
+	at += put_extension(out + at, flags, type, out + 2, &body);
 	left = body.bad ? 0 : rd_left(&body);
 	if (left > cap - at)
 		left = cap - at;
@@ -272,8 +300,10 @@ static void view(struct leg *l, const uint8_t *body, size_t len)
 	struct relay_view v[8] = { 0 };
 	unsigned i;
 
-	for (i = 0; i < ARRAY_LEN(v) && i < len; i++)
-		v[i].stream = body[i];
+	for (i = 0; i < ARRAY_LEN(v) && i < len; i++) {
+		v[i].stream = body[i] & 15;
+		v[i].width = v[i].height = (uint16_t)(body[i] >> 4 << 6);
+	}
 	leg_view(l, i == 0, v, i, now);
 }
 
@@ -293,7 +323,11 @@ static void run(enum kind kind, struct leg *l, const uint8_t *body, size_t len)
 		l->link = LEG_UP; /* whatever the connection without keys says */
 		break;
 	case K_SUSPEND:
-		relay_port_suspend(l->port, len & 1, now);
+		if (len > 2)
+			relay_port_layer(l->port, body[0] % 8, body[1] % 5 - 1,
+					 body[2] % 4, now);
+		else
+			relay_port_suspend(l->port, len & 1, now);
 		break;
 	default:
 		packet(kind, l, body, len);

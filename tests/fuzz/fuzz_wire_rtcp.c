@@ -51,17 +51,54 @@ static void try_nack(const struct rtcp_pkt *p)
 	}
 }
 
-static void try_twcc(const struct rtcp_pkt *p)
+/* What was read is said again, as far as one packet says it. */
+static void twcc_again(const struct rtcp_pkt *p, uint16_t base, const int64_t *at_us,
+		       unsigned count)
 {
+	struct rtcp_twcc head = { .ssrc = p->ssrc,
+				  .media_ssrc = p->media_ssrc,
+				  .base = base };
+	uint8_t buf[1200];
 	struct twcc_status status;
 	struct twcc_iter it;
+	struct rtcp_iter all;
+	struct rtcp_pkt q;
+	unsigned n;
+	struct wr w;
+
+	wr_init(&w, buf, sizeof buf);
+	n = rtcp_put_twcc(&w, &head, at_us, count);
+	check(!w.bad && n <= count && !n == !wr_len(&w));
+	if (!n)
+		return;
+	check(rtcp_iter_init(&all, buf, wr_len(&w)) == 0 && rtcp_next(&all, &q));
+	check(twcc_iter_init(&it, &q) == 0 && it.left == n);
+	for (unsigned i = 0; i < n; i++) {
+		check(twcc_next(&it, &status));
+		check(status.received == (at_us[i] != TWCC_LOST));
+		/* Of the clock 24 bits of 64 ms are told. */
+		check(!status.received ||
+		      (at_us[i] - status.arrival_us) % (INT64_C(64000) << 24) == 0);
+	}
+}
+
+static void try_twcc(const struct rtcp_pkt *p)
+{
+	int64_t at_us[TWCC_STATUS_MAX];
+	struct twcc_status status;
+	struct twcc_iter it;
+	uint16_t base;
 	unsigned n = 0;
 
 	if (twcc_iter_init(&it, p))
 		return;
 	check(it.left && it.left <= TWCC_STATUS_MAX);
-	while (twcc_next(&it, &status))
-		check(++n <= TWCC_STATUS_MAX);
+	base = it.seq;
+	while (twcc_next(&it, &status)) {
+		check(n < TWCC_STATUS_MAX);
+		at_us[n++] = status.received ? status.arrival_us : TWCC_LOST;
+	}
+	twcc_again(p, base, at_us, n);
 }
 
 static void try_reports(const struct rtcp_pkt *p)

@@ -3,7 +3,8 @@
 // The page's words: every language has the same keys with the same {placeholders} (where something is
 // counted: in the forms that the language has) and no empty, doubled or English text; every key that
 // page or markup names exists; none is unused; and no words stand in the markup itself, but for
-// those that are shown when no catalogue has come.
+// those that are shown when no catalogue has come. What is loaded later (more/) has catalogues of its own, with the
+// same rules, and may use the page's; the page, which may be without them, not theirs.
 //
 //   node tests/lint/check_i18n.mjs [folder of the page] [--self-test]
 //
@@ -17,32 +18,45 @@ const web = args.find((a) => !a.startsWith('--')) ||
 	fileURLToPath(new URL('../../src/web', import.meta.url));
 
 const html = readFileSync(join(web, 'index.html'), 'utf8');
-const js = readdirSync(web).filter((f) => f.endsWith('.js'))
-	.map((f) => ({ file: f, text: readFileSync(join(web, f), 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, '') }));
-const catalogues = {};
-for (const f of readdirSync(join(web, 'i18n')).filter((f) => f.endsWith('.js'))) {
-	const file = join(web, 'i18n', f);
-	catalogues[f.replace('.js', '')] = (await import(pathToFileURL(file))).default;
-	const seen = new Set();
-	for (const [, key] of readFileSync(file, 'utf8').matchAll(/^\t'([^']+)':/gm)) {
-		if (seen.has(key))
-			throw new Error(`${f}: '${key}' twice`);
-		seen.add(key);
+const scripts = (folder) => readdirSync(join(web, folder)).filter((f) => f.endsWith('.js'));
+const js = ['', 'more/'].flatMap((folder) => scripts(folder).map((f) => ({ file: `${folder}${f}`, later: !!folder,
+	text: readFileSync(join(web, folder, f), 'utf8').replace(/^\s*(\/\/|\*|\/\*).*$/gm, '') })));
+
+async function cataloguesOf(folder) {
+	const words = {};
+	for (const f of scripts(folder)) {
+		const file = join(web, folder, f);
+		words[f.replace('.js', '')] = (await import(pathToFileURL(file))).default;
+		const seen = new Set();
+		for (const [, key] of readFileSync(file, 'utf8').matchAll(/^\t'([^']+)':/gm)) {
+			if (seen.has(key))
+				throw new Error(`${folder}/${f}: '${key}' twice`);
+			seen.add(key);
+		}
 	}
+	return words;
 }
+const catalogues = await cataloguesOf('i18n'), later = await cataloguesOf('i18n/more');
 
 // ---- what the page asks for
 
 const named = new Map(); // key → where
 const counted = new Map(); // first part of a key that comes in forms for numbers → where
 const shapes = []; // of keys that are put together: t(`error.${code}`), tn(`said.${kind}.many`)
-for (const [, key] of html.matchAll(/data-t(?:-label|-title)?="([^"]*)"/g))
-	named.set(key, 'index.html');
-for (const { file, text } of js) {
-	for (const [, key] of text.matchAll(/\bt\(\s*'([^']+)'/g))
-		named.set(key, file);
+const inMarkup = /data-t(?:-label|-title)?="([^"$]*)"/g;
+for (const [, key] of html.matchAll(inMarkup))
+	named.set(key, { file: 'index.html' });
+// The page's own come last: what both use has to be in its catalogues.
+for (const from of [...js].sort((a, b) => b.later - a.later)) {
+	const { file, text } = from;
+	for (const pattern of [inMarkup, /\bt\(\s*'([^']+)'/g, /\bt\([^,)`]*?[?:]\s*'([^']+)'/g, /\bt\([^,)`]*:\s*'([^']+)'/g])
+		for (const [, key] of text.matchAll(pattern))
+			named.set(key, from);
+	if (file.endsWith('markup.js'))
+		for (const [, key] of text.matchAll(/'([a-z]+(?:\.[a-z]+)+)'/g))
+			named.set(key, from);
 	for (const [, key] of text.matchAll(/\btn\(\s*'([^']+)'/g))
-		counted.set(key, file);
+		counted.set(key, from);
 	for (const [, n, shape] of text.matchAll(/\bt(n?)\(\s*`([^`]+)`/g))
 		shapes.push({ file, text: shape, counts: !!n, shape: new RegExp(`^${shape.replace(/\$\{[^}]*\}/g, '\0')
 			.replace(/[.]/g, '\\.').replace(/\0/g, '[a-z-]+')}$`) });
@@ -51,9 +65,14 @@ for (const { file, text } of js) {
 const COUNTED_TO = 10000; // of the forms of "many" that French has for a million, nobody sees one
 const FORM = /\.(zero|one|two|few|many|other)$/;
 
+const known = new Map();
+
 /** The forms a language has (CLDR), and whether there is one number only of which each is said. */
 function formsOf(lang) {
-	const forms = new Map();
+	const forms = known.get(lang) ?? new Map();
+	if (forms.size)
+		return forms;
+	known.set(lang, forms);
 	const rules = new Intl.PluralRules(lang);
 	for (let n = 0; n < COUNTED_TO; n++)
 		forms.set(rules.select(n), !forms.has(rules.select(n)));
@@ -65,7 +84,7 @@ const holes = (text) => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort()
 /** What a catalogue must have: key → [its placeholders, may {n} be a word in the text]. */
 function wanted(en, lang) {
 	const keys = new Map();
-	const bases = new Map(counted);
+	const bases = new Map([...counted].filter(([base]) => `${base}.other` in en));
 	for (const key of Object.keys(en)) {
 		const base = key.replace(FORM, '');
 		if (FORM.test(key) && shapes.some((s) => s.counts && s.shape.test(base)))
@@ -93,7 +112,11 @@ function faults(text, english) {
 	return found;
 }
 
-function check(words) {
+function check(words, more = later) {
+	return [...checkForms(words), ...checkForms(more).map((p) => `more/${p}`), ...checkUse(words.en, more.en)];
+}
+
+function checkForms(words) {
 	const problems = [];
 	const { en } = words;
 	for (const [lang, list] of Object.entries(words)) {
@@ -109,17 +132,21 @@ function check(words) {
 			problems.push(...faults(text, lang === 'en' ? '' : en[key]).map((fault) => `${lang}: '${key}' ${fault}`));
 		}
 	}
-	return [...problems, ...checkUse(en)];
+	return problems;
 }
 
-function checkUse(en) {
+function checkUse(own, more) {
 	const problems = [];
-	for (const [base, where] of counted)
+	const en = { ...more, ...own };
+	for (const [base, from] of counted)
 		for (const form of formsOf('en').keys())
-			named.set(`${base}.${form}`, where);
-	for (const [key, where] of named)
-		if (!(key in en))
-			problems.push(`${where}: '${key}' is in no catalogue`);
+			named.set(`${base}.${form}`, from);
+	for (const [key, from] of named)
+		if (!(key in (from.later ? en : own)))
+			problems.push(`${from.file}: '${key}' is in no catalogue`);
+	for (const key of Object.keys(more))
+		if (key in own)
+			problems.push(`'${key}' is in both catalogues`);
 	const fits = (s, key) => s.shape.test(s.counts ? key.replace(FORM, '') : key);
 	for (const s of shapes)
 		if (!Object.keys(en).some((key) => fits(s, key)))
@@ -145,6 +172,7 @@ const offered = {
 
 function checkOffers(words) {
 	const have = Object.keys(words).sort().join();
+	offered['i18n/more'] = Object.keys(later);
 	return Object.entries(offered).filter(([, list]) => [...list].sort().join() !== have)
 		.map(([file, list]) => `${file} offers ${list.join()}, and the catalogues are ${have}`);
 }
@@ -171,9 +199,9 @@ report('catalogues', problems);
 
 if (args.includes('--self-test')) {
 	const broken = (change) => {
-		const copy = structuredClone(catalogues);
-		change(copy);
-		return [...check(copy), ...checkOffers(copy)];
+		const copy = structuredClone(catalogues), more = structuredClone(later);
+		change(copy, more);
+		return [...check(copy, more), ...checkOffers(copy)];
 	};
 	const expect = (name, change, pattern) => {
 		const found = broken(change);
@@ -193,6 +221,11 @@ if (args.includes('--self-test')) {
 	expect('what was left in English', (c) => { c.sw['left.left'] = c.en['left.left']; }, /^sw: 'left.left' is still English/);
 	expect('an isolate left open', (c) => { c.ar['start.bad'] = c.ar['start.bad'].replace('\u2069', ''); }, /^ar: 'start.bad' opens/);
 	expect('an empty text', (c) => { c.es.close = ' '; }, /^es: 'close' is empty/);
+	expect('what is missing of what comes later', (c, m) => { delete m.sw['ask.send']; }, /^more\/sw: 'ask.send' is missing/);
+	expect('what nobody has of it', (c, m) => { for (const l of Object.values(m)) delete l['ask.send']; }, /^more\/markup.js: 'ask.send' is in no/);
+	expect('what of it nobody uses', (c, m) => { for (const l of Object.values(m)) l['nobody.uses.this'] = 'x'; }, /'nobody.uses.this' is not used/);
+	expect('what the page may be without', (c, m) => { for (const l of Object.keys(c)) { m[l]['bar.hand'] = c[l]['bar.hand']; delete c[l]['bar.hand']; } }, /^index.html: 'bar.hand' is in no/);
+	expect('the same twice', (c, m) => { for (const l of Object.keys(c)) m[l].close = c[l].close; }, /'close' is in both/);
 	expect('a plural without other', (c) => { for (const l of Object.values(c)) delete l['people.title.other']; }, /people.title.other' is in no/);
 }
 console.log(`${passed} passed, ${failed} failed`);

@@ -89,9 +89,10 @@ function report(name, problems) {
 }
 
 const css = readFileSync(join(web, 'style.css'), 'utf8');
+report('style of what comes later', checkStyle(readFileSync(join(web, 'more/more.css'), 'utf8')));
 report('style', [...checkStyle(css), ...(checkStyle(`${css}\na { left: 0; }`).length ? [] : ['the sheet cannot be read'])]);
-report('scripts', readdirSync(web).filter((f) => f.endsWith('.js'))
-	.flatMap((f) => checkScript(f, readFileSync(join(web, f), 'utf8'))));
+report('scripts', ['', 'more/'].flatMap((folder) => readdirSync(join(web, folder)).filter((f) => f.endsWith('.js'))
+	.flatMap((f) => checkScript(f, readFileSync(join(web, folder, f), 'utf8')))));
 
 if (process.argv.includes('--self-test')) {
 	for (const bad of ['margin-left: 1px', 'padding-right: 0', 'left: 0', 'text-align: right', 'float: left', 'width: 1px',

@@ -5,13 +5,22 @@
  * what an independent reading of the rules says. Each slot feeds a real rtp_slot, whose
  * output must go on without a step back. `sim_relay_rooms [seed [steps]]`.
  */
+#include "unit/relay_rig.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "speakers.h"
 
-enum { ROOMS = 2, PORTS = 14, STREAMS = RELAY_STREAMS_MAX, STEPS = 100000, POOL = 64 };
+enum {
+	ROOMS = 2,
+	PORTS = 14,
+	STREAMS = RELAY_STREAMS_MAX,
+	STEPS = 100000,
+	POOL = 64,
+	HELD = 512
+};
 
 #define CHECK(c) \
 	do { \
@@ -27,6 +36,10 @@ struct source {
 	uint64_t seq, ts;
 	bool told;
 	unsigned keys;
+	struct view {
+		uint64_t seq, ts;
+		bool key, marker;
+	} held[HELD]; /* the last packets */
 };
 struct person {
 	struct relay_room *room;
@@ -51,7 +64,7 @@ static struct relay_room *rooms[ROOMS];
 static struct person people[ROOMS][PORTS];
 static uint32_t next_id = 1;
 static struct pkt_pool *pool;
-static unsigned long forwards, firsts, idles, refused;
+static unsigned long forwards, firsts, idles, refused, waited;
 
 static unsigned dice(unsigned n)
 {
@@ -60,7 +73,7 @@ static unsigned dice(unsigned n)
 }
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	struct person *w = owner;
 	struct rtp_slot *s = &w->out[slot];
@@ -68,29 +81,37 @@ static void on_forward(void *owner, unsigned slot, struct relay_stream *st, stru
 	uint64_t before = s->highest;
 	int err;
 
+	struct pkt from = *p;
+
 	CHECK(now_us == now && p->refs == 1);
 	CHECK(slot < w->port->audio + w->port->video);
 	CHECK(!w->port->suspended && st->active && st->port != w->port);
 	CHECK((slot < w->port->audio) == st->audio);
 	CHECK(!w->refuse[st->codec]);
 	forwards++;
-	firsts += first;
-	if (first)
-		rtp_slot_switch(s, st->id, 100, 101, 0, p);
-	else
+	firsts += begin != 0;
+	if (begin) {
+		const struct source *src = st->owner;
+		const struct view *v = &src->held[begin % HELD];
+
+		waited += begin != p->rtp.seq64;
+		CHECK(v->seq == begin && (st->audio || v->key));
+		from.rtp.seq64 = begin;
+		from.rtp.ts64 = v->ts;
+		rtp_slot_switch(s, st->id, 100, 101, 0, &from);
+	} else {
 		CHECK(w->hears[slot] == st && w->hears_id[slot] == st->id);
-	if (first && !st->audio)
-		CHECK(p->rtp.frame.key && p->rtp.frame.start);
-	err = rtp_slot_map(s, p, &out, false);
+	}
+	err = rtp_slot_map(s, &from, &out, false);
 	if (err) {
 		/* only what is older than the segment's first */
-		CHECK(!first &&
+		CHECK(!begin &&
 		      p->rtp.seq64 < s->segments[(s->segment_count - 1) % SLOT_SEGMENTS]
 					     .first_in);
 		refused++;
 		return;
 	}
-	if (first) {
+	if (begin) {
 		CHECK(out.seq64 == before + 1);
 		CHECK(out.ts64 > w->out_ts[slot]);
 	}
@@ -121,11 +142,31 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	idles++;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
 {
+	(void)layer;
+	(void)patient;
 	(void)now_us;
 	CHECK(!st->audio);
 	((struct source *)owner)->keys++;
+}
+
+static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		     uint64_t *next)
+{
+	const struct source *s = owner;
+
+	(void)st;
+	(void)layer;
+	for (;; ++*next) {
+		const struct view *v = &s->held[*next % HELD];
+
+		if (v->seq != *next)
+			return false;
+		if (v->ts != ts64 || v->marker)
+			return true;
+	}
 }
 
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
@@ -135,7 +176,7 @@ static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_
 	(void)now_us;
 	CHECK(s->told != wanted && relay_stream_wanted(st) == wanted);
 	s->told = wanted;
-	CHECK(wanted || (!st->carriers && !st->waiters));
+	CHECK(wanted || (!st->layers[0].carriers && !st->layers[0].waiters));
 }
 
 static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
@@ -177,9 +218,10 @@ static void check_slot(struct person *w, unsigned i)
 	}
 	CHECK(!s->cur || s->cur != s->next);
 	if (s->cur)
-		CHECK(on_list(s->cur->carriers, &s->cur_link));
+		CHECK(on_list(s->cur->layers[0].carriers, &s->cur_link));
 	if (s->next)
-		CHECK(on_list(w->port->suspended ? s->next->parked : s->next->waiters,
+		CHECK(on_list(w->port->suspended ? s->next->parked
+						 : s->next->layers[0].waiters,
 			      &s->next_link));
 	CHECK(!(w->port->suspended && s->cur));
 	CHECK(!(i < w->port->audio && s->next && !w->port->suspended));
@@ -295,14 +337,17 @@ static void check_room(unsigned k)
 			CHECK(relay_stream_find(r, st->id) == st);
 			CHECK(st->wanted == w->src[j].told);
 			if (st->audio) /* from the first taking on */
-				CHECK(st->wanted || !(st->carriers || st->waiters));
+				CHECK(st->wanted ||
+				      !(st->layers[0].carriers || st->layers[0].waiters));
 			else
 				CHECK(st->wanted ==
-				      (st->carriers || st->waiters || st->calm_link.at));
-			CHECK(!st->calm_link.at || (!st->carriers && !st->waiters));
+				      (st->layers[0].carriers || st->layers[0].waiters ||
+				       st->calm_link.at));
+			CHECK(!st->calm_link.at ||
+			      (!st->layers[0].carriers && !st->layers[0].waiters));
 			if (!st->active)
-				CHECK(!st->carriers && !st->waiters && !st->parked &&
-				      st->voice.lane == -1);
+				CHECK(!st->layers[0].carriers && !st->layers[0].waiters &&
+				      !st->parked && st->voice.lane == -1);
 			if (!st->audio)
 				continue;
 			mics += st->active;
@@ -415,6 +460,16 @@ static void packets(struct person *w)
 		p->rtp.frame.pid_off = p->rtp.frame.tl0_off = 0xffff;
 		p->arrival_us = now;
 		p->data[12] = 0x78;
+		if (!s->st->audio) { /* pictures of up to four packets */
+			p->rtp.ts64 = (1ull << 32) + p->rtp.seq64 / 4 * 3840;
+			p->rtp.frame.start = p->rtp.seq64 % 4 == 0 || dice(8) == 0;
+			p->rtp.frame.key = p->rtp.seq64 / 4 % 3 == 0;
+			p->rtp.marker = p->rtp.seq64 % 4 == 3;
+		}
+		s->held[p->rtp.seq64 % HELD] =
+			(struct view) { p->rtp.seq64, p->rtp.ts64,
+					p->rtp.frame.key && p->rtp.frame.start,
+					p->rtp.marker };
 		relay_stream_packet(s->st, p, now);
 		CHECK(p->refs == 1);
 		pkt_unref(p);
@@ -475,7 +530,8 @@ static void act(void)
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static void run(unsigned steps)
@@ -488,7 +544,7 @@ static void run(unsigned steps)
 		rooms[k] = relay_room_create(R, NULL);
 		CHECK(rooms[k]);
 	}
-	forwards = firsts = idles = refused = 0;
+	forwards = firsts = idles = refused = waited = 0;
 	for (step = 0; step < steps; step++) {
 		act();
 		now += dice(3000);
@@ -499,9 +555,10 @@ static void run(unsigned steps)
 	}
 	/* walked far enough to mean something */
 	CHECK(forwards > steps && firsts > steps / 100 && idles > steps / 500 &&
-	      refused > 10);
-	printf("seed %u: %lu forwarded, %lu switches, %lu idle, %lu late refused\n", seed,
-	       forwards, firsts, idles, refused);
+	      refused > 10 && waited > steps / 1000);
+	printf("seed %u: %lu forwarded, %lu switches, %lu of them with all of a key "
+	       "frame, %lu idle, %lu late refused\n",
+	       seed, forwards, firsts, waited, idles, refused);
 	/* left alone, everything is told and the plane sleeps */
 	for (unsigned i = 0; i < 100; i++)
 		relay_tick(R, now += 100000);

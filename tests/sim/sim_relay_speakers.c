@@ -4,6 +4,8 @@
  * differs from person to person. Judged as a listener would: how much of each word is
  * missing, above all of its beginning, and how often slots change hands.
  */
+#include "unit/relay_rig.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +66,7 @@ static unsigned dice(unsigned n)
 }
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	(void)slot;
 	(void)p;
@@ -72,7 +74,7 @@ static void on_forward(void *owner, unsigned slot, struct relay_stream *st, stru
 	if (owner != &judge)
 		return;
 	((struct person *)relay_stream_owner(st))->heard = true;
-	changes += first;
+	changes += begin != 0;
 }
 
 static bool on_accepts(void *owner, unsigned slot, const struct relay_stream *st)
@@ -90,10 +92,13 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	(void)now_us;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
 {
 	(void)owner;
 	(void)st;
+	(void)layer;
+	(void)patient;
 	(void)now_us;
 }
 
@@ -116,7 +121,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, rig_whole, on_wanted,
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static void begin(const char *name, unsigned count)

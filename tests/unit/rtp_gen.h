@@ -29,6 +29,8 @@ struct gen {
 	uint32_t frame; /* number */
 	uint16_t id;
 	uint16_t count; /* packets */
+	bool up;	/* VP8: Y, VP9: U */
+	struct dd_layers layers;
 };
 
 static inline void put_bits(uint8_t *buf, unsigned *bit, unsigned n, unsigned v)
@@ -84,7 +86,7 @@ static inline size_t gen_descriptor(const struct gen *g, uint8_t *b, bool start,
 		if (g->pid_bits)
 			b[n++] = (uint8_t)(wide ? g->pid : g->pid & 0x7f);
 		b[n++] = g->tl0;
-		b[n++] = (uint8_t)(tid << 6);
+		b[n++] = (uint8_t)(tid << 6 | (g->up ? 0x20 : 0));
 		b[n++] = key && start ? 0x10 : 0x11;
 		b[n++] = 0;
 		b[n++] = 0;
@@ -104,7 +106,7 @@ static inline size_t gen_descriptor(const struct gen *g, uint8_t *b, bool start,
 			b[n++] = (uint8_t)(0x80 | g->pid >> 8);
 		if (g->pid_bits)
 			b[n++] = (uint8_t)(wide ? g->pid : g->pid & 0x7f);
-		b[n++] = (uint8_t)(tid << 5);
+		b[n++] = (uint8_t)(tid << 5 | (g->up ? 0x10 : 0));
 		if (g->flexible && !key)
 			b[n++] = 1 << 1;
 		else if (!g->flexible)
@@ -160,6 +162,13 @@ static inline struct pkt *gen_packet(struct pkt_pool *pool, struct gen *g, bool 
 		err = dd_parse(p->data + p->rtp.ext[EXT_DD].off, p->rtp.ext[EXT_DD].len,
 			       &p->rtp.frame);
 	assert(!err);
+	if (p->rtp.frame.dd_structure)
+		err = dd_layers_parse(p->data + p->rtp.ext[EXT_DD].off,
+				      p->rtp.ext[EXT_DD].len, &g->layers);
+	assert(!err);
+	if (p->rtp.frame.has_dd)
+		dd_layers_put(&g->layers, p->data + p->rtp.ext[EXT_DD].off,
+			      p->rtp.ext[EXT_DD].len, &p->rtp.frame);
 	(void)err;
 	g->seq++;
 	return p;

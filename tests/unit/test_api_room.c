@@ -582,6 +582,50 @@ static void tick(void)
 	sessions_flush(api);
 }
 
+/* What a page shows that has not asked for the board. */
+static void test_board_at_a_glance(void **state)
+{
+	const json_t *b;
+	struct ws *w;
+
+	(void)state;
+	say(host, "{'t':'boardrules','limit':90}");
+	say(guest, "{'t':'hand'}");
+	say(guest, "{'t':'question','text':'Why?'}");
+	assert_int_equal(number_of(heard(listener, "item"), "open"), 2);
+	hush(listener);
+	say(host, "{'t':'answer','q':2}");
+	assert_int_equal(number_of(heard(listener, "item"), "open"), 1);
+	w = page("Late", ROLE_SPEAKER);
+	b = json_object_get(heard(w, "welcome"), "board");
+	assert_int_equal(number_of(b, "open"), 1);
+	assert_int_equal(number_of(b, "limit"), 90);
+	assert_string_equal(text_of(json_object_get(b, "now"), "text"), "Why?");
+	assert_null(json_object_get(b, "hand"));
+	shut(w);
+	say(host, "{'t':'boardrules','approve':true}");
+	say(guest, "{'t':'question','text':'And who?'}");
+	hush(guest);
+	say(guest, "{'t':'hello','ticket':'%s'}", guest->ticket);
+	b = json_object_get(heard(guest, "welcome"), "board");
+	assert_int_equal(number_of(b, "hand"), 1);
+	assert_true(json_is_true(json_object_get(json_object_get(b, "now"), "own")));
+	assert_null(json_object_get(b, "pending"));
+	hush(host);
+	say(host, "{'t':'hello','ticket':'%s'}", host->ticket);
+	b = json_object_get(heard(host, "welcome"), "board");
+	assert_int_equal(number_of(b, "pending"), 1);
+	assert_int_equal(number_of(b, "open"), 1);
+	hush(listener);
+	say(guest, "{'t':'hand','on':false}");
+	assert_int_equal(number_of(heard(listener, "gone"), "open"), 0);
+	say(host, "{'t':'done'}");
+	hush(host);
+	say(host, "{'t':'hello','ticket':'%s'}", host->ticket);
+	assert_null(
+		json_object_get(json_object_get(heard(host, "welcome"), "board"), "now"));
+}
+
 static void test_board(void **state)
 {
 	const json_t *e;
@@ -1047,6 +1091,7 @@ int main(void)
 		TEST(test_a_new_role_is_in_the_ticket),
 		TEST(test_lobby),
 		TEST(test_ban),
+		TEST(test_board_at_a_glance),
 		TEST(test_board),
 		TEST(test_approval),
 		TEST(test_export),

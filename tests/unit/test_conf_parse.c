@@ -55,6 +55,28 @@ static void test_defaults(void **state)
 	assert_string_equal(why, "");
 }
 
+static void on_difference(const char *section, const char *name, void *arg)
+{
+	char *list = arg;
+
+	sprintf(list + strlen(list), "%s.%s ", section, name);
+}
+
+static void test_compare(void **state)
+{
+	static struct conf other;
+	char list[512] = "";
+
+	(void)state;
+	conf_defaults(&other);
+	conf_compare(&conf, &other, on_difference, list);
+	assert_string_equal(list, "");
+	assert_int_equal(
+		parse("[server]\nport=1\ncontact = me@example.org\n[media]\ntcp=no"), 0);
+	conf_compare(&conf, &other, on_difference, list);
+	assert_string_equal(list, "server.port server.contact media.tcp ");
+}
+
 static void test_values(void **state)
 {
 	(void)state;
@@ -180,6 +202,17 @@ static void test_mistakes(void **state)
 		  "f.conf:2: url: \"call.example.org\" is not the address of a page; "
 		  "write it like "
 		  "https://call.example.org" },
+		{ "[server]\ncontact = me@@example.org",
+		  "f.conf:2: contact: \"me@@example.org\" is not a mail address; write "
+		  "it "
+		  "like me@example.org" },
+		{ "[server]\ncontact = me, you@example.org",
+		  "f.conf:2: contact: \"me, you@example.org\" is not a mail address; "
+		  "write it "
+		  "like me@example.org" },
+		{ "[server]\ncontact = me@",
+		  "f.conf:2: contact: \"me@\" is not a mail address; write it like "
+		  "me@example.org" },
 		{ "[server]\nurl = https://", "f.conf:2: url: \"https://\" is not the "
 					      "address of a page; write it like "
 					      "https://call.example.org" },
@@ -356,6 +389,23 @@ static void test_check(void **state)
 	assert_non_null(strstr(why, "media.announce_port 65535 and 2 workers"));
 }
 
+static void test_low_ports(void **state)
+{
+	(void)state;
+	conf.server.port = 443;
+	conf.server.workers = 1;
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), 0);
+	conf.server.workers = 0; /* as many as there are cores */
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "server.port 443: a second worker"));
+	conf.media.announce_port = 8080;
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), 0);
+	conf.server.workers = 1;
+	conf.media.announce_port = 444;
+	assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), -EINVAL);
+	assert_non_null(strstr(why, "media.announce_port 444: of the ports below 1024"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -364,7 +414,8 @@ int main(void)
 		T(test_mistakes),  T(test_all_mistakes_and_nothing_applied),
 		T(test_small_why), T(test_sizes),
 		T(test_read),	   T(test_set),
-		T(test_check),
+		T(test_check),	   T(test_low_ports),
+		T(test_compare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,22 +6,35 @@
  */
 #include "unit/data/nego_fixture.h"
 
-/* Transport-wide numbers: where sound goes out and the browser tells of them, nowhere else. */
+static unsigned numbers(const struct sdp_media *m)
+{
+	unsigned count = 0;
+
+	for (unsigned k = 0; k < m->ext_count; k++)
+		count += strstr(m->exts[k].uri, "transport-wide-cc") != NULL;
+	return count;
+}
+
+static bool is_helper(const struct sdp_codec *c)
+{
+	return !strcasecmp(c->name, "rtx") || !strcasecmp(c->name, "red");
+}
+
+/* Transport-wide numbers: where sound goes out and where pictures come in, if the browser has them there; nowhere
+ * else. */
 static void assert_measured(const struct fixture *f)
 {
 	for (unsigned i = 0; i < f->sdp->media_count; i++) {
 		const struct sdp_media *m = &f->sdp->media[i];
-		bool slot = m->kind == SDP_AUDIO && m->dir == SDP_SENDONLY;
-		bool told = slot && f->offer->media[i].codecs[0].fb_twcc;
-		unsigned numbered = 0;
+		const struct sdp_media *offered = &f->offer->media[i];
+		bool wanted = m->kind == SDP_AUDIO ? m->dir == SDP_SENDONLY
+						   : m->dir == SDP_RECVONLY;
+		bool told = wanted && offered->codecs[0].fb_twcc && numbers(offered);
 
-		for (unsigned k = 0; k < m->ext_count; k++)
-			numbered += strstr(m->exts[k].uri, "transport-wide-cc") != NULL;
 		for (unsigned k = 0; k < m->codec_count; k++)
 			assert_int_equal(m->codecs[k].fb_twcc,
-					 told && !strcasecmp(m->codecs[k].name, "opus"));
-		assert_true(numbered == 0 || slot);
-		assert_true(numbered || !told);
+					 told && !is_helper(&m->codecs[k]));
+		assert_int_equal(numbers(m), wanted && numbers(offered));
 	}
 }
 
@@ -47,7 +60,10 @@ static void test_every_offer(void **state)
 		assert_int_equal(f.plan.slot_count, count(want[i], "s"));
 		assert_null(strstr(f.answer.s, "stereo"));
 		assert_measured(&f);
-		assert_null(strstr(f.answer.s, "simulcast"));
+		assert_int_equal(count(f.answer.s, "a=simulcast:recv l;m;h\r\n"),
+				 strstr(offer_names[i], "simulcast") ? 1 : 0);
+		assert_int_equal(count(f.answer.s, "simulcast"),
+				 strstr(offer_names[i], "simulcast") ? 1 : 0);
 		assert_int_equal(count(f.answer.s, "a=candidate"), 3);
 		unload(&f);
 	}
@@ -105,9 +121,12 @@ static void test_chromium_full(void **state)
 	assert_int_equal(src->sec.codecs[6].vp9_profile, 2);
 	assert_int_equal(src->sec.exts.of_id[10], EXT_RID);
 	assert_int_equal(src->sec.exts.of_id[11], EXT_RRID);
+	assert_int_equal(src->sec.exts.of_id[3], EXT_TWCC);
 	assert_string_equal(f.sdp->media[1].codecs[2].fmtp,
 			    "level-asymmetry-allowed=1;packetization-mode=1;"
-			    "profile-level-id=42001f");
+			    "profile-level-id=42001f;x-google-start-bitrate=30");
+	assert_string_equal(f.sdp->media[1].codecs[0].fmtp, "x-google-start-bitrate=30");
+	assert_string_equal(f.sdp->media[7].codecs[0].fmtp, ""); /* a slot's VP8 */
 	/* Slots: audio first, then video, each with SSRCs that nobody else has. */
 	for (i = 0; i < 7; i++) {
 		char want[64];
@@ -142,6 +161,10 @@ static void test_chromium_full(void **state)
 	assert_int_equal(f.plan.slots[0].sec.codecs[0].red_pt, 63);
 	assert_true(f.plan.slots[0].sec.codecs[0].twcc);
 	assert_false(f.plan.sources[0].sec.codecs[0].twcc);
+	assert_true(f.plan.sources[1].sec.codecs[0].twcc); /* camera */
+	assert_true(f.plan.sources[2].sec.codecs[0].twcc); /* screen */
+	assert_false(f.plan.sources[3].sec.codecs[0].twcc);
+	assert_false(f.plan.slots[3].sec.codecs[0].twcc);
 	/* A decoder may have mode 0 and four H264 profiles too: 12 codecs. */
 	slot = &f.plan.slots[3];
 	assert_int_equal(slot->sec.codec_count, NEGO_CODECS_MAX);
@@ -181,7 +204,41 @@ static void test_simulcast(void **state)
 	answer_ok(&f);
 	assert_int_equal(f.plan.sources[1].kind, STREAM_CAMERA);
 	assert_int_equal(f.plan.sources[1].ssrc, 0);
-	assert_int_equal(f.plan.sources[1].rid_count, 0);
+	assert_int_equal(f.plan.sources[1].rid_count, 3);
+	assert_string_equal(f.plan.sources[1].rids[0], "l");
+	assert_string_equal(f.plan.sources[1].rids[2], "h");
+	assert_non_null(strstr(f.answer.s, "a=rid:l recv\r\na=rid:m recv\r\na=rid:h "
+					   "recv\r\na=simulcast:recv l;m;h\r\n"));
+	unload(&f);
+}
+
+/* What could not be told apart, or is too much, is answered without a word: then one comes. */
+static void test_simulcast_refused(void **state)
+{
+	static const char *const changes[][2] = {
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l" },
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l;m;h;x" },
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l;m;l" },
+		{ "a=simulcast:send l;m;h", "a=simulcast:send l;m;hhhhhhhhhhhhhhhhh" },
+		{ "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+		  "a=extmap:10 urn:x" },
+	};
+	struct fixture f;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(changes); i++) {
+		load_changed(&f, "chromium-simulcast", changes[i][0], changes[i][1]);
+		answer_ok(&f);
+		assert_int_equal(f.plan.sources[1].rid_count, 0);
+		assert_null(strstr(f.answer.s, "simulcast"));
+		assert_null(strstr(f.answer.s, "a=rid"));
+		unload(&f);
+	}
+	load_changed(&f, "chromium-simulcast", "a=simulcast:send l;m;h",
+		     "a=simulcast:send l;~h"); /* h stands still for the moment */
+	answer_ok(&f);
+	assert_int_equal(f.plan.sources[1].rid_count, 2);
+	assert_non_null(strstr(f.answer.s, "a=simulcast:recv l;h\r\n"));
 	unload(&f);
 }
 
@@ -580,6 +637,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_chromium_full),
 		cmocka_unit_test(test_round_trip_asked),
 		cmocka_unit_test(test_simulcast),
+		cmocka_unit_test(test_simulcast_refused),
 		cmocka_unit_test(test_dependency_descriptor),
 		cmocka_unit_test(test_candidates),
 		cmocka_unit_test(test_limits_and_rights),

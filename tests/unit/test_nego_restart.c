@@ -51,6 +51,28 @@ static void test_restart(void **state)
 	unload(&f);
 }
 
+/* The encodings stay what they are, one that stands still among them. */
+static void test_restart_keeps_rids(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin_restart(&f, "chromium-simulcast", "a=simulcast:send l;m;h",
+		      "a=simulcast:send l;~m;~h");
+	assert_int_equal(restart(&f), 0);
+	assert_int_equal(f.plan.sources[1].rid_count, 3);
+	assert_non_null(strstr(f.answer.s, "a=simulcast:recv l;m;h\r\n"));
+	unload(&f);
+	begin_restart(&f, "chromium-simulcast", "a=simulcast:send l;m;h",
+		      "a=simulcast:send l;h;m");
+	assert_int_equal(restart(&f), -EPROTO);
+	unload(&f);
+	begin_restart(&f, "chromium-simulcast", "a=simulcast:send l;m;h",
+		      "a=simulcast:send l;m");
+	assert_int_equal(restart(&f), -EPROTO);
+	unload(&f);
+}
+
 /* The lowest priority of a candidate of that protocol, or the highest. */
 static unsigned priority(const char *sdp, const char *proto, bool highest)
 {
@@ -304,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_keeps_rids),
 		cmocka_unit_test(test_restart_priority),
 		cmocka_unit_test(test_restart_paused),
 		cmocka_unit_test(test_restart_refused),

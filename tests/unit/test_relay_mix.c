@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* A mixer in the room: it hears all lanes, and those who ask hear its streams instead. */
+#include "unit/relay_rig.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -23,13 +25,13 @@ static struct relay_stream *mix, *minus;
 static uint64_t now, seq;
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	struct party *w = owner;
 
 	(void)p;
 	(void)now_us;
-	assert_true(first || w->hears[slot] == relay_stream_id(st));
+	assert_true(begin || w->hears[slot] == relay_stream_id(st));
 	w->hears[slot] = relay_stream_id(st);
 	w->forwards++;
 }
@@ -47,10 +49,13 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	((struct party *)owner)->hears[slot] = 0;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
 {
 	(void)owner;
 	(void)st;
+	(void)layer;
+	(void)patient;
 	(void)now_us;
 	fail();
 }
@@ -74,7 +79,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
 static const struct relay_port_ops mixer_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, rig_whole, on_wanted,
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)

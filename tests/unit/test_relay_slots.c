@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /* Ports, streams and slots, case by case; the random walk is in sim/sim_relay_rooms.c. */
+#include "unit/relay_rig.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -15,12 +17,14 @@ struct person {
 	struct relay_stream *mic, *cam, *screen;
 	uint32_t hears[RELAY_SLOTS_MAX]; /* stream id, 0 idle */
 	unsigned forwards, firsts, idles;
+	uint64_t begin; /* of what is shown */
 	bool refuse_av1;
 };
 struct source {
 	unsigned keys, wants, unwants;
 	uint64_t seq;
 	uint64_t ts;
+	bool partial; /* something of its key frames is missing */
 };
 
 static struct relay *R;
@@ -32,15 +36,17 @@ static uint32_t speaking[RELAY_LANES];
 static unsigned speaking_count, speaking_calls;
 
 static void on_forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
-		       bool first, uint64_t now_us)
+		       uint64_t begin, uint64_t now_us)
 {
 	struct person *w = owner;
 
 	(void)p;
 	(void)now_us;
 	w->forwards++;
-	w->firsts += first;
-	if (!first)
+	w->firsts += begin != 0;
+	if (begin)
+		w->begin = begin;
+	if (!begin)
 		assert_int_equal(w->hears[slot], relay_stream_id(st));
 	w->hears[slot] = relay_stream_id(st);
 }
@@ -63,11 +69,25 @@ static void on_idle(void *owner, unsigned slot, uint64_t now_us)
 	w->idles++;
 }
 
-static void on_want_key(void *owner, struct relay_stream *st, uint64_t now_us)
+static void on_want_key(void *owner, struct relay_stream *st, unsigned layer,
+			bool patient, uint64_t now_us)
 {
 	(void)st;
+	(void)layer;
+	(void)patient;
 	(void)now_us;
 	((struct source *)owner)->keys++;
+}
+
+static bool on_whole(void *owner, struct relay_stream *st, unsigned layer, uint64_t ts64,
+		     uint64_t *next)
+{
+	const struct source *s = owner;
+
+	(void)st;
+	(void)layer;
+	assert_true(ts64 <= s->ts && *next < s->seq);
+	return !s->partial;
 }
 
 static void on_wanted(void *owner, struct relay_stream *st, bool wanted, uint64_t now_us)
@@ -94,7 +114,8 @@ static void on_speakers(void *owner, struct relay_room *r, const uint32_t *ids,
 }
 
 static const struct relay_port_ops port_ops = { on_forward, on_accepts, on_idle };
-static const struct relay_stream_ops stream_ops = { on_want_key, on_wanted };
+static const struct relay_stream_ops stream_ops = { on_want_key, on_whole, on_wanted,
+						    rig_demand };
 static const struct relay_room_ops room_ops = { on_speakers };
 
 static int setup(void **state)
@@ -330,6 +351,79 @@ static void test_video_waits_for_key(void **state)
 	src[22].seq += 100;
 	key(who[2].cam);
 	assert_int_equal(who[0].hears[0], 22);
+}
+
+/* Who sees another goes over when all of a key frame is there, and with its first packet; who sees nobody, at once. */
+static void test_whole_key_frame(void **state)
+{
+	struct relay_view a = { 21, 640, 360 }, b = { 22, 640, 360 };
+	uint64_t begin;
+
+	(void)state;
+	join(0, 0, 1, false, false);
+	join(1, 0, 1, false, true);
+	join(2, 0, 1, false, true);
+	relay_port_view(who[0].port, false, &a, 1, now);
+	key(who[1].cam);
+	assert_int_equal(who[0].hears[0], 21);
+	relay_port_view(who[0].port, false, &b, 1, now);
+	join(3, 0, 1, false, false);
+	relay_port_view(who[3].port, false, &b, 1, now);
+	src[22].partial = true;
+	src[22].keys = 0;
+	begin = src[22].seq;
+	key(who[2].cam);
+	assert_int_equal(who[3].hears[0], 22);
+	assert_int_equal(who[0].hears[0], 21);
+	now += 100000;
+	delta(who[2].cam);
+	delta(who[1].cam);
+	assert_int_equal(who[0].hears[0], 21);
+	assert_int_equal(who[0].forwards, 2);
+	src[22].partial = false;
+	delta(who[2].cam);
+	assert_int_equal(who[0].hears[0], 22);
+	assert_true(who[0].begin == begin && who[0].firsts == 2);
+	delta(who[1].cam);
+	assert_int_equal(who[0].hears[0], 22);
+	assert_int_equal(who[0].idles, 0);
+	/* half a second is enough, or 64 packets */
+	src[21].partial = true;
+	relay_port_view(who[0].port, false, &a, 1, now);
+	key(who[1].cam);
+	now += 490000;
+	delta(who[1].cam);
+	assert_int_equal(who[0].hears[0], 22);
+	now += 20000;
+	delta(who[1].cam);
+	assert_int_equal(who[0].hears[0], 21);
+	src[22].partial = true;
+	relay_port_view(who[0].port, false, &b, 1, now);
+	key(who[2].cam);
+	for (unsigned i = 0; i < 63; i++)
+		delta(who[2].cam);
+	assert_int_equal(who[0].hears[0], 21);
+	delta(who[2].cam);
+	assert_int_equal(who[0].hears[0], 22);
+	/* the newest counts; and nobody waits who sees nobody any more */
+	relay_port_view(who[0].port, false, &a, 1, now);
+	key(who[1].cam);
+	delta(who[1].cam);
+	begin = src[21].seq;
+	key(who[1].cam);
+	assert_int_equal(who[0].hears[0], 22);
+	relay_stream_active(who[2].cam, false, now);
+	delta(who[1].cam);
+	assert_int_equal(who[0].hears[0], 21);
+	assert_true(who[0].begin == begin);
+	/* one of long ago is not what the next who waits begins with */
+	relay_stream_active(who[2].cam, true, now);
+	src[22].partial = false;
+	key(who[2].cam);
+	relay_port_view(who[0].port, false, &b, 1, now);
+	delta(who[2].cam);
+	assert_int_equal(who[0].hears[0], 21);
+	assert_int_equal(src[22].keys > 0, 1);
 }
 
 static void test_views(void **state)
@@ -703,6 +797,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fewer_slots, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_video_waits_for_key, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_whole_key_frame, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_views, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_automatic, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_joint_speech_does_not_flap, setup,

@@ -669,6 +669,65 @@ static void test_picture_line_found_again(void **state)
 	}
 }
 
+/* A slot goes over when all of a key frame has come, which took `us`: by then the one before is past the moment where that
+ * stands. What follows is in order, closer together, and soon on the line, so that nothing is late. */
+static void test_picture_line_caught_up(void **state)
+{
+	struct camera cam[] = {
+		{ .gen = { .codec = CODEC_VP8, .seq = 1, .ts = 5 },
+		  .at = 1000000,
+		  .us = 33333 },
+		{ .gen = { .codec = CODEC_VP8, .seq = 9, .ts = 0xfffff000 },
+		  .at = 1010000,
+		  .us = 33333 },
+	};
+	struct rtp_slot s;
+	struct pkt *held[40];
+	int64_t line;
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++)
+		rtp_recv_init(&cam[k].recv, k, 90000, false, true);
+	rtp_slot_init(&s, 5, 6, 90000, false);
+	line = second_of(&s, &cam[0], 1, 0);
+	for (unsigned round = 1; round < 40; round++) {
+		struct camera *c = &cam[round & 1], *old = &cam[~round & 1];
+		unsigned n = 0, late = 0;
+		uint64_t due[40], before, behind, end;
+
+		pause_until(c, old->at);
+		end = c->at + round * 24000; /* to 0.94 s */
+		while (c->at <= end) {
+			due[n] = c->at;
+			held[n] = picture(c, !n, 0);
+			n++;
+		}
+		while (old->at < end) {
+			uint64_t at = old->at;
+
+			(void)sent_at(&s, picture(old, false, 0), at);
+		}
+		before = s.ts64;
+		behind = before - (uint64_t)(line + (int64_t)rtp_ticks(due[0], 90000));
+		rtp_slot_switch(&s, 1 + (round & 1), 100, 101, 0, held[0]);
+		for (unsigned i = 0; i < n + 30; i++) {
+			uint64_t at = i < n ? due[i] : c->at;
+			struct pkt *p = i < n ? held[i] : picture(c, false, 0);
+			int64_t d = sent_at(&s, p, at) - line;
+
+			assert_true(s.ts64 > before);
+			before = s.ts64;
+			assert_true(d > -450);
+			/* a sixteenth of its time passes for what is behind */
+			if (rtp_ticks(at - due[0], 90000) > behind + behind / 15 + 2)
+				assert_in_range(d + 450, 0, 900);
+			else
+				late++;
+		}
+		assert_true((int64_t)behind < 0 || late > 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -680,6 +739,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_picture_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_picture_line_found_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_picture_line_caught_up, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_sr, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_video_codecs, setup, teardown),

@@ -95,7 +95,7 @@ static void nack_gaps(struct world *w, uint64_t now, uint64_t depth)
 		p = rtp_store_get(&w->store[seg->stream - 1], in);
 		if (!p)
 			continue;
-		rtp_segment_map(seg, p, &out);
+		assert_int_equal(rtp_segment_map(&w->slot, seg, p, &out), 0);
 		assert_int_equal(out.seq64, q);
 		deliver(w, p, &out, rand() % 20 == 0);
 		w->resent++;

@@ -273,10 +273,51 @@ static void test_dd_rewrite_stays_away(void **state)
 	assert_int_equal(get_be32(dd), 0x0a000987);
 }
 
+static void test_dd_layers(void **state)
+{
+	static const uint8_t tids[] = { 0, 0, 1, 2 }, ups[] = { 2, 2, 0, 0 };
+	struct bits b = key_frame(62, 1, 62);
+	struct dd_layers l = { 0 }, before;
+	uint8_t head[4] = { 0, 0, 1, 0 };
+
+	(void)state;
+	assert_int_equal(dd_layers_parse(b.data, bytes_of(&b), &l), 0);
+	assert_int_equal(l.count, 4);
+	for (unsigned i = 0; i < 6; i++) { /* two that are not in it */
+		struct frame_view f = { .tid = 7, .sid = 7 };
+
+		f.dd_template = (62 + i) & 63;
+		dd_layers_put(&l, head, 3, &f);
+		assert_int_equal(f.tid, i < 4 ? tids[i] : 7);
+		assert_int_equal(f.sid, i < 4 ? 0 : 7);
+		assert_int_equal(f.up_tid, i < 4 ? ups[i] : 0);
+		/* custom_dtis_flag: it is another frame than its template says */
+		head[3] = 0x20;
+		dd_layers_put(&l, head, 4, &f);
+		assert_int_equal(f.up_tid, 0);
+		head[3] = 0;
+	}
+	/* cut off within layers or indications: nothing has changed */
+	memcpy(&before, &l, sizeof l);
+	for (size_t len = 0; len < 9; len++) {
+		uint8_t *copy = malloc(len ? len : 1);
+
+		memcpy(copy, b.data, len);
+		assert_int_equal(dd_layers_parse(copy, len, &l), -EBADMSG);
+		assert_memory_equal(&l, &before, sizeof l);
+		free(copy);
+	}
+	/* templates that never end: more than there are ids */
+	memset(b.data + 5, 0, sizeof b.data - 5);
+	assert_int_equal(dd_layers_parse(b.data, sizeof b.data, &l), -EBADMSG);
+	assert_memory_equal(&l, &before, sizeof l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_aggregation_header),
+		cmocka_unit_test(test_dd_layers),
 		cmocka_unit_test(test_dd_mandatory),
 		cmocka_unit_test(test_dd_structure),
 		cmocka_unit_test(test_dd_extended_only),

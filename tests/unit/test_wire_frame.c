@@ -165,8 +165,36 @@ static void test_vp8_every_descriptor(void **state)
 		assert_int_equal(f.tl0_off, has & 0x40 ? tl0_at : NONE);
 		assert_int_equal(f.tl0, has & 0x40 ? 0xa7 : 0);
 		assert_int_equal(f.tid, has & 0x20 ? 2 : 0);
+		assert_int_equal(f.up_tid, has & 0x20 ? 2 : 0);
+		assert_int_equal(f.width, 0);
 		rewrite(CODEC_VP8, data, body + 1, &f);
 	}
+}
+
+/* A key frame says how large it is (RFC 6386 §9.1); the two upper bits are for scaling. */
+static void test_vp8_size(void **state)
+{
+	uint8_t data[] = { 0x10, 0x30, 2, 3, 0x9d, 0x01, 0x2a, 0x80, 0x42, 0x68, 0x81 };
+	struct frame_view f;
+
+	(void)state;
+	assert_int_equal(parse(CODEC_VP8, data, sizeof data, false, &f), 0);
+	assert_true(f.key);
+	assert_int_equal(f.width, 640);
+	assert_int_equal(f.height, 360);
+	for (size_t cut = 2; cut < sizeof data;
+	     cut++) { /* cut off: it is a key frame all the same */
+		assert_int_equal(parse(CODEC_VP8, data, cut, false, &f), 0);
+		assert_true(f.key);
+		assert_int_equal(f.width, 0);
+	}
+	data[5] = 0; /* no start code */
+	assert_int_equal(parse(CODEC_VP8, data, sizeof data, false, &f), 0);
+	assert_int_equal(f.width, 0);
+	data[5] = 1;
+	data[1] = 0x31; /* no key frame */
+	assert_int_equal(parse(CODEC_VP8, data, sizeof data, false, &f), 0);
+	assert_int_equal(f.width, 0);
 }
 
 /* ---- VP9 --------------------------------------------------------------------------- */
@@ -233,6 +261,7 @@ static void test_vp9_every_descriptor(void **state)
 		assert_int_equal(f.pid, has & 0x80 ? (wide ? 0x7abc : 0x7e) : 0);
 		assert_int_equal(f.sid, layers ? sid : 0);
 		assert_int_equal(f.tid, layers ? 3 : 0);
+		assert_int_equal(f.up_tid, layers ? 7 : 0);
 		assert_int_equal(f.tl0_off, layers && !(has & 0x10) ? tl0_at : NONE);
 		assert_int_equal(f.start, (has & 8) && (sid == 0 || !layers));
 		assert_int_equal(f.end, !!(has & 4));
@@ -422,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_vp8_examples),
 		cmocka_unit_test(test_vp8_start_needs_partition_zero),
 		cmocka_unit_test(test_vp8_every_descriptor),
+		cmocka_unit_test(test_vp8_size),
 		cmocka_unit_test(test_vp9_every_descriptor),
 		cmocka_unit_test(test_vp9_reference_limit),
 		cmocka_unit_test(test_vp9_structure_alone),

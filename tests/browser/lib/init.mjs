@@ -308,10 +308,28 @@ export function pageInit(o) {
 		}
 
 		setRemoteDescription(...args) {
-			t.calls.setRemote++;
+			// The same answer with another number to begin at (climb.js) is no negotiation.
+			const said = args[0]?.sdp?.replace(/x-google-start-bitrate=\d+/g, '');
+			t.calls.setRemote += said !== this.heard;
+			this.heard = said;
 			return super.setRemoteDescription(...args);
 		}
 	};
+
+	/** Pauses of the pictures shown: what came when around them (ms, timestamp in ms, received), and how long after a view was asked for. */
+	const shownFrames = [];
+	t.watchGaps = () => {
+		const el = [...t.elements].find((e) => e.tagName === 'VIDEO' && e.videoWidth && !e.muted) ?? [...document.querySelectorAll('video')].find((e) => e.videoWidth);
+		const next = (now, m) => {
+			shownFrames.push([performance.now(), m.rtpTimestamp / 90, m.receiveTime ?? 0, m.presentedFrames]);
+			el.requestVideoFrameCallback(next);
+		};
+		el?.requestVideoFrameCallback(next);
+		shownFrames.push([performance.now(), 0, 0, el ? 1 : -1]);
+	};
+	t.gaps = () => shownFrames.flatMap((f, i) => i > 1 && f[0] - shownFrames[i - 1][0] > 160 ? [`${Math.round(f[0] - shownFrames[i - 1][0])} ms: ` +
+		shownFrames.slice(Math.max(0, i - 6), i + 5).map(([at, ts, got, n]) => `${Math.round(at - f[0])}/${Math.round(ts - f[1])}/${Math.round(got - f[2])}#${n}`).join(' ') +
+		`; views asked for at ${t.shows.filter((x) => Math.abs(x - f[0]) < 700).map((x) => Math.round(x - f[0])).join(' ')}`] : []);
 
 	const nativeFetch = globalThis.fetch;
 	globalThis.fetch = async (what, init) => {
@@ -332,7 +350,9 @@ export function pageInit(o) {
 
 	const NativeSocket = globalThis.WebSocket;
 	/** Asks for these pictures instead of the page, which from now on asks for none. */
+	t.shows = [];
 	t.show = (show) => {
+		t.shows.push(performance.now());
 		t.ownViews = false;
 		NativeSocket.prototype.send.call(t.sockets.at(-1), JSON.stringify({ t: 'view', show }));
 	};

@@ -72,8 +72,19 @@ export function lookInit() {
 	const name = (e) => `${e.tagName.toLowerCase()}${e.id ? `#${e.id}` : ''}${[...e.classList].map((c) => `.${c}`).join('')} "${
 		e.textContent.trim().slice(0, 30)}"`;
 	const TARGET_PX = 44;
-	// Names of people may be as long as they like: those end in "…", and stand in the list of people.
-	const MAY_END = '.who, .person-name bdi, select, input';
+	// Names of people may be as long as they like: those end in "…", and stand in the list of people; a question on the board; a
+	// note has a button for the rest.
+	const MAY_END = '.who, .person-name bdi, #now-text, #pinned-text, select, input';
+
+	/** What is left of it where a list has been scrolled. */
+	const scrolled = (e, { left, top, right, bottom }) => {
+		for (let p = e.parentElement; p; p = p.parentElement)
+			if (getComputedStyle(p).overflow !== 'visible') {
+				const c = p.getBoundingClientRect();
+				[left, top, right, bottom] = [Math.max(left, c.left), Math.max(top, c.top), Math.min(right, c.right), Math.min(bottom, c.bottom)];
+			}
+		return { left, top, right, bottom };
+	};
 
 	/** What is too wide, cut off, over each other, or too small to touch. */
 	look.faults = () => {
@@ -84,7 +95,8 @@ export function lookInit() {
 			if ((e === document.scrollingElement || shown(e)) && e.scrollWidth > e.clientWidth + 1)
 				faults.push(`scrolls sideways: ${name(e)} ${e.scrollWidth} > ${e.clientWidth}`);
 		const controls = [...root.querySelectorAll('button, select, input, summary, a[href]')].filter(shown)
-			.map((e) => ({ e, r: (e.closest('label:has(input)') || e).getBoundingClientRect() }));
+			.map((e) => ({ e, r: (e.closest('label:has(input)') || e).getBoundingClientRect() }))
+			.map(({ e, r }) => ({ e, r, seen: scrolled(e, r) }));
 		for (const { e, r } of controls) {
 			if (r.left < -1 || r.right > innerWidth + 1)
 				faults.push(`out of the window: ${name(e)} ${r.left}…${r.right}`);
@@ -103,8 +115,8 @@ export function lookInit() {
 		for (const a of controls)
 			for (const b of controls) {
 				const both = (what) => a.e.closest(what) && b.e.closest(what);
-				const over = Math.min(a.r.right, b.r.right) - Math.max(a.r.left, b.r.left) > 1 &&
-					Math.min(a.r.bottom, b.r.bottom) - Math.max(a.r.top, b.r.top) > 1;
+				const over = Math.min(a.seen.right, b.seen.right) - Math.max(a.seen.left, b.seen.left) > 1 &&
+					Math.min(a.seen.bottom, b.seen.bottom) - Math.max(a.seen.top, b.seen.top) > 1;
 				// Oneself floats over the other one; what stays at the bottom covers what scrolls.
 				if (a.e !== b.e && over && !both('#stage') && ![a, b].some(({ e }) => e.id === 'join' ||
 					e.closest('.panel-head, .sheet') && e.closest('.panel-head')))

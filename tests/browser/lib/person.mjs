@@ -218,6 +218,17 @@ export class Person {
 		}, thrift);
 	}
 
+	/** What the browser says of its camera's encoder and of its link. */
+	sending() {
+		return this.run(async () => {
+			const all = [...(await __test.pc().getStats()).values()];
+			const video = all.find((s) => s.type === 'outbound-rtp' && s.kind === 'video' && s.bytesSent > 0);
+			const pair = all.find((s) => s.type === 'candidate-pair' && s.nominated);
+			return { target: video?.targetBitrate ?? 0, fps: video?.framesPerSecond ?? 0, frames: video?.framesEncoded ?? 0, keys: video?.keyFramesEncoded ?? 0,
+				limited: video?.qualityLimitationReason, bytes: video?.bytesSent ?? 0, estimate: pair?.availableOutgoingBitrate ?? 0 };
+		});
+	}
+
 	/** Sums over the inbound streams of a kind. */
 	async sums(kind) {
 		const keys = ['freezeCount', 'totalFreezesDuration', 'framesDecoded', 'framesDropped',
