@@ -61,7 +61,9 @@ function on(e) {
 			goIn();
 		break;
 	case 'bye':
-		if (e.reason !== 'closing')
+		if (e.reason === 'expired')
+			goIn(); // the link may still be good
+		else if (e.reason !== 'closing')
 			over(e.reason, e.why);
 		break;
 	}
