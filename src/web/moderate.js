@@ -311,10 +311,16 @@ function comply() {
 	button(kind === 'camera' ? 'camera' : 'mic').focus();
 }
 
+/** What has been read out. */
+let readOut = '';
+
 export function renderAsked() {
 	const { asked } = state;
 	const shown = inCall() && !!asked && !(asked !== 'mic' && state.mode === 'voice');
 	box('asked').hidden = !shown;
+	if (shown && readOut !== asked)
+		say(t(`asked.${asked}`));
+	readOut = shown ? asked : '';
 	if (!shown)
 		return;
 	setText(box('asked-text'), t(`asked.${asked}`));

@@ -80,8 +80,6 @@ takes({
 	asked(e) {
 		state.asked = e.k === 'screenaudio' ? 'screen' : e.k;
 		obey(); // it may be on already
-		if (state.asked)
-			listeners.tells(t(`asked.${state.asked}`));
 	},
 	role(e) {
 		state.me.role = e.role;
