@@ -5,7 +5,8 @@ import { state, changed, forbids, inCall, leads, listens } from './state.js';
 import { t, tn } from './i18n.js';
 import { box, button, icon, make, setAttr, setLabel, setText } from './dom.js';
 import { note, say } from './panels.js';
-import { listeners, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { toggleCamera, toggleMic, toggleScreen } from './sends.js';
+import { listeners } from './session.js';
 import { whyWords } from './why.js';
 import { wish } from './wish.js';
 
