@@ -119,7 +119,7 @@ function begin() {
 		state.capAt = back.capAt || 0;
 		state.bytes = back.bytes || 0;
 		state.want = { mic: back.mic, camera: back.camera, screen: false };
-		state.me.role = roleOf(back.token);
+		state.me.role = back.role || roleOf(back.token);
 		// Both at once: the devices join in when they are there.
 		if (maySend())
 			openDevices({ mic: true, camera: back.camera && back.mode === 'video' });

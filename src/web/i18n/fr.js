@@ -294,6 +294,7 @@ export default {
 	'why.muted': 'Tous les micros sont éteints pour le moment. La modération peut autoriser le vôtre.',
 	'why.audience': 'Seules les personnes appelées peuvent parler pour le moment. Vous écoutez.',
 	'why.listener': 'Vous êtes là pour écouter. La modération peut vous donner la parole.',
+	'why.uncalled': 'Cette personne ne fait qu’écouter pour le moment. Donnez-lui d’abord la parole.',
 	'why.full': 'La salle est pleine.',
 	'why.bans-full': 'Trop de personnes sont déjà exclues. Fermez plutôt la salle à clé.',
 	'why.spotlights-full': 'Quatre personnes sont déjà montrées en grand.',
