@@ -59,7 +59,7 @@ const waiting = new Map();
 
 /** @param {{id: string, name: string}} p */
 function makeWaiting(p) {
-	const row = make('li', 'person', make('bdi', 'person-name'), make('button', 'second'), make('button', 'second'));
+	const row = make('li', 'person', make('bdi', 'person-name'), make('button', 'second admit'), make('button', 'second'));
 	row.querySelectorAll('button').forEach((b, i) => {
 		b.type = 'button';
 		b.onclick = () => want({ t: 'admit', p: p.id, on: !i });
@@ -312,10 +312,16 @@ function comply() {
 	button(kind === 'camera' ? 'camera' : 'mic').focus();
 }
 
+/** What has been read out. */
+let readOut = '';
+
 export function renderAsked() {
 	const { asked } = state;
 	const shown = inCall() && !!asked && !(asked !== 'mic' && state.mode === 'voice');
 	box('asked').hidden = !shown;
+	if (shown && readOut !== asked)
+		say(t(`asked.${asked}`));
+	readOut = shown ? asked : '';
 	if (!shown)
 		return;
 	setText(box('asked-text'), t(`asked.${asked}`));

@@ -238,6 +238,8 @@ let sayTimer = undefined;
 
 /** What does not happen to many at once. */
 const SINGLE = ['screen', 'turn', 'answering', 'poll', 'pin'];
+/** What is to be seen, too, where the list is not: a reader hears it by the status line. */
+const SEEN = ['waiting'];
 
 /** Collected for a second and a half: fifty people arriving are one sentence. @param {string} what @param {string} name */
 function said(what, name) {
@@ -246,17 +248,23 @@ function said(what, name) {
 		sayTimer = undefined;
 		/** @type {string[]} */
 		const lines = [];
-		for (const [kind, names] of heard)
-			lines.push(names.length > 2 && !SINGLE.includes(kind) ? tn(`said.${kind}.many`, names.length)
-				: names.map((n) => t(`said.${kind}`, { name: n })).join('. '));
+		for (const [kind, names] of heard) {
+			const words = names.length > 2 && !SINGLE.includes(kind) ? tn(`said.${kind}.many`, names.length)
+				: names.map((n) => t(`said.${kind}`, { name: n })).join('. ');
+			if (SEEN.includes(kind) && !state.peopleOpen)
+				note(words);
+			else
+				lines.push(words);
+		}
 		heard.clear();
-		say(lines.join('. '));
+		if (lines.length)
+			say(lines.join('. '));
 	}, 1500);
 }
 
-/** What the person should know now, for a while. @param {string} words */
+/** What the person should know now, for a while. @param {string} words '': nothing any more */
 export function note(words) {
-	state.notice = { words, until: Date.now() + HINT_MS };
+	state.notice = { words, until: words ? Date.now() + HINT_MS : 0 };
 	setTimeout(changed, HINT_MS + 50);
 	changed();
 }

@@ -82,7 +82,7 @@ takes({
 		state.asked = e.k === 'screenaudio' ? 'screen' : e.k;
 		obey(); // it may be on already
 		if (state.asked)
-			listeners.tells(t(`asked.${state.asked}`));
+			listeners.tells(''); // the prompt says it all
 	},
 	role(e) {
 		state.me.role = e.role;
