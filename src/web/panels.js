@@ -61,7 +61,7 @@ export function setupPanels() {
 			option.lang = code;
 			e.append(option);
 		}
-		e.onchange = () => loadLanguage(e.value).then(() => note('')); // which stands in the other language
+		e.onchange = () => loadLanguage(e.value).then(changed);
 	}
 	document.addEventListener('keydown', onKey);
 	listeners.said = said;
