@@ -5,9 +5,7 @@ import { state, changed, forbids, inCall, leads, listens } from './state.js';
 import { t, tn } from './i18n.js';
 import { box, button, icon, make, setAttr, setLabel, setText } from './dom.js';
 import { note, say } from './panels.js';
-import { PLAIN, ROLES } from './roles.js';
-import { toggleCamera, toggleMic, toggleScreen } from './sends.js';
-import { listeners } from './session.js';
+import { listeners, toggleCamera, toggleMic, toggleScreen } from './session.js';
 import { whyWords } from './why.js';
 import { wish } from './wish.js';
 
@@ -15,8 +13,9 @@ import { wish } from './wish.js';
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {{name: string, fits: (p: Member) => boolean, message: object, sure?: boolean}} Act */
 
-/** What the server says to those who may not speak, who leads reads in other words. @type {Record<string, string>} */
-const OTHER_WORDS = { listener: 'uncalled', audience: 'uncalled' };
+const ROLES = ['host', 'moderator', 'speaker', 'interpreter', 'captioner', 'listener'];
+/** Those that a moderator may give. */
+const PLAIN = ROLES.slice(2);
 
 /** @param {string} words */
 function setNote(words) {
@@ -26,7 +25,7 @@ function setNote(words) {
 /** @param {object} message @returns {Promise<boolean>} done */
 async function want(message) {
 	const why = await wish(/** @type {any} */ (message));
-	setNote(why ? whyWords(OTHER_WORDS[why] || why) : '');
+	setNote(why ? whyWords(why) : '');
 	return !why;
 }
 
@@ -59,7 +58,7 @@ const waiting = new Map();
 
 /** @param {{id: string, name: string}} p */
 function makeWaiting(p) {
-	const row = make('li', 'person', make('bdi', 'person-name'), make('button', 'second admit'), make('button', 'second'));
+	const row = make('li', 'person', make('bdi', 'person-name'), make('button', 'second'), make('button', 'second'));
 	row.querySelectorAll('button').forEach((b, i) => {
 		b.type = 'button';
 		b.onclick = () => want({ t: 'admit', p: p.id, on: !i });

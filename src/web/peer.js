@@ -9,10 +9,7 @@ const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;
 
 /** @typedef {import('./state.js').Kind} Kind */
-/**
- * talks: made for somebody who may send.
- * @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>, answer: string, talks: boolean}} Peer
- */
+/** @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>, answer: string}} Peer */
 
 /** @type {Record<Kind, RTCRtpEncodingParameters & {scalabilityMode?: string}>} */
 const ENCODINGS = {
@@ -150,7 +147,7 @@ export async function makePeer(mode, tracks, talks) {
 	const sdp = await offer(pc);
 	// No waiting for candidates: the server is ICE-lite and learns ours from our checks.
 	/** @type {Peer} */
-	const peer = { pc, offer: sdp, streams: {}, senders: {}, answer: '', talks };
+	const peer = { pc, offer: sdp, streams: {}, senders: {}, answer: '' };
 	for (const [k, transceiver] of sending) {
 		peer.streams[k] = transceiver.mid || '';
 		peer.senders[k] = transceiver.sender;
