@@ -284,19 +284,6 @@ int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,
 		 uint64_t now_us, uint64_t now_wall_us, uint64_t *ntp, uint32_t *rtp_ts);
 
-/* What of a receiver's reports is its own link's loss, and not the speaker's on the way in. All zero is a fresh
- * one. */
-struct rtp_own_loss {
-	uint64_t highest, packets; /* of the slot, at the last report, */
-	uint32_t seen;		   /* and what it said */
-	int32_t lost;
-	int64_t missing; /* holes that were not reported yet */
-};
-/* With each report about the slot: of 256, what was lost since the last of that which was sent. The first one is
- * taken as it is. */
-unsigned rtp_own_loss(struct rtp_own_loss *o, const struct rtp_slot *s,
-		      const struct rtcp_block *b);
-
 /* ---- key-frame requests, per source ------------------------------------------------ */
 
 /* keyreq_got: a key frame came, or nobody wants one any more. All zero is a fresh one.

@@ -138,14 +138,18 @@ static bool stuck(struct gcc *c)
 	return true;
 }
 
-/* What was decided last has not had its effect yet: it takes a response, and the queue before it.
+/* What is decided shows after a response, and the queue before it. */
+static uint64_t effect_us(const struct gcc *c)
+{
+	return gcc_response_us(c) + (uint64_t)c->aimd.queue_us +
+	       (uint64_t)gcc_packet_us(c, c->bps);
+}
+
+/* What was decided last has not had its effect yet.
  * Unless it is worse than it seemed. */
 static bool soon(const struct gcc *c, double target)
 {
-	uint64_t effect_us = gcc_response_us(c) + (uint64_t)c->aimd.queue_us +
-			     (uint64_t)gcc_packet_us(c, c->bps);
-
-	if (!c->aimd.decreased_us || c->now_us >= c->aimd.decreased_us + effect_us)
+	if (!c->aimd.decreased_us || c->now_us >= c->aimd.decreased_us + effect_us(c))
 		return false;
 	return target > c->delay_bps * WORSE ||
 	       c->delay.queue_us * 5 < c->aimd.last_us * 6;
@@ -154,10 +158,7 @@ static bool soon(const struct gcc *c, double target)
 /* It has had twice the time that it takes to go, and has hardly become less. */
 static bool lingers(const struct gcc *c)
 {
-	uint64_t effect_us = gcc_response_us(c) + (uint64_t)c->aimd.queue_us +
-			     (uint64_t)gcc_packet_us(c, c->bps);
-
-	return c->aimd.draining && c->now_us >= c->aimd.decreased_us + 2 * effect_us &&
+	return c->aimd.draining && c->now_us >= c->aimd.decreased_us + 2 * effect_us(c) &&
 	       c->delay.standing_us * 3 > c->aimd.queue_us * 2;
 }
 

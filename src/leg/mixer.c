@@ -41,6 +41,7 @@ enum {
 	EXPIRE_TICKS = 10 * GRID_TICKS,
 	LOOK_GRIDS = 8, /* about a second: what it costs may have changed */
 	TICKS_OF_SECOND = 48000,
+	FAR_SECONDS = 5,
 	JOINED_BYTES = 1 /* that a packet has more than its parts */
 };
 /* A voice far too soft or too loud is evened out, which takes encoding. */
@@ -84,6 +85,9 @@ static void count_cost(struct cost *c, const struct pkt *p)
 {
 	uint64_t second = p->rtp.ts64 / TICKS_OF_SECOND;
 
+	if (second + FAR_SECONDS <
+	    c->second) /* its clock has leapt: no repeat is so late */
+		*c = (struct cost) { .second = second };
 	if (second + 1 < c->second)
 		return;
 	if (second > c->second) {
