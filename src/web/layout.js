@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Pure functions: who is shown, where, and what the server is asked for. No document, no
 // clock; tests/browser/page_unit.mjs runs them in Node.
+import { ROLES } from './roles.js';
 
 /** @typedef {{x: number, y: number, w: number, h: number}} Rect  x from the inline start, css pixels */
 /** @typedef {{key: string, id: string, kind: 'camera'|'screen', video: boolean, rank: number, fixed: boolean}} Candidate
@@ -196,8 +197,6 @@ export function viewList(tiles, ratio) {
 	return [...tiles].sort((a, b) => b.rank - a.rank).slice(0, 64)
 		.map((v) => ({ p: v.id, k: v.kind, w: pixels(v.w), h: pixels(v.h) }));
 }
-
-const ROLES = ['host', 'moderator', 'speaker', 'interpreter', 'captioner', 'listener'];
 
 /** The role that a link gives, '' if it cannot be read. Only a hint: the server decides. @param {string} token */
 export function roleOf(token) {

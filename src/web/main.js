@@ -12,7 +12,8 @@ import { renderGlance, setupGlance } from './glance.js';
 import { renderStage, setupStage } from './stage.js';
 import { renderLobby, setupLobby } from './lobby.js';
 import { renderAsked, setupModeration } from './moderate.js';
-import { BAD_LINK, renderBar, renderEnded, renderPeople, renderSettings, renderStatus, setupPanels } from './panels.js';
+import { renderPeople, setupRoster } from './roster.js';
+import { BAD_LINK, renderBar, renderEnded, renderSettings, renderStatus, setupPanels } from './panels.js';
 
 // For tests and for looking into a call that misbehaves; of the page, only boot.js looks whether it is there.
 Object.assign(globalThis, { palabre: {
@@ -118,7 +119,7 @@ function begin() {
 		state.capAt = back.capAt || 0;
 		state.bytes = back.bytes || 0;
 		state.want = { mic: back.mic, camera: back.camera, screen: false };
-		state.me.role = roleOf(back.token);
+		state.me.role = back.role || roleOf(back.token);
 		// Both at once: the devices join in when they are there.
 		if (maySend())
 			openDevices({ mic: true, camera: back.camera && back.mode === 'video' });
@@ -139,6 +140,7 @@ async function main() {
 	setupPrejoin();
 	setupStage();
 	setupPanels();
+	setupRoster();
 	setupGlance();
 	setupLobby();
 	setupModeration();

@@ -5,7 +5,9 @@ import { state, changed, forbids, inCall, leads, listens } from './state.js';
 import { t, tn } from './i18n.js';
 import { box, button, icon, make, setAttr, setLabel, setText } from './dom.js';
 import { note, say } from './panels.js';
-import { listeners, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { PLAIN, ROLES } from './roles.js';
+import { toggleCamera, toggleMic, toggleScreen } from './sends.js';
+import { listeners } from './session.js';
 import { whyWords } from './why.js';
 import { wish } from './wish.js';
 
@@ -13,9 +15,8 @@ import { wish } from './wish.js';
 /** @typedef {import('./state.js').Kind} Kind */
 /** @typedef {{name: string, fits: (p: Member) => boolean, message: object, sure?: boolean}} Act */
 
-const ROLES = ['host', 'moderator', 'speaker', 'interpreter', 'captioner', 'listener'];
-/** Those that a moderator may give. */
-const PLAIN = ROLES.slice(2);
+/** What the server says to those who may not speak, who leads reads in other words. @type {Record<string, string>} */
+const OTHER_WORDS = { listener: 'uncalled', audience: 'uncalled' };
 
 /** @param {string} words */
 function setNote(words) {
@@ -25,7 +26,7 @@ function setNote(words) {
 /** @param {object} message @returns {Promise<boolean>} done */
 async function want(message) {
 	const why = await wish(/** @type {any} */ (message));
-	setNote(why ? whyWords(why) : '');
+	setNote(why ? whyWords(OTHER_WORDS[why] || why) : '');
 	return !why;
 }
 
@@ -58,7 +59,7 @@ const waiting = new Map();
 
 /** @param {{id: string, name: string}} p */
 function makeWaiting(p) {
-	const row = make('li', 'person', make('bdi', 'person-name'), make('button', 'second'), make('button', 'second'));
+	const row = make('li', 'person', make('bdi', 'person-name'), make('button', 'second admit'), make('button', 'second'));
 	row.querySelectorAll('button').forEach((b, i) => {
 		b.type = 'button';
 		b.onclick = () => want({ t: 'admit', p: p.id, on: !i });

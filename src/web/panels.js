@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Everything around the tiles: the bar, the line that says how the connection is, people,
-// settings, the last page.
+// Around the tiles: the bar, the line that says how the connection is, what is said aloud, settings, the last page.
 import { state, changed, forbids, inCall, listens, maySend, read, write } from './state.js';
 import { LANGUAGES, figure, language, loadLanguage, t, tn } from './i18n.js';
-import { box, button, get, icon, make, setAttr, setIcon, setText } from './dom.js';
-import { hue, initials } from './layout.js';
+import { box, button, get, make, setAttr, setIcon, setText } from './dom.js';
 import { chooseDevice, listDevices, media } from './media.js';
-import { askPeople, leave, listeners, setCap, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './session.js';
+import { setCap, setMode, setThrift, toggleCamera, toggleMic, toggleScreen } from './sends.js';
+import { togglePeople } from './roster.js';
+import { leave, listeners } from './session.js';
 import { playSound, setSpeaker, testSound } from './slots.js';
 import { deviceProblem, toggleTip } from './prejoin.js';
-import { renderActs, renderDoor } from './moderate.js';
 import { whyWords } from './why.js';
 
 // ---- the bar ----
@@ -19,8 +18,6 @@ export function setupPanels() {
 	button('camera').onclick = camera;
 	button('screen').onclick = screen;
 	button('leave').onclick = leave;
-	button('people-button').onclick = togglePeople;
-	button('people-close').onclick = closePeople;
 	button('settings-button').onclick = openSettings;
 	button('settings-close').onclick = () => get('settings', HTMLDialogElement).close();
 	button('play-sound').onclick = playSound;
@@ -34,10 +31,6 @@ export function setupPanels() {
 		write('palabre-keys', state.keys ? '' : 'off');
 		changed();
 	};
-	box('people').addEventListener('keydown', (e) => {
-		if (e.key === 'Escape')
-			closePeople();
-	});
 	// A click beside a sheet closes it, as people expect.
 	box('settings').addEventListener('click', (e) => {
 		if (e.target === e.currentTarget)
@@ -245,6 +238,8 @@ let sayTimer = undefined;
 
 /** What does not happen to many at once. */
 const SINGLE = ['screen', 'turn', 'answering', 'poll', 'pin'];
+/** What is to be seen, too, where the list is not: a reader hears it by the status line. */
+const SEEN = ['waiting'];
 
 /** Collected for a second and a half: fifty people arriving are one sentence. @param {string} what @param {string} name */
 function said(what, name) {
@@ -253,17 +248,23 @@ function said(what, name) {
 		sayTimer = undefined;
 		/** @type {string[]} */
 		const lines = [];
-		for (const [kind, names] of heard)
-			lines.push(names.length > 2 && !SINGLE.includes(kind) ? tn(`said.${kind}.many`, names.length)
-				: names.map((n) => t(`said.${kind}`, { name: n })).join('. '));
+		for (const [kind, names] of heard) {
+			const words = names.length > 2 && !SINGLE.includes(kind) ? tn(`said.${kind}.many`, names.length)
+				: names.map((n) => t(`said.${kind}`, { name: n })).join('. ');
+			if (SEEN.includes(kind) && !state.peopleOpen)
+				note(words);
+			else
+				lines.push(words);
+		}
 		heard.clear();
-		say(lines.join('. '));
+		if (lines.length)
+			say(lines.join('. '));
 	}, 1500);
 }
 
-/** What the person should know now, for a while. @param {string} words */
+/** What the person should know now, for a while. @param {string} words '': nothing any more */
 export function note(words) {
-	state.notice = { words, until: Date.now() + HINT_MS };
+	state.notice = { words, until: words ? Date.now() + HINT_MS : 0 };
 	setTimeout(changed, HINT_MS + 50);
 	changed();
 }
@@ -275,100 +276,6 @@ export function say(words) {
 	log.append(make('p', '', words));
 	if (log.children.length > 5)
 		log.firstElementChild?.remove();
-}
-
-// ---- people ----
-
-function togglePeople() {
-	if (state.peopleOpen)
-		closePeople();
-	else
-		state.peopleOpen = true;
-	changed();
-}
-
-function closePeople() {
-	state.peopleOpen = false;
-	changed();
-	button('people-button').focus();
-}
-
-/** @type {Map<string, HTMLLIElement>} */
-const rows = new Map();
-
-export function renderPeople() {
-	const dialog = get('people', HTMLDialogElement);
-	const open = state.peopleOpen && inCall();
-	document.documentElement.dataset.people = String(open);
-	if (!open) {
-		if (dialog.open)
-			dialog.close();
-		return;
-	}
-	renderDoor();
-	setText(box('people-title'), tn('people.title', state.count));
-	const order = new Intl.Collator(language(), { sensitivity: 'base' });
-	const group = (/** @type {import('./state.js').Member} */ p) => p.id === state.me.id ? 0 : p.lost ? 3 : p.mic ? 1 : 2;
-	const list = [...state.people.values()].sort((a, b) => group(a) - group(b) || order.compare(a.name, b.name));
-	const ids = new Set(list.map((p) => p.id));
-	for (const [id, row] of rows)
-		if (!ids.has(id)) {
-			row.remove();
-			rows.delete(id);
-		}
-	const ul = box('people-list');
-	list.forEach((p, i) => {
-		const row = rows.get(p.id) || makeRow(p.id);
-		if (ul.children[i] !== row)
-			ul.insertBefore(row, ul.children[i] || null);
-		renderRow(row, p);
-	});
-	askPeople();
-	const others = state.count - list.length;
-	setText(box('people-others'), state.more !== null && others > 0 ? tn('people.others', others) : '');
-	if (!dialog.open)
-		dialog.show();
-}
-
-/** @param {string} id */
-function makeRow(id) {
-	const row = make('li', `person hue${hue(id, 6)}`, make('span', 'face'), make('span', 'person-name', make('bdi'), make('small')),
-		make('span', 'marks'));
-	row.firstElementChild?.setAttribute('aria-hidden', 'true');
-	rows.set(id, row);
-	return row;
-}
-
-/** @param {HTMLLIElement} row @param {import('./state.js').Member} p */
-function renderRow(row, p) {
-	const mine = p.id === state.me.id;
-	const speaking = state.speakers.includes(p.id) && p.mic;
-	const [face, name, marks] = row.children;
-	setText(face, initials(p.name));
-	setText(name.children[0], p.name);
-	const plain = p.role === 'speaker' || !p.role;
-	setText(name.children[1], [mine ? t('you') : '', plain ? '' : t(`role.${p.role}`),
-		p.lost && !mine ? t('people.away') : ''].filter(Boolean).join(' · '));
-	renderActs(row, p);
-	row.dataset.speaking = String(speaking);
-	row.dataset.away = String(!!p.lost);
-	/** @type {[string, string][]} */
-	const list = [];
-	if (p.screen)
-		list.push(['screen', t('people.screen')]);
-	if (p.camera)
-		list.push(['camera', t('people.camera')]);
-	if (p.role !== 'listener')
-		list.push(speaking ? ['speaking', t('people.speaking')] : p.mic ? ['mic', t('people.mic')] : ['mic-off', t('people.muted')]);
-	const key = list.map(([i]) => i).join() + language();
-	if (marks instanceof HTMLElement && marks.dataset.key !== key) {
-		marks.dataset.key = key;
-		marks.replaceChildren(...list.map(([i, words]) => {
-			const mark = make('span', `mark ${i}`, icon(i), make('span', 'hush', words));
-			mark.title = words;
-			return mark;
-		}));
-	}
 }
 
 // ---- settings ----

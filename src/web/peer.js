@@ -9,7 +9,10 @@ const AUDIO_SLOTS = 3;
 const VIDEO_SLOTS = 4;
 
 /** @typedef {import('./state.js').Kind} Kind */
-/** @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>, answer: string}} Peer */
+/**
+ * talks: made for somebody who may send.
+ * @typedef {{pc: RTCPeerConnection, offer: string, streams: Partial<Record<Kind, string>>, senders: Partial<Record<Kind, RTCRtpSender>>, answer: string, talks: boolean}} Peer
+ */
 
 /** @type {Record<Kind, RTCRtpEncodingParameters & {scalabilityMode?: string}>} */
 const ENCODINGS = {
@@ -147,7 +150,7 @@ export async function makePeer(mode, tracks, talks) {
 	const sdp = await offer(pc);
 	// No waiting for candidates: the server is ICE-lite and learns ours from our checks.
 	/** @type {Peer} */
-	const peer = { pc, offer: sdp, streams: {}, senders: {}, answer: '' };
+	const peer = { pc, offer: sdp, streams: {}, senders: {}, answer: '', talks };
 	for (const [k, transceiver] of sending) {
 		peer.streams[k] = transceiver.mid || '';
 		peer.senders[k] = transceiver.sender;

@@ -6,7 +6,8 @@ import { t } from './i18n.js';
 import { box, button, get, setIcon, setLabel, setAttr, setNotice, setText } from './dom.js';
 import { initials } from './layout.js';
 import { media, openDevices, measureMic } from './media.js';
-import { enter, prepareVoice, setMode, toggleCamera, toggleMic } from './session.js';
+import { prepareVoice, setMode, toggleCamera, toggleMic } from './sends.js';
+import { enter } from './session.js';
 
 /** @type {(() => void)|null} */
 let stopMeter = null;

@@ -3,7 +3,8 @@
 // concerns oneself. The server enforces all of it: here it is only believed.
 import { state, changed, forbids, keep, leads, listens } from './state.js';
 import { t } from './i18n.js';
-import { listeners, obey } from './session.js';
+import { obey } from './sends.js';
+import { listeners } from './session.js';
 import { takes } from './wish.js';
 
 /** How we stood when we were told last. */
@@ -80,6 +81,8 @@ takes({
 	asked(e) {
 		state.asked = e.k === 'screenaudio' ? 'screen' : e.k;
 		obey(); // it may be on already
+		if (state.asked)
+			listeners.tells(''); // the prompt says it all
 	},
 	role(e) {
 		state.me.role = e.role;

@@ -2,6 +2,7 @@
 // The one state object. Whoever changes it calls changed(); renderers registered with
 // onChange() run once afterwards, however many changes there were.
 // Invariant: nothing else keeps a second copy of what is in here.
+import * as roles from './roles.js';
 import { WAY_FIRST } from './voice.js';
 
 /** @typedef {'start'|'prejoin'|'waiting'|'connecting'|'call'|'reconnecting'|'left'|'error'} Phase */
@@ -168,43 +169,25 @@ export const leads = () => state.me.role === 'host' || state.me.role === 'modera
 /** One's number in the room, 0 if it is not known yet. */
 export const myNumber = () => state.people.get(state.me.id)?.n || 0;
 
-/** Who speaks also while all are muted, or only those called may speak. */
-export const STAGE = ['host', 'moderator', 'interpreter'];
-/** @typedef {{role: string, called?: boolean, allowed?: boolean, held?: Kind[]}} Standing */
-
-/** What the server knows of us; the role may be newer. @returns {Standing} */
+/** What the server knows of us; the role may be newer. @returns {roles.Standing} */
 const mine = () => ({ ...state.people.get(state.me.id), role: state.me.role });
-
-/** Who only listens, and why: 'listener', 'audience', or ''. @param {Standing} [p] */
-export function listens(p = mine()) {
-	if (p.called || STAGE.includes(p.role))
-		return '';
-	return p.role === 'listener' || p.role === 'captioner' ? 'listener' : state.rules.audience ? 'audience' : '';
-}
-
-/** Why somebody may not send that, '' if they may: as the server decides (person_may_send in src/room/roles.c). @param {Kind} kind @param {Standing} [p] */
-export function forbids(kind, p = mine()) {
-	const { held = [] } = p;
-	if (held.includes(kind) || kind === 'screenaudio' && (held.includes('mic') || held.includes('screen')))
-		return 'held';
-	const sound = kind === 'mic' || kind === 'screenaudio';
-	const free = p.called || p.allowed || STAGE.includes(p.role);
-	return listens(p) || (sound && state.rules.mute && !free ? 'muted' : '');
-}
-
+/** Why somebody only listens, '' if they do not. @param {roles.Standing} [p] oneself, if missing */
+export const listens = (p = mine()) => roles.listens(p, state.rules);
+/** Why somebody may not send that, '' if they may. @param {Kind} kind @param {roles.Standing} [p] oneself, if missing */
+export const forbids = (kind, p = mine()) => roles.forbids(kind, p, state.rules);
 export const maySend = () => !listens();
 
 // What survives a reload, in sessionStorage: the ticket makes it the same person.
 const storeKey = () => `palabre:${state.room}`;
 
 /**
- * @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', thrift?: import('./voice.js').Thrift,
+ * @typedef {{token: string, ticket: string, name: string, mode: 'voice'|'video', role?: string, thrift?: import('./voice.js').Thrift,
  *	cap?: number, capAt?: number, bytes?: number, mic: boolean, camera: boolean}} Kept
  */
 
 export function keep() {
-	const { token, ticket, name, mode, thrift, cap, capAt, bytes, want } = state;
-	write(storeKey(), JSON.stringify({ token, ticket, name, mode, thrift, cap, capAt, bytes, mic: want.mic, camera: want.camera }));
+	const { token, ticket, name, mode, me, thrift, cap, capAt, bytes, want } = state;
+	write(storeKey(), JSON.stringify({ token, ticket, name, mode, role: me.role, thrift, cap, capAt, bytes, mic: want.mic, camera: want.camera }));
 }
 
 /** @returns {Kept|null} */

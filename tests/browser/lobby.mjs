@@ -143,11 +143,13 @@ await scenario('lobby', async () => {
 
 	log('the lobby');
 	await rule(ada, [bea], 'lobby', true);
+	await press(ada, '#people-close');
 	const cleo = await knock(browser, link, 3);
 	await phase(cleo, 'waiting');
 	await textIs(cleo, 'waiting-name', /Person 03/);
 	await textIs(cleo, 'waiting-text', /hosts can see/);
 	equal(await cleo.run(() => document.activeElement.id), 'waiting-title', 'focus while waiting');
+	await textIs(ada, 'status', /Person 03 waits/); // to be seen where the list is not
 	await hears(ada, /Person 03 waits/);
 	await sees(ada, 'one who waits', () => document.getElementById('waiting-count').textContent, '1');
 	equal(await text(bea, 'waiting-count'), '', 'others know nothing of it');
@@ -155,6 +157,7 @@ await scenario('lobby', async () => {
 	await reload(cleo);
 	await phase(cleo, 'waiting');
 	await textIs(cleo, 'waiting-name', /Person 03/);
+	await openPeople(ada);
 	await sees(ada, 'the same one', () => [...document.querySelectorAll('#door-list bdi')].map((e) => e.textContent), ['Person 03']);
 	equal(await cleo.run(() => __test.elements.size && __test.listen()), 0, 'nothing comes to who waits');
 	await press(ada, '#door-list button');
@@ -300,6 +303,10 @@ await scenario('lobby', async () => {
 	await sees(bea, 'nothing to send with', () => document.getElementById('mic').hidden, true);
 	await hears(bea, /Your role is now/);
 	await cleo.hears([1, 4], 3000);
+	await reload(bea); // by a link that would let her speak
+	await bea.inCall();
+	await sees(bea, 'nothing to send with after a reload', () => document.getElementById('mic').hidden, true);
+	equal(await bea.run(() => __test.opened), 0, 'devices that a listener opens');
 	await role(ada, bea, 'moderator');
 	await sees(bea, 'a microphone', micState, OFF);
 	await press(bea, '#mic');

@@ -11,10 +11,34 @@ const { rtpReached, sourceOf, streamOf, Talkers } = await import(at('rtp.js'));
 const { FREE, Hold, RUNGS, steerAnswer } = await import(at('voice.js'));
 const { steer, LipSync } = await import(at('sync.js'));
 const { Climb } = await import(at('climb.js'));
+const { forbids, listens, PLAIN, ROLES } = await import(at('roles.js'));
 const { layersOf, offerFeedback, Silence, Weakness } = await import(at('peer.js'));
 
 const inside = (r, w, h) => r.x >= 0 && r.y >= 0 && r.x + r.w <= w + 1 && r.y + r.h <= h + 1;
 const overlap = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+
+test('roles: what the server would not forward is not offered (person_may_send in src/room/roles.c)', () => {
+	const none = { mute: false, audience: false }, mute = { mute: true, audience: false }, audience = { mute: false, audience: true };
+	const of = (kind, rules, more = {}) => ROLES.map((role) => forbids(kind, { role, ...more }, rules));
+	const silent = ['listener', 'listener'];
+	assert.deepEqual(of('mic', none), ['', '', '', '', ...silent]);
+	assert.deepEqual(of('mic', mute), ['', '', 'muted', '', ...silent]);
+	assert.deepEqual(of('screenaudio', mute), ['', '', 'muted', '', ...silent]);
+	assert.deepEqual(of('camera', mute), ['', '', '', '', ...silent]);
+	assert.deepEqual(of('camera', audience), ['', '', 'audience', '', ...silent]);
+	assert.deepEqual(of('mic', mute, { allowed: true }), ['', '', '', '', ...silent]);
+	assert.deepEqual(of('mic', audience, { allowed: true }), ['', '', 'audience', '', ...silent]);
+	for (const rules of [mute, audience])
+		assert.deepEqual(of('mic', rules, { called: true }), ['', '', '', '', '', '']);
+	// What a moderator holds goes before everything, also of who has been called.
+	assert.deepEqual(new Set(of('mic', none, { held: ['mic'], called: true })), new Set(['held']));
+	assert.deepEqual(of('camera', none, { held: ['mic'] }), ['', '', '', '', ...silent]);
+	for (const kind of ['mic', 'screen'])
+		assert.equal(forbids('screenaudio', { role: 'host', held: [kind] }, none), 'held');
+	// Held is not yet only listening: the button stays, and says why.
+	assert.equal(listens({ role: 'speaker', held: ['mic'] }, mute), '');
+	assert.deepEqual(PLAIN, ['speaker', 'interpreter', 'captioner', 'listener']);
+});
 
 test('layersOf: the smallest alone to begin with, and only those that the server wants', () => {
 	const of = (pixels, layers) => layersOf(pixels, layers).map((e) => e.active ? e.scaleResolutionDownBy : 0);

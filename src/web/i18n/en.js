@@ -294,6 +294,7 @@ export default {
 	'why.muted': 'All microphones are off at the moment. A moderator can allow yours.',
 	'why.audience': 'Only who is called may speak at the moment. You are listening.',
 	'why.listener': 'You are here to listen. A moderator can call you to speak.',
+	'why.uncalled': 'They only listen at the moment. Call them to speak first.',
 	'why.full': 'The room is full.',
 	'why.bans-full': 'Too many people are excluded already. Lock the room instead.',
 	'why.spotlights-full': 'Four people are shown large already.',

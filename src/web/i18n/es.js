@@ -294,6 +294,7 @@ export default {
 	'why.muted': 'Ahora todos los micrófonos están apagados. La moderación puede permitir el suyo.',
 	'why.audience': 'Por ahora solo habla quien tiene la palabra. Usted escucha.',
 	'why.listener': 'Está aquí para escuchar. La moderación puede darle la palabra.',
+	'why.uncalled': 'Esa persona ahora solo escucha. Primero dele la palabra.',
 	'why.full': 'La sala está llena.',
 	'why.bans-full': 'Ya hay demasiadas personas excluidas. Cierre mejor la sala.',
 	'why.spotlights-full': 'Ya hay cuatro personas en grande.',

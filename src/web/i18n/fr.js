@@ -219,29 +219,29 @@ export default {
 	'error.browser': 'Ce navigateur ne permet pas les réunions. Utilisez une version récente de Firefox, Chrome ou Safari.',
 	'error.other': 'Le serveur a répondu par une erreur : {message}',
 
-	'role.speaker': 'Intervenant·e',
+	'role.speaker': 'Parole',
 
 	'said.waiting': '{name} attend à la porte',
 	'said.waiting.many.one': '{n} personne attend à la porte',
 	'said.waiting.many.other': '{n} personnes attendent à la porte',
 
 	'left.banned.title': 'Vous ne pouvez plus revenir',
-	'left.banned': 'La modération vous a exclu·e de cette salle.',
+	'left.banned': 'La modération ne vous laisse plus entrer dans cette salle.',
 	'left.denied.title': 'On ne vous a pas fait entrer',
 	'left.denied': 'La modération vous a refusé l’entrée. Adressez-vous à la personne qui vous a envoyé le lien.',
 
 	'error.locked': 'Cette salle est fermée à clé : personne ne peut entrer pour le moment.',
-	'error.banned': 'La modération vous a exclu·e de cette salle.',
+	'error.banned': 'La modération ne vous laisse plus entrer dans cette salle.',
 	'error.gone': 'Votre place n’existe plus. Ouvrez le lien à nouveau.',
 
-	'waiting.title': 'Un instant, on va vous faire entrer',
+	'waiting.title': 'Veuillez attendre qu’on vous fasse entrer',
 	'waiting.name': 'Votre nom ici : {name}',
 	'waiting.hosted': 'On voit que vous attendez. Vous entrerez dès qu’on vous ouvrira.',
 	'waiting.alone': 'Personne n’est encore là pour vous ouvrir. Vous entrerez dès que ce sera possible.',
 	'waiting.leave': 'Ne plus attendre',
 	'waiting.note': 'Laissez cette page ouverte. Micro et caméra sont éteints jusqu’à votre entrée.',
 
-	'status.audience': 'Seules les personnes appelées peuvent parler pour le moment',
+	'status.audience': 'Seules les personnes à qui on donne la parole peuvent parler pour le moment',
 
 	'told.called': 'Vous avez la parole. Appuyez sur le micro pour commencer.',
 	'told.allowed': 'Vous pouvez rallumer votre micro.',
@@ -264,7 +264,7 @@ export default {
 	'rules.lock': 'Fermée à clé : personne d’autre n’entre',
 	'rules.lobby': 'On attend à la porte',
 	'rules.mute': 'Micros éteints jusqu’à autorisation',
-	'rules.audience': 'Seules les personnes appelées parlent',
+	'rules.audience': 'Ne parle que qui reçoit la parole',
 
 	'act.menu': 'Plus sur {name}',
 	'act.mute': 'Couper le micro',
@@ -288,12 +288,13 @@ export default {
 
 	'why.host': 'Seule l’organisation peut faire cela.',
 	'why.rank': 'Vous ne pouvez pas faire cela à l’organisation ni à la modération.',
-	'why.last-host': 'Vous êtes seul·e à organiser. Confiez d’abord ce rôle à quelqu’un d’autre.',
+	'why.last-host': 'Personne d’autre n’a le rôle d’organisation ici. Confiez-le d’abord à quelqu’un.',
 	'why.gone': 'Cette personne n’est plus là.',
 	'why.held': 'La modération a éteint cela. Vous pourrez le rallumer quand elle l’autorisera.',
 	'why.muted': 'Tous les micros sont éteints pour le moment. La modération peut autoriser le vôtre.',
-	'why.audience': 'Seules les personnes appelées peuvent parler pour le moment. Vous écoutez.',
+	'why.audience': 'Seules les personnes à qui on donne la parole peuvent parler pour le moment. Vous écoutez.',
 	'why.listener': 'Vous êtes là pour écouter. La modération peut vous donner la parole.',
+	'why.uncalled': 'Cette personne ne fait qu’écouter pour le moment. Donnez-lui d’abord la parole.',
 	'why.full': 'La salle est pleine.',
 	'why.bans-full': 'Trop de personnes sont déjà exclues. Fermez plutôt la salle à clé.',
 	'why.spotlights-full': 'Quatre personnes sont déjà montrées en grand.',

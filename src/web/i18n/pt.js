@@ -294,6 +294,7 @@ export default {
 	'why.muted': 'Agora todos os microfones estão desligados. A moderação pode liberar o seu.',
 	'why.audience': 'No momento só fala quem tem a palavra. Você está ouvindo.',
 	'why.listener': 'Você está aqui para ouvir. A moderação pode lhe dar a palavra.',
+	'why.uncalled': 'Essa pessoa agora só escuta. Primeiro, dê a palavra a ela.',
 	'why.full': 'A sala está cheia.',
 	'why.bans-full': 'Já há pessoas banidas demais. Melhor trancar a sala.',
 	'why.spotlights-full': 'Quatro pessoas já estão em destaque.',

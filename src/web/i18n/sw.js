@@ -294,6 +294,7 @@ export default {
 	'why.muted': 'Maikrofoni zote zimezimwa kwa sasa. Msimamizi anaweza kuruhusu yako.',
 	'why.audience': 'Kwa sasa anaongea aliyepewa nafasi tu. Unasikiliza.',
 	'why.listener': 'Uko hapa kusikiliza. Msimamizi anaweza kukupa nafasi uongee.',
+	'why.uncalled': 'Mtu huyu anasikiliza tu kwa sasa. Mpe nafasi aongee kwanza.',
 	'why.full': 'Chumba kimejaa.',
 	'why.bans-full': 'Watu wengi mno wamezuiwa. Afadhali funga chumba.',
 	'why.spotlights-full': 'Watu wanne tayari wanaonyeshwa wakubwa.',

@@ -20,7 +20,7 @@ export function pageInit(o) {
 		calls: { setRemote: 0, negotiationneeded: 0 },
 		posts: [], events: [], errors: [], states: [],
 		people: new Map(), slots: new Map(), speakers: [], you: null,
-		first: {}, blockIce: false, lag: 0, ownViews: true, slotChanges: 0,
+		first: {}, blockIce: false, lag: 0, ownViews: true, slotChanges: 0, opened: 0,
 	};
 	globalThis.__test = t;
 	globalThis.addEventListener?.('error', (e) => t.errors.push(String(e.message)));
@@ -267,6 +267,7 @@ export function pageInit(o) {
 				(error) => { t.errors.push(`held: ${error}`); });
 		const open = devices.getUserMedia.bind(devices);
 		devices.getUserMedia = async (want = {}) => {
+			t.opened++;
 			const tracks = [];
 			if (want.audio)
 				tracks.push(o.device ? await fromDevice(open) : newTone());
