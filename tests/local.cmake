@@ -130,9 +130,9 @@ if(TARGET palabred)
 	palabre_scenario(browser.thinvideo thinvideo ${CMAKE_BINARY_DIR}/palabred "nightly" 600)
 	palabre_browser(uplink "browser;net" 160)
 endif()
-# Installed on a booted machine; a call, an upgrade in mid-call, a purge.
+# Installed on a booted machine; a call, an upgrade in mid-call, a purge. `tests/run packaging`, or every night.
 add_test(NAME packaging.installed COMMAND ${NODE} ${here}/packaging/installed.mjs)
-set_tests_properties(packaging.installed PROPERTIES LABELS "packaging" TIMEOUT 300 RUN_SERIAL ON
+set_tests_properties(packaging.installed PROPERTIES LABELS "packaging;nightly" TIMEOUT 300 RUN_SERIAL ON
 	FIXTURES_REQUIRED package)
 if(EXISTS ${here}/browser/answer_check.mjs AND TARGET test_nego_answer)
 	add_test(NAME browser.answers COMMAND ${NODE} ${here}/browser/answer_check.mjs

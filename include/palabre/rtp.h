@@ -106,6 +106,18 @@ bool rtp_recv_take_key_needed(struct rtp_recv *r);
 void rtp_recv_block(struct rtp_recv *r, uint64_t now_us, struct rtcp_block *b);
 void rtp_recv_sr(struct rtp_recv *r, uint64_t ntp, uint32_t rtp_ts, uint64_t arrival_us);
 
+/* VP8 in temporal layers, after a key frame (sync.c): which have had a picture since. All zero: none has been seen. */
+struct rtp_sync {
+	uint64_t key, newest; /* seq64: where the key frame begins, and of all */
+	uint64_t ts64;	      /* of the picture decided last */
+	unsigned missing;     /* packets between the two */
+	uint8_t seen;	      /* temporal layers, a bit each; 0: no key frame yet */
+	bool put;	      /* that picture is marked */
+};
+/* A parsed packet that is no duplicate, in the order in which they come. true: its picture is one that needs nothing
+ * from before the key frame, and a browser would not know: it is to be marked (frame_put_sync). Hot. */
+bool rtp_sync_take(struct rtp_sync *s, const struct pkt *p);
+
 /* A sender's wall clock against ours: the smallest (arrival - SR's time) of the last few
  * minutes, one for all streams of a leg, so that its sound and picture keep their
  * relation. */

@@ -166,6 +166,8 @@ int frame_parse(enum codec_id codec, const uint8_t *payload, size_t len, bool ma
 /* In-place rewriting at the offsets found by the parsers. */
 void frame_put_pid(uint8_t *payload, const struct frame_view *f, uint16_t pid);
 void frame_put_tl0(uint8_t *payload, const struct frame_view *f, uint8_t tl0);
+/* VP8's Y bit. Only for a picture with tl0_off and a tid of more than 0. */
+void frame_put_sync(uint8_t *payload, const struct frame_view *f);
 /* Once per copy of a descriptor that dd_parse() took. Sets frame_number and shifts the template
  * ids (mandatory field, and template_id_offset if a structure is present) by template_shift
  * modulo 64. */

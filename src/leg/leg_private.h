@@ -69,7 +69,8 @@ struct leg_source {
 	struct rtp_recv recv;
 	struct rtp_store store;
 	struct keyreq key;
-	struct dd_layers dd; /* pictures: as their descriptors said last */
+	struct dd_layers dd;  /* pictures: as their descriptors said last */
+	struct rtp_sync sync; /* VP8 */
 };
 
 struct leg_slot {

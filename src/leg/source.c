@@ -427,6 +427,8 @@ static void deliver(struct leg_source *src, struct pkt *p, bool repaired, uint64
 		src->repaired++;
 	else if (audio && result == RECV_NEW) /* repeats come late */
 		leg_control_arrived(src, p, now_us);
+	if (p->rtp.codec == CODEC_VP8 && rtp_sync_take(&src->sync, p))
+		frame_put_sync(p->data + p->rtp.payload_off, &p->rtp.frame);
 	rtp_store_put(&src->store, p);
 	if (src->recv.nack_count) { /* the oldest, and what is missing since just now */
 		leg_feedback_at(src->leg, src->recv.nacks[0].next_us);

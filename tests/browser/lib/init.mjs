@@ -156,6 +156,27 @@ export function pageInit(o) {
 		return dressed(track, () => worker.terminate(), { screen: false, width, height, fps });
 	}
 
+	/* ---- every picture that the browser made of the camera and gave to its connection */
+
+	/** @type {{at: number, ts: number, ssrc: number, key: boolean}[]} as in `shown` */
+	t.made = [];
+	const MADE_MAX = 20000;
+
+	function counter() {
+		const script = `const made = [];\nonrtctransform = ${({ transformer }) =>
+			transformer.readable.pipeThrough(new TransformStream({ transform(frame, to) {
+				const about = frame.getMetadata();
+				made.push({ at: performance.timeOrigin + performance.now(), ts: about.rtpTimestamp / 90,
+					ssrc: about.synchronizationSource, key: frame.type === 'key' });
+				to.enqueue(frame);
+			} })).pipeTo(transformer.writable)};
+			setInterval(() => postMessage(made.splice(0)), 100);`;
+		const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })));
+		worker.onerror = (e) => t.errors.push(`counter: ${e.message}`);
+		worker.onmessage = ({ data }) => t.made.push(...data.slice(0, MADE_MAX - t.made.length));
+		return worker;
+	}
+
 	/* ---- the sound: a tone of the person, on and off by __test.tone(bool). In syllables: who
 	   hums without a pause is noise to a voice detector, and rightly so. The audio thread makes
 	   them: with a dozen pages on two cores, a timer of the page may be late by seconds. */
@@ -287,6 +308,8 @@ export function pageInit(o) {
 
 	/* ---- what the page does */
 
+	// It has to run before a sender is made.
+	const counting = o.steady && o.camera !== false ? counter() : null;
 	const NativePc = globalThis.RTCPeerConnection;
 	globalThis.RTCPeerConnection = class RTCPeerConnection extends NativePc {
 		constructor(...args) {
@@ -303,6 +326,13 @@ export function pageInit(o) {
 					t.states.push([number, Math.round(performance.now() / 100) / 10, this[kind]]));
 		}
 
+		addTransceiver(what, init) {
+			const made = super.addTransceiver(what, init);
+			if (counting && init?.direction === 'sendonly' && made.sender.track?.kind === 'video')
+				made.sender.transform = new RTCRtpScriptTransform(counting);
+			return made;
+		}
+
 		async setLocalDescription(...args) {
 			await t.capturing;
 			return super.setLocalDescription(...args);
@@ -317,20 +347,19 @@ export function pageInit(o) {
 		}
 	};
 
-	/** Pauses of the pictures shown: what came when around them (ms, timestamp in ms, received), and how long after a view was asked for. */
-	const shownFrames = [];
-	t.watchGaps = () => {
-		const el = [...t.elements].find((e) => e.tagName === 'VIDEO' && e.videoWidth && !e.muted) ?? [...document.querySelectorAll('video')].find((e) => e.videoWidth);
+	/** The pictures that were shown since watchShown(), as freezes.mjs reads them; times in ms, since 1970 but for `ts`, the line of time they are on. */
+	t.shown = [];
+	t.watchShown = () => {
+		const video = [...document.querySelectorAll('video')].find((e) => e.videoWidth && !e.muted) ??
+			[...document.querySelectorAll('video')].find((e) => e.videoWidth);
+		const { timeOrigin } = performance;
 		const next = (now, m) => {
-			shownFrames.push([performance.now(), m.rtpTimestamp / 90, m.receiveTime ?? 0, m.presentedFrames]);
-			el.requestVideoFrameCallback(next);
+			t.shown.push({ at: timeOrigin + m.presentationTime, ts: m.rtpTimestamp / 90,
+				got: timeOrigin + (m.receiveTime ?? 0), n: m.presentedFrames });
+			video.requestVideoFrameCallback(next);
 		};
-		el?.requestVideoFrameCallback(next);
-		shownFrames.push([performance.now(), 0, 0, el ? 1 : -1]);
+		video.requestVideoFrameCallback(next);
 	};
-	t.gaps = () => shownFrames.flatMap((f, i) => i > 1 && f[0] - shownFrames[i - 1][0] > 160 ? [`${Math.round(f[0] - shownFrames[i - 1][0])} ms: ` +
-		shownFrames.slice(Math.max(0, i - 6), i + 5).map(([at, ts, got, n]) => `${Math.round(at - f[0])}/${Math.round(ts - f[1])}/${Math.round(got - f[2])}#${n}`).join(' ') +
-		`; views asked for at ${t.shows.filter((x) => Math.abs(x - f[0]) < 700).map((x) => Math.round(x - f[0])).join(' ')}`] : []);
 
 	const nativeFetch = globalThis.fetch;
 	globalThis.fetch = async (what, init) => {
