@@ -79,6 +79,9 @@ void conn_close(
 void conn_restart(struct conn *c, const char *local_ufrag, const char *local_pwd,
 		  const char *remote_ufrag, const char *remote_pwd, uint64_t now_us);
 
+/* Much of what is sent to the peer gets lost (8 % or so): answers to its checks on the path in use go more than once. */
+void conn_lossy(struct conn *c, bool lossy);
+
 /* Hot path. transport_on_stun and transport_on_dtls take over the reference. */
 void transport_on_stun(struct transport *t, struct pkt *p, uint64_t now_us);
 void transport_on_dtls(struct transport *t, struct pkt *p, uint64_t now_us);

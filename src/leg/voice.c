@@ -205,6 +205,7 @@ static void on_timer(struct timer *t, uint64_t now_us)
 	changed |= choose_lanes(v, now_us);
 	changed |= choose_jitter(v, now_us);
 	v->loss_q8 = (uint8_t)voice_loss_q8(&v->ctl, now_us);
+	conn_lossy(leg->conn, v->loss_q8 >= LOSS_TWICE_Q8);
 	if (changed)
 		apply(v, now_us);
 	if (judge_up(v, now_us))

@@ -308,7 +308,8 @@ static uint64_t deadline_us(const struct conn *c)
 
 static uint64_t next_due_us(const struct conn *c)
 {
-	uint64_t due_us[] = { paths_next_us(c), deadline_us(c), linger_end_us(c) };
+	uint64_t due_us[] = { paths_next_us(c), deadline_us(c), linger_end_us(c),
+			      c->answer.due_us ? c->answer.due_us : UINT64_MAX };
 	uint64_t next_us = UINT64_MAX;
 
 	for (size_t i = 0; i < ARRAY_LEN(due_us); i++)
@@ -359,6 +360,7 @@ static void on_timer(struct timer *timer, uint64_t now_us)
 	if (linger_end_us(c) <= now_us)
 		dtls_close(c);
 	paths_run(c, now_us);
+	ice_answer_again(c, now_us);
 	next_us = next_due_us(c);
 	if (next_us != UINT64_MAX)
 		conn_wake(c, next_us);
@@ -396,6 +398,11 @@ int conn_send_rtcp(struct conn *c, uint8_t *buf, size_t len)
 	if (c->state == CONN_UP && c->cur)
 		n = seal_rtcp(&c->seal, buf, len, TX_MTU);
 	return send_sealed(c, n);
+}
+
+void conn_lossy(struct conn *c, bool lossy)
+{
+	c->lossy = lossy;
 }
 
 enum conn_state conn_get_state(const struct conn *c)

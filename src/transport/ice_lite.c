@@ -113,6 +113,33 @@ static void send_built(struct path *p, size_t len, uint64_t now_us)
 	STAT_INC(stun_reply);
 }
 
+static void keep_answer(struct path *p, const uint8_t *buf, size_t len, uint64_t now_us)
+{
+	struct conn *c = p->conn;
+
+	if (!c->lossy || p != c->cur || p->flow.tcp || c->state != CONN_UP ||
+	    len > ANSWER_MAX)
+		return;
+	memcpy(c->answer.data, buf, len);
+	c->answer.len = (uint16_t)len;
+	c->answer.left = ANSWER_AGAIN;
+	c->answer.due_us = now_us + ANSWER_GAP_US;
+	conn_wake(c, c->answer.due_us);
+}
+
+void ice_answer_again(struct conn *c, uint64_t now_us)
+{
+	if (!c->answer.due_us || c->answer.due_us > now_us)
+		return;
+	c->answer.due_us = 0;
+	if (c->state != CONN_UP || !c->cur)
+		return;
+	memcpy(tx_reserve(c->t->tx), c->answer.data, c->answer.len);
+	send_built(c->cur, c->answer.len, now_us);
+	if (--c->answer.left)
+		c->answer.due_us = now_us + ANSWER_GAP_US;
+}
+
 static void send_error(struct path *p, StunMessage *rq, StunError code, uint64_t now_us)
 {
 	StunAgent *agent = &p->conn->t->strict;
@@ -154,6 +181,7 @@ static bool answer(struct path *p, StunMessage *rq, uint64_t now_us)
 		tx_commit(t->tx, &p->flow, 0);
 		return false;
 	}
+	keep_answer(p, buf, len, now_us);
 	send_built(p, len, now_us);
 	return true;
 }

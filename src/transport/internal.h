@@ -48,6 +48,11 @@ enum {
  * later one it must join again. A page of ours gives up in 12 s (session.js). */
 #define DTLS_LINGER_SILENT_US (40 * 1000000ULL)
 
+/* Where much is lost an answer goes again so much later, so often: Firefox asks once in 5 s and gives a connection up of which
+ * it has had no answer for 30 s, although all goes on. */
+#define ANSWER_GAP_US (40 * 1000ULL)
+enum { ANSWER_AGAIN = 2, ANSWER_MAX = 128 };
+
 /* One generation of ICE credentials, in one block. */
 struct cred {
 	struct hash_node node; /* by local ufrag */
@@ -91,6 +96,13 @@ struct conn {
 	bool answers_checks; /* the peer has answered one of ours, so it must go on doing
 				so */
 	bool resume;	     /* SUSPENDED and the path in use has been heard again */
+	bool lossy;	     /* as the owner says */
+	struct {
+		uint64_t due_us; /* 0: none */
+		uint8_t left;
+		uint16_t len;
+		uint8_t data[ANSWER_MAX];
+	} answer; /* to a check on the path in use, that goes again */
 	struct timer timer, dtls_timer;
 	uint64_t created_us, suspended_us, moved_us, keyed_us, first_srtp_us;
 	uint64_t rtt_us;
@@ -154,6 +166,10 @@ void conn_wake(struct conn *c,
 /* Deadlines have moved away: its timer runs when the first of them is. */
 void conn_calm(struct conn *c, uint64_t now_us);
 void conn_notify_moved(struct conn *c, uint64_t now_us);
+
+/* ---- ice_lite.c -------------------------------------------------------------------- */
+/* The answer that goes again, if it is due. */
+void ice_answer_again(struct conn *c, uint64_t now_us);
 
 /* ---- paths.c ----------------------------------------------------------------------- */
 struct path *path_find(struct conn *c, const struct flow *flow);

@@ -256,6 +256,7 @@ static void move(struct path *p, uint64_t now_us)
 	    (c->cur && p->nominated_since_us <= c->cur->nominated_since_us))
 		p->nominated_since_us = p->nominated_us = now_us;
 	c->cur = p;
+	c->answer.due_us = 0;
 	c->moved_us = now_us;
 	c->resume = false;
 	c->rtt_us = 0;

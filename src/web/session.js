@@ -29,6 +29,7 @@ const ICE_LIMIT_MS = 8000;
 const CONNECT_LIMIT_MS = 12000;
 const DISCONNECTED_GRACE_MS = 700; // Chromium reports blips that pass by themselves
 const DOUBT_MS = 2000; // in a pause of speech something comes in as often, losses included
+const CONSENT_MS = 12000; // Firefox gives a path up 25 s after it began to call it disconnected, whatever comes on it
 const RESTART_GAP_MS = 2000;
 const RESTART_HOLDS_MS = 4000; // a restart that works takes 20 ms to 3 s
 const RESTARTS_MAX = 3;
@@ -216,7 +217,7 @@ function watchPeer(p) {
 		else if (ice === 'failed')
 			restartIce();
 		else if (ice === 'disconnected')
-			doubt(p, DISCONNECTED_GRACE_MS);
+			doubt(p, DISCONNECTED_GRACE_MS, Date.now());
 		weigh();
 	};
 	pc.onconnectionstatechange = pc.oniceconnectionstatechange = look;
@@ -224,9 +225,9 @@ function watchPeer(p) {
 
 /**
  * Firefox calls a path disconnected as soon as an answer to one of its checks is lost; a restart would tear a hole into what
- * still comes in on it. @param {Peer} p @param {number} ms
+ * still comes in on it, but a smaller one than if it gave up. @param {Peer} p @param {number} ms @param {number} since
  */
-async function doubt(p, ms) {
+async function doubt(p, ms, since) {
 	const seen = await arrivals(p.pc).catch(() => null);
 	if (line.peer !== p)
 		return;
@@ -234,10 +235,10 @@ async function doubt(p, ms) {
 		const now = await arrivals(p.pc).catch(() => null);
 		if (line.peer !== p || p.pc.iceConnectionState !== 'disconnected')
 			return;
-		if (now === seen)
+		if (now === seen || Date.now() - since > CONSENT_MS)
 			restartIce();
 		else
-			doubt(p, DOUBT_MS);
+			doubt(p, DOUBT_MS, since);
 	});
 }
 

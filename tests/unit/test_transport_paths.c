@@ -81,6 +81,42 @@ static void test_spoofed_restarts(void **state)
 	rig_close(&r);
 }
 
+/* Answers to checks on the path in use go three times where much is lost, those to elsewhere do not. */
+static void test_lossy(void **state)
+{
+	const struct client_counts *n;
+	uint64_t asked, answered;
+	struct stranger v;
+	struct rig r;
+
+	(void)state;
+	open_up(&r, (struct options) { 0 });
+	n = client_counts(r.client);
+	run(&r, 20 * S);
+	assert_int_equal(STAT(stun_reply), n->checks_sent);
+	conn_lossy(r.conn, true);
+	asked = n->checks_sent;
+	answered = STAT(stun_reply);
+	run(&r, 20 * S);
+	assert_true(n->checks_sent > asked + 3);
+	assert_int_equal(STAT(stun_reply) - answered,
+			 (1 + ANSWER_AGAIN) * (n->checks_sent - asked));
+	assert_int_equal(n->errors, 0);
+	stranger_open(&v);
+	stranger_check(&v, &r, 0);
+	run(&r, 150 * MS);
+	stranger_read(&v, &r);
+	assert_int_equal(v.replies, 1);
+	conn_lossy(r.conn, false);
+	run(&r, 150 * MS);
+	asked = n->checks_sent;
+	answered = STAT(stun_reply);
+	run(&r, 20 * S);
+	assert_int_equal(STAT(stun_reply) - answered, n->checks_sent - asked);
+	close(v.fd);
+	rig_close(&r);
+}
+
 /* The same with authentic SRTP behind the check, and nothing from the old address: that
  * would be a wish to move there, but for the proof. */
 static void test_spoofed_srtp(void **state)
@@ -605,6 +641,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spoofed_check),
 		cmocka_unit_test(test_spoofed_restarts),
+		cmocka_unit_test(test_lossy),
 		cmocka_unit_test(test_spoofed_srtp),
 		cmocka_unit_test(test_replayed_srtp),
 		cmocka_unit_test(test_false_proof),

@@ -50,12 +50,23 @@ async function begin({ script, rate }) {
 	__test.capture = { context, blocks };
 	const recorder = firefox ? processor() : await worklet();
 	recorder.connect(context.destination); // puts out silence; unconnected it would not run
-	const sources = __test.pc().getReceivers().filter((r) => r.track.kind === 'audio').map((r) => {
-		const source = context.createMediaStreamSource(new MediaStream([r.track]));
-		source.connect(recorder);
-		return source;
-	});
+	const sources = new Map();
 	__test.capture.sources = sources;
+	const listen = () => {
+		const tracks = __test.pc().getReceivers().map((r) => r.track).filter((track) => track.kind === 'audio');
+		for (const [track, source] of sources)
+			if (!tracks.includes(track)) {
+				source.disconnect();
+				sources.delete(track);
+			}
+		for (const track of tracks)
+			if (!sources.has(track)) {
+				sources.set(track, context.createMediaStreamSource(new MediaStream([track])));
+				sources.get(track).connect(recorder);
+			}
+	};
+	listen();
+	__test.capture.timer = setInterval(listen, 100); // the page may make itself another connection
 	await context.resume();
 	if (firefox) {
 		// All its sound stops for a moment as this context begins, and what has come meanwhile is played faster.
@@ -63,11 +74,12 @@ async function begin({ script, rate }) {
 		blocks.length = 0;
 		__test.capture.began = undefined;
 	}
-	return sources.length;
+	return sources.size;
 }
 
 async function end() {
-	const { context, blocks, began } = __test.capture;
+	const { context, blocks, began, timer } = __test.capture;
+	clearInterval(timer);
 	const seconds = (performance.now() - began) / 1000;
 	await context.close();
 	return { samples: blocks.reduce((n, b) => n + b.length, 0), blocks: blocks.length, seconds };
