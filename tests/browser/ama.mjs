@@ -4,14 +4,13 @@
 // names and texts that would like to be scripts.
 import { equal, log, ok, scenario, sleep, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
-import { axeFinds, lookInit } from './lib/look.mjs';
+import { lookInit } from './lib/look.mjs';
 import { Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
+import { speak, suits } from './lib/suits.mjs';
 
 const VOICE = { mode: 'voice', camera: false, tone: false };
-const DESK = { width: 1280, height: 800 }, PHONE = { width: 390, height: 760 }, SMALLEST = { width: 320, height: 568 };
-/** 1280 x 800 magnified twice. */
-const TWICE = { width: 640, height: 400 };
+const DESK = { width: 1280, height: 800 }, PHONE = { width: 390, height: 760 };
 const EVIL = '<img src=x onerror="globalThis.__ran = 1">';
 const LIMIT_S = 30;
 
@@ -97,40 +96,6 @@ const loaded = () => performance.getEntriesByType('resource').filter((e) => /mor
 
 /** The item of that text. */
 const item = (words) => `.item:has-text("${words}")`;
-
-async function speak(who, lang) {
-	await who.run((lang) => {
-		const select = document.querySelector('.lang-select');
-		select.value = lang;
-		select.dispatchEvent(new Event('change'));
-	}, lang);
-	await until(`the page speaks ${lang}`, () => who.run((lang) => document.documentElement.lang === lang, lang), 3000);
-	await sleep(100);
-}
-
-/** For every eye and hand, in both directions. */
-async function suits(who, where) {
-	const { page } = who.page;
-	const before = page.viewportSize();
-	await page.emulateMedia({ reducedMotion: 'reduce' });
-	for (const lang of ['ar', 'en']) {
-		await speak(who, lang);
-		for (const colorScheme of ['light', 'dark']) {
-			await page.emulateMedia({ colorScheme });
-			equal(await axeFinds(page), [], `axe on ${where}, ${lang}, ${colorScheme}`);
-		}
-		await page.emulateMedia({ colorScheme: 'light' });
-		for (const viewport of [SMALLEST, TWICE]) {
-			await page.setViewportSize(viewport);
-			await sleep(200);
-			equal(await who.run(() => __look.faults()), [], `${where} at ${viewport.width}x${viewport.height}, ${lang}`);
-		}
-		await page.setViewportSize(before);
-	}
-	equal(await who.run(() => __look.deaf()), [], `live regions on ${where}`);
-	equal(await who.run(() => __look.motion()), [], `what moves on ${where}`);
-	await page.emulateMedia({ reducedMotion: 'no-preference' });
-}
 
 await scenario('ama', async () => {
 	const server = await Server.start();

@@ -3,12 +3,12 @@
 // people are muted, asked, called, shown large, given another role, sent away. What counts is what is heard and seen.
 import { equal, log, ok, scenario, sleep, until } from './lib/check.mjs';
 import { launchChromium } from './lib/chromium.mjs';
-import { axeFinds, lookInit } from './lib/look.mjs';
+import { lookInit } from './lib/look.mjs';
 import { Person } from './lib/person.mjs';
 import { Server } from './lib/server.mjs';
+import { suits } from './lib/suits.mjs';
 
 const SMALL = { width: 320, height: 240, fps: 8 };
-const SMALLEST = { width: 320, height: 568 };
 
 const dressed = (browser) => ({
 	name: browser.name,
@@ -80,37 +80,6 @@ async function rule(host, others, name, on) {
 	for (const who of [host, ...others])
 		await until(`${who.name}: rule ${name}`, () => who.run(({ name, on }) => palabre.call.rules[name] === on, { name, on }), 3000);
 	await host.run(() => { document.getElementById('rules').open = false; });
-}
-
-async function speak(who, lang) {
-	await who.run((lang) => {
-		const select = document.querySelector('.lang-select');
-		select.value = lang;
-		select.dispatchEvent(new Event('change'));
-	}, lang);
-	await until(`the page speaks ${lang}`, () => who.run((lang) => document.documentElement.lang === lang, lang), 3000);
-	await sleep(100);
-}
-
-/** For every eye and hand, in both directions. */
-async function suits(who, where) {
-	const { page } = who.page;
-	const before = page.viewportSize();
-	await page.emulateMedia({ reducedMotion: 'reduce' });
-	for (const lang of ['ar', 'en']) {
-		await speak(who, lang);
-		for (const colorScheme of ['light', 'dark']) {
-			await page.emulateMedia({ colorScheme });
-			equal(await axeFinds(page), [], `axe on ${where}, ${lang}, ${colorScheme}`);
-		}
-		await page.emulateMedia({ colorScheme: 'light' });
-		await page.setViewportSize(SMALLEST);
-		await sleep(200);
-		equal(await who.run(() => __look.faults()), [], `${where} at 320x568, ${lang}`);
-		await page.setViewportSize(before);
-	}
-	equal(await who.run(() => __look.deaf()), [], `live regions on ${where}`);
-	await page.emulateMedia({ reducedMotion: 'no-preference' });
 }
 
 const micState = () => {
