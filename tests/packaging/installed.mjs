@@ -180,7 +180,8 @@ await scenario('installed', async () => {
 	equal(machine.sh(`grep -E '^(acme|redirect_port|port|workers) =' ${CONF}`), 'port = 443\nworkers = 1\n' +
 		'acme = https://acme-v02.api.letsencrypt.org/directory\nredirect_port = 80\n', 'what a certificate by itself needs');
 	equal(machine.run('systemctl', 'is-active', 'palabre', 'palabre-certificate.timer').trim(), 'active\nactive', 'service and timer');
-	ok(machine.sh('journalctl -u palabre-certificate -o cat --no-pager').includes('tls.acme needs uacme'), 'the first attempt says what it lacks');
+	await until('the first attempt says what it lacks', () =>
+		machine.sh('journalctl -u palabre-certificate -o cat --no-pager').includes('tls.acme needs uacme'), 15000);
 	equal(ask(here, 'http://localhost/.well-known/acme-challenge/x').slice(0, 3), '404', 'the authority would be answered');
 	ok(ask(here, 'http://localhost:443/.well-known/security.txt').includes('Contact: mailto:me@example.org\n'), 'security.txt');
 	machine.sh(`sed -i 's/^url = .*/url = https:\\/\\/other.example.org/; s/^port = .*/port = 8090/' ${CONF}; dpkg-reconfigure -fnoninteractive palabre`);
