@@ -75,10 +75,6 @@ struct leg_source {
 	struct keyreq key;
 	struct dd_layers dd;  /* pictures: as their descriptors said last */
 	struct rtp_sync sync; /* VP8 */
-	struct {
-		uint64_t at_us, bytes, received;
-		uint32_t bps; /* on the wire, 0 not known yet */
-	} rate;		      /* of pictures; allot.c */
 };
 
 struct leg_slot {
@@ -305,8 +301,6 @@ void leg_pace_probe(struct leg *leg, const struct gcc_cluster *cluster);
 void leg_pace_soon(struct leg *leg);
 /* What waits would take so long. */
 uint64_t leg_pace_delay_us(const struct leg *leg);
-/* Nothing of what is in the slot goes, or again from the next key frame on. */
-void leg_pace_withhold(struct leg *leg, unsigned slot, bool on, uint64_t now_us);
 /* Sends what may go now, of one leg, of all for which something has happened. */
 void leg_pace_run(struct leg *leg, uint64_t now_us);
 void legs_pace(struct legs *l);

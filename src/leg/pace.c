@@ -33,8 +33,7 @@ struct pace {
 	struct leg *next;
 	struct {
 		uint32_t epoch;
-		uint64_t highest;     /* of its source, put */
-		bool withheld, seeks; /* nothing of it is put; before a key frame */
+		uint64_t highest; /* of its source, put */
 	} slots[NEGO_SLOTS_MAX];
 	uint8_t pad_slot, probe; /* the last picture's; the last cluster's id */
 	uint16_t pad_back;
@@ -111,7 +110,11 @@ static void put(struct leg *leg, unsigned slot, struct pkt *p, bool beginning,
 	struct pacer_item item = {
 		.handle = (uintptr_t)p,
 		.at_us = now_us,
-		.bytes = (uint16_t)(p->rtp.payload_len + RESEND_BYTES + WIRE_BYTES),
+		/* What will be left out keeps its place, for the numbers. */
+		.bytes = p->rtp.frame.tid > relay_port_tid(leg->port, slot)
+				 ? 1
+				 : (uint16_t)(p->rtp.payload_len + RESEND_BYTES +
+					      WIRE_BYTES),
 		.class = PACER_VIDEO,
 		.slot = (uint8_t)slot,
 		/* A late packet is no beginning: those after it have passed already. */
@@ -139,16 +142,6 @@ void leg_pace_forward(struct leg *leg, unsigned slot, const struct leg_source *s
 	struct pace *a = leg->pace;
 	struct pkt *first = NULL;
 
-	if (a->slots[slot].withheld)
-		return;
-	if (a->slots[slot].seeks) {
-		if (!begin && !(p->rtp.frame.start && p->rtp.frame.key &&
-				p->rtp.seq64 == src->recv.highest))
-			return;
-		a->slots[slot].seeks = false;
-		if (!begin)
-			begin = p->rtp.seq64;
-	}
 	list(a);
 	if (!begin && a->slots[slot].epoch == src->epoch) {
 		put(leg, slot, p, false, now_us);
@@ -178,22 +171,6 @@ void leg_pace_forget(struct leg *leg, unsigned slot)
 	pacer_forget(&leg->pace->pacer, slot);
 	leg->pace->slots[slot].epoch = 0;
 	list(leg->pace);
-}
-
-void leg_pace_withhold(struct leg *leg, unsigned slot, bool on, uint64_t now_us)
-{
-	struct pace *a = leg->pace;
-
-	if (a->slots[slot].withheld == on)
-		return;
-	a->slots[slot].withheld = on;
-	a->slots[slot].seeks = !on;
-	if (on) {
-		leg_pace_forget(leg, slot);
-		leg->slots[slot].epoch = 0;
-	} else {
-		relay_port_key_request(leg->port, slot, now_us);
-	}
 }
 
 int leg_pace_resend(struct leg *leg, unsigned slot, uint16_t seq, const struct pkt *p,
