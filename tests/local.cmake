@@ -84,6 +84,15 @@ if(TARGET palabred AND TARGET palabrectl)
 	add_test(NAME net.admin COMMAND ${NODE} ${here}/net/admin.mjs)
 	set_tests_properties(net.admin PROPERTIES LABELS "net" TIMEOUT 120 RUN_SERIAL ON ENVIRONMENT
 		"PALABRED=$<TARGET_FILE:palabred>;PALABRECTL=$<TARGET_FILE:palabrectl>;AUDIENCE=$<TARGET_FILE:audience>;STALL=$<TARGET_FILE:stall>")
+	add_test(NAME net.cost COMMAND ${NODE} ${here}/net/cost.mjs)
+	set_tests_properties(net.cost PROPERTIES LABELS "net" TIMEOUT 120 RUN_SERIAL ON ENVIRONMENT
+		"PALABRED=$<TARGET_FILE:palabred>")
+endif()
+
+if(TARGET palabred AND TARGET palabrectl)
+	add_test(NAME net.acme COMMAND ${NODE} ${here}/net/acme.mjs)
+	set_tests_properties(net.acme PROPERTIES LABELS "net" TIMEOUT 120 RUN_SERIAL ON ENVIRONMENT
+		"PALABRED=$<TARGET_FILE:palabred>;PALABRECTL=$<TARGET_FILE:palabrectl>;AUDIENCE=$<TARGET_FILE:audience>")
 endif()
 
 # ---- browsers: alone on the machine, since they fill it and measure time
