@@ -356,9 +356,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
  * again before what was sent can have come; twcc_stray: transport-wide numbers that leapt,
  * came twice, or too late; act_refused: what somebody wanted of a
  * room and might not; lobby_full, ban_limit, board_full, chat_limit (chat, polls): limits
- * of the room; store_full: of the store; twcc_unsent: what a receiver tells of packets that
- * were never sent; twcc_late: numbers given but not in order; pace_drop: pictures' packets that would have come too
- * late; pad_tx: padding of probes; allot_stop: times that a picture was withheld, since it did not fit. */
+ * of the room; store_full: of the store. */
 /* clang-format off */
 #define STATS_LIST(X) \
 	X(rx_pkts) X(rx_bytes) X(tx_pkts) X(tx_bytes) X(tx_fail) X(tx_drop) \
@@ -370,8 +368,8 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(seal_reuse) X(seal_fail) \
 	X(rtp_rx) X(rtp_bad) X(rtp_dup) X(rtp_old) X(rtp_fwd) X(rtp_muted) X(rtx_rx) X(rtx_tx) X(red_rx) \
 	X(rtp_csrc) X(ts_stray) X(ts_jump) X(voice_bad) X(voice_drop) X(fec_used) \
-	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(nack_crossed) X(copy_tx) X(copy_miss) X(dlrr_tx) X(twcc_tx) X(twcc_stray) X(twcc_rx) X(twcc_unsent) X(twcc_late) X(pli_rx) X(pli_tx) X(pli_throttled) \
-	X(slot_switch) X(layer_cut) X(pace_drop) X(pad_tx) X(probe_skip) X(allot_stop) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
+	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(nack_crossed) X(copy_tx) X(copy_miss) X(dlrr_tx) X(twcc_tx) X(twcc_stray) X(pli_rx) X(pli_tx) X(pli_throttled) \
+	X(slot_switch) X(layer_cut) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full) \
 	X(act_refused) X(lobby_full) X(ban_limit) X(board_full) X(chat_limit) X(store_full)

@@ -34,7 +34,6 @@ struct seat {
 		uint32_t stream; /* 0 idle */
 		uint32_t ts;
 		uint64_t at_ms; /* of leg_slot_state */
-		bool no_room;	/* likewise */
 	} slots[NEGO_SLOTS_MAX];
 	/* What is to be sent of a stream, as the worker has said of this leg; layers as leg_layers_get. */
 	struct seat_pause {

@@ -11,7 +11,7 @@
  * once, video only as long as it may.
  *
  * A receiver may say what it likes: the estimate stays within params, and nothing grows. Memory is the
- * struct's, some 17 KB; a status costs some 100 ns.
+ * struct's, some 37 KB; a status costs some 100 ns.
  *
  * Bytes are those on the wire with IP and UDP. Windows are times, and what counts as a queue is
  * measured in the time that one packet takes: at 20 kbit/s as at 20 Mbit/s.
@@ -33,7 +33,7 @@ enum gcc_verdict {
 };
 enum gcc_signal { GCC_NORMAL, GCC_OVERUSE, GCC_UNDERUSE };
 enum {
-	GCC_PACKETS = 768, /* remembered; 1 s at 7.5 Mbit/s */
+	GCC_PACKETS = 2048, /* remembered; 1 s at 20 Mbit/s */
 	GCC_POINTS = 64,
 	GCC_RATE_POINTS = 64,
 	GCC_LOSS_POINTS = 20

@@ -11,7 +11,7 @@
 
 /* ---- pacer: what goes now ---------------------------------------------------------------
  *
- * One a leg that gets pictures; hot; 14 KB. Sound goes at once and is paid for by what comes behind it:
+ * One a leg that gets pictures; hot; 21 KB. Sound goes at once and is paid for by what comes behind it:
  * first what is sent again, then pictures, slots in turns, evenly at the rate that the link is said to
  * bear, then padding. A key frame takes its time like the rest. While what waits would take longer than
  * PACER_DRAIN_US, it goes faster, up to 2.5 times (as libwebrtc's pacing factor).
@@ -35,11 +35,11 @@ enum pacer_class { PACER_AUDIO, PACER_RTX, PACER_VIDEO, PACER_PADDING, PACER_CLA
 enum {
 	PACER_SLOTS = 16,
 	PACER_QUEUES = PACER_SLOTS + 3,
-	PACER_AUDIO_MAX = 32,
-	PACER_RTX_MAX = 64,
-	PACER_VIDEO_MAX = 400, /* 0.2 s of 20 Mbit/s; of one slot two thirds of it */
+	PACER_AUDIO_MAX = 64,
+	PACER_RTX_MAX = 128,
+	PACER_VIDEO_MAX = 560, /* 0.25 s of 20 Mbit/s; of one slot two thirds of it */
 	PACER_PADDING_MAX = 16,
-	PACER_ITEMS = 512, /* of all classes */
+	PACER_ITEMS = 768, /* of all classes */
 	PACER_PROBES = 4,
 	/* At once go so much of the rate, and what a late call has missed of so much, and one packet. */
 	PACER_AHEAD_US = 5000,

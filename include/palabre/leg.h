@@ -44,7 +44,6 @@ struct leg_slot_state {
 	uint32_t stream;
 	uint32_t ts;
 	uint64_t at_ms;
-	bool no_room; /* somebody's pictures are withheld: they do not fit */
 };
 struct leg_ops {
 	/* Something of leg_link_get, leg_slot_get, leg_paused_get or leg_layers_get has changed: read it

@@ -50,7 +50,6 @@ struct nego_codec {
 	uint8_t vp9_profile;
 	bool nack, pli, fir;
 	bool twcc; /* transport-wide feedback: of a slot comes to us, of a source goes back */
-	bool remb; /* of a slot, where it has none: what the receiver allows */
 	bool rrtr; /* of a slot: it asks how long the way is (RFC 3611 §4.4) */
 };
 struct nego_section {

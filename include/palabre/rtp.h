@@ -163,7 +163,6 @@ void rtp_store_expire(struct rtp_store *s, uint64_t before_us);
 enum {
 	SLOT_SEGMENTS = 8,
 	SLOT_NACKS_MAX = 64,
-	PADDING_MAX = 255,
 	SLOT_HOLES =
 		64, /* at 15 a second those of 4 s, and packets are stored for 1.5 s */
 	SLOT_TID_ALL = 2 /* the third layer and all above */
@@ -283,11 +282,6 @@ int rtp_slot_write(const struct rtp_slot *s, const struct pkt *p,
 int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp_out *out,
 		       uint8_t *buf, size_t cap, size_t *header_len,
 		       uint64_t *index64) MUST_CHECK;
-/* A packet on the RTX stream that is nothing but `bytes` of padding (at most PADDING_MAX), to measure with; of
- * `out` only the transport-wide number counts. -EPROTO: RTX isn't negotiated. */
-int rtp_slot_write_padding(struct rtp_slot *s, const struct rtp_out *out, unsigned bytes,
-			   uint8_t *buf, size_t cap, size_t *header_len,
-			   uint64_t *index64) MUST_CHECK;
 /* The slot falls idle: `buf` gets 20 ms of silence in sequence (call it 3 times, 20 ms
  * apart). -EPROTO unless it is an audio slot that sent Opus last. */
 int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, size_t cap,
@@ -297,9 +291,6 @@ int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, si
  * 2 × packets sent, at least 50). */
 int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
 		  const struct rtp_segment **seg, uint64_t *in_seq64) MUST_CHECK;
-/* The same for one that has been allowed before. */
-int rtp_slot_locate(const struct rtp_slot *s, uint16_t seq,
-		    const struct rtp_segment **seg, uint64_t *in_seq64) MUST_CHECK;
 /* Sender report fields at now_us: `capture_us` of packet `ts64_in` of the present source
  * (from rtp_capture_us or its arrival). The NTP time is our wall clock. */
 void rtp_slot_sr(const struct rtp_slot *s, uint64_t ts64_in, uint64_t capture_us,

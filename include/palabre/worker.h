@@ -32,7 +32,7 @@ struct worker_config {
 enum worker_event_type {
 	WORKER_CREATED, /* leg_create's answer: `error` 0 or -errno */
 	WORKER_LINK,	/* leg's link: `link` */
-	WORKER_SLOT, /* leg, `slot`, `stream` (0 idle), `ts`, `at_ms`, `paused`: for want of room */
+	WORKER_SLOT,	/* leg, `slot`, `stream` (0 idle), `ts`, `at_ms` */
 	WORKER_PAUSED,	/* leg, `kind`, `paused`, `layers` (as leg_layers_get) */
 	WORKER_VOICE,	/* leg, `voice` */
 	WORKER_SPEAKERS /* room: `ports`, `count` */

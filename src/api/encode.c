@@ -54,8 +54,6 @@ json_t *encode_slot(const struct seat *s, unsigned slot)
 			json_string(stream_kind_names[leg_stream_kind(state->stream)]));
 		json_object_set_new(j, "at", json_integer((json_int_t)state->at_ms));
 	}
-	if (!p && state->no_room)
-		json_object_set_new(j, "why", json_string("room"));
 	if (state->stream || state->ts) /* not of a slot that nobody has been in */
 		json_object_set_new(j, "ts", json_integer(state->ts));
 	return j;

@@ -384,7 +384,6 @@ static void on_event(struct calls *cs, const struct worker_event *ev)
 		s->slots[ev->slot].stream = ev->stream;
 		s->slots[ev->slot].ts = ev->ts;
 		s->slots[ev->slot].at_ms = ev->at_ms;
-		s->slots[ev->slot].no_room = ev->paused;
 		cs->ops->slot(cs->arg, s, ev->slot);
 		break;
 	case WORKER_PAUSED:

@@ -76,7 +76,6 @@ int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
 		s->slots[i].stream = 0;
 		s->slots[i].ts = 0;
 		s->slots[i].at_ms = 0;
-		s->slots[i].no_room = false;
 	}
 	return 0;
 }

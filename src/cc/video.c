@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * Pictures, all or none. Coarse: what an estimate of the link and pacing cannot mend, or where there
- * are none. Pictures go when the voices beside them come late or not at all for more than a second, and come back when the voice has got through
+ * Pictures, all or none. Coarse, until there is an estimate of the link: pictures go when the voices beside
+ * them come late or not at all for more than a second, and come back when the voice has got through
  * for a while; later each time that they were too much. Before that a probe of two packets' size shows if
  * they are out of the question: where queues are long, a second of them is silence for many.
  *

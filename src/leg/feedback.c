@@ -65,38 +65,15 @@ static void on_key_request(struct leg *leg, uint32_t ssrc, uint64_t now_us)
 
 static void on_psfb(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
 {
-	uint64_t bps;
 	uint32_t ssrc;
 	uint8_t seq;
 
 	if (r->count == PSFB_PLI)
 		on_key_request(leg, r->media_ssrc, now_us);
-	else if (rtcp_remb_get(r, &bps))
-		leg_estimate_remb(leg, bps, now_us);
 	else if (r->count == PSFB_FIR)
 		for (unsigned i = 0;
 		     i < leg->plan.slot_count && rtcp_fir_get(r, i, &ssrc, &seq); i++)
 			on_key_request(leg, ssrc, now_us);
-}
-
-/* What became of numbered packets. */
-static void on_twcc(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
-{
-	struct twcc_status status;
-	struct twcc_iter it;
-
-	if (!leg->measure && !leg->estimate)
-		return;
-	if (twcc_iter_init(&it, r)) {
-		STAT_INC(rtcp_bad);
-		return;
-	}
-	leg_estimate_begin(leg, now_us);
-	while (twcc_next(&it, &status)) {
-		leg_control_measured(leg, &status, now_us);
-		leg_estimate_status(leg, &status);
-	}
-	leg_estimate_end(leg, now_us);
 }
 
 /* A browser that sends no video learns the round trip, after which it asks again for what is
@@ -114,24 +91,12 @@ static void on_xr(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
 	leg_feedback_at(leg, now_us);
 }
 
-uint64_t leg_report_rtt_us(const struct leg_slot *slot, const struct rtcp_block *b,
-			   uint64_t now_us)
-{
-	uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;
-	uint64_t since_us = now_us - slot->sr_sent_us;
-
-	return b->lsr && b->lsr == slot->sr_mid_ntp && since_us > held_us
-		       ? since_us - held_us
-		       : 0;
-}
-
 void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 {
 	struct rtcp_iter it;
 	struct rtcp_pkt r;
 
 	STAT_INC(rtcp_rx);
-	leg->all->batch_us = now_us;
 	if (rtcp_iter_init(&it, p->data, p->len)) {
 		STAT_INC(rtcp_bad);
 		return;
@@ -144,9 +109,7 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 			rtcp_block_get(&r, i, &b);
 			leg_control_report(leg, &b, now_us);
 			leg_video_report(leg, &b, now_us);
-			leg_estimate_block(leg, &b, now_us);
 		}
-		leg_estimate_blocks_end(leg, now_us);
 		switch (r.type) {
 		case RTCP_SR:
 			on_sr(leg, &r, p->arrival_us);
@@ -155,7 +118,7 @@ void leg_on_rtcp(struct leg *leg, struct pkt *p, uint64_t now_us)
 			if (r.count == RTPFB_NACK)
 				on_nack(leg, &r, now_us);
 			else if (r.count == RTPFB_TWCC)
-				on_twcc(leg, &r, now_us);
+				leg_control_feedback(leg, &r, now_us);
 			break;
 		case RTCP_PSFB:
 			on_psfb(leg, &r, now_us);

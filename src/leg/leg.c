@@ -56,8 +56,6 @@ static void on_conn_state(void *arg, enum conn_state state, uint64_t now_us)
 		return;
 	leg->link = link;
 	relay_port_suspend(leg->port, link != LEG_UP, now_us);
-	if (link != LEG_UP)
-		leg_pace_stop(leg);
 	if (link == LEG_UP)
 		leg_report_soon(leg, now_us);
 	leg->all->ops->changed(leg->all->arg, leg);
@@ -113,9 +111,6 @@ static void leg_destroy(void *obj)
 	leg_again_fini(leg);
 	leg_arrivals_fini(leg);
 	leg_video_fini(leg);
-	leg_estimate_fini(leg);
-	leg_pace_fini(leg);
-	leg_allot_fini(leg);
 	free(leg->slots);
 	mem_unref(leg->conn);
 }
@@ -192,8 +187,7 @@ int leg_create(struct leg **out, struct legs *l, struct relay_room *room, uint32
 	exts_merge(leg);
 	ssrcs_preset(leg);
 	if (slots_init(leg) || leg_measure_init(leg) || leg_again_init(leg) ||
-	    leg_video_init(leg, now_us) || leg_estimate_init(leg, now_us) ||
-	    leg_pace_init(leg, now_us) || leg_allot_init(leg))
+	    leg_video_init(leg, now_us))
 		goto out;
 	for (unsigned i = 0; i < plan->slot_count; i++)
 		audio += plan->slots[i].sec.audio;
@@ -218,7 +212,6 @@ void leg_close(struct leg *leg, uint64_t now_us)
 {
 	leg_send_bye(leg);
 	leg_video_stop(leg);
-	leg_estimate_stop(leg);
 	leg_follow_end(leg, now_us);
 	leg_again_stop(leg);
 	leg_voice_end(leg, now_us); /* before its timers go: a slot falls idle */
@@ -227,7 +220,6 @@ void leg_close(struct leg *leg, uint64_t now_us)
 	for (unsigned i = 0; i < leg->plan.source_count; i++)
 		leg_source_destroy(leg, i, now_us);
 	relay_port_destroy(leg->port, now_us);
-	leg_pace_stop(leg); /* after the last that may have come */
 	conn_close(leg->conn, now_us);
 	mem_unref(leg);
 }

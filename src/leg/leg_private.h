@@ -5,16 +5,12 @@
 
 #include <palabre/audio.h>
 #include <palabre/cc.h>
-#include <palabre/cc_gcc.h>
 #include <palabre/leg.h>
 
 enum {
 	WIRE_BYTES = 38,		    /* around a plain packet: IPv4, UDP, tag */
 	WIRE_VOICE_BYTES = WIRE_BYTES + 12, /* and its RTP header */
-	RESEND_BYTES =
-		12 + 8 +
-		RTX_OSN_BYTES,	/* before a payload that goes as RTX: header, number */
-	OUT_QUEUE = 2048,	/* packets between two drains */
+	OUT_QUEUE = 2048,		    /* packets between two drains */
 	MADE_QUEUE = 2048,	/* mixers' packets that wait behind all others */
 	MADE_TURN = 128,	/* of them between two looks at the sockets: about 1 ms */
 	SEAL_WINDOW_AUDIO = 64, /* resendable on the same SSRC: 1.3 s at 20 ms */
@@ -88,16 +84,15 @@ struct leg_slot {
 	uint64_t repeat_ts64, repeat_first, repeat_last; /* 0 nothing to repeat */
 	uint64_t repeat_us;				 /* when */
 	uint8_t silence_left;
-	uint32_t sr_mid_ntp;	   /* last sender report: middle of its NTP time, */
-	uint64_t sr_sent_us;	   /* and when it went out */
-	uint8_t twcc_id;	   /* extension that its packets may carry, 0 none, */
-	struct numbered *numbered; /* and which of late carried which; NULL without it */
+	uint32_t sr_mid_ntp; /* last sender report: middle of its NTP time, */
+	uint64_t sr_sent_us; /* and when it went out */
+	uint8_t twcc_id;     /* extension that its packets may carry, 0 none */
 	bool report_now;
 };
 
-/* NUMBERED: all that may be sent again on the same SSRC. */
-enum { MEASURED = 128, NUMBERED = SEAL_WINDOW_VIDEO, RED_DEPTH = 2 };
+enum { MEASURED = 128, RED_DEPTH = 2 };
 struct measure {
+	uint16_t next;
 	bool often;	   /* some twenty a second, */
 	uint32_t every_us; /* or so; 0: each */
 	uint64_t last_us;
@@ -158,12 +153,8 @@ struct leg {
 		uint64_t packets, bytes; /* of sound, on the wire */
 	} sent;
 	struct again *again;	 /* NULL without slots */
-	struct measure *measure; /* NULL: nothing of the sound it gets can be measured */
-	struct estimate *estimate; /* estimate.c: NULL without places for pictures */
-	struct pace *pace;	   /* pace.c: NULL where pictures go as they come */
-	struct allot *allot;	   /* allot.c: likewise */
-	uint64_t number;     /* transport-wide, that the next packet with one gets */
-	struct mixer *mixer; /* whose listener it is, NULL: it hears the lanes */
+	struct measure *measure; /* NULL: nothing of what it gets can be measured */
+	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at,
 		mix_to; /* heard now, unless somebody speaks alone, and soon */
@@ -197,9 +188,8 @@ struct legs {
 	struct rtp_clock no_clock; /* of what is made here: never known */
 	unsigned out_count;
 	struct out_item out[OUT_QUEUE];
-	struct leg *paced; /* in whose pacers something may have to be done */
-	bool making;	   /* what is enqueued now has a mixer made: a ring of its own */
-	unsigned mixers;   /* while there are any: */
+	bool making;	 /* what is enqueued now has a mixer made: a ring of its own */
+	unsigned mixers; /* while there are any: */
 	struct timer effort_timer; /* how busy is the thread? */
 	struct audio_effort effort;
 	unsigned made_first, made_count;
@@ -229,23 +219,16 @@ void leg_send_bye(struct leg *leg);
 /* slots.c: makes the slot's state follow the clocks of the source that is in it. */
 void leg_slot_follow(struct leg *leg, struct leg_slot *slot,
 		     const struct leg_source *src);
-/* measure.c: which packets carry a transport-wide number, and which. init: -1 out of memory. */
+/* measure.c: which packets carry a transport-wide number. init: -1 out of memory. */
 int leg_measure_init(struct leg *leg) MUST_CHECK;
 void leg_measure_fini(struct leg *leg);
 enum { MEASURE_IDLE_MS = 400 }; /* until somebody wants it otherwise */
 void leg_measure_every(struct leg *leg, unsigned ms); /* 0: each */
 void leg_measure_often(struct leg *leg, bool often);
-/* Hot: gives a packet of sound going out the first time its number, if it is to have one though no pictures go;
- */
+/* Hot: gives a packet going out the first time its number, if it is to have one; */
 void leg_measure_out(struct leg *leg, unsigned slot, struct rtp_out *out,
 		     uint64_t now_us);
-/* the next number, in 64 bits; sound with one is measured; */
-uint64_t leg_number(struct leg *leg, unsigned slot, struct rtp_out *out);
-void leg_measure_note(struct leg *leg, unsigned slot, const struct rtp_out *out,
-		      uint64_t now_us);
-/* whatever is written the first time; */
-void leg_number_keep(struct leg_slot *slot, const struct rtp_out *out);
-/* and one that goes out again on the same SSRC gets the one it had. */
+/* and one that goes out again the one it had. */
 void leg_measure_again(struct leg *leg, unsigned slot, struct rtp_out *out);
 bool leg_measure_sent(const struct leg *leg, uint16_t twcc, uint64_t *sent_us);
 /* arrivals.c: what it sends is told when it came. init: when it may begin to send that; -1 out of memory. */
@@ -256,66 +239,6 @@ void leg_arrivals_fini(struct leg *leg);
 void leg_arrivals_take(struct leg *leg, const struct pkt *p, uint64_t now_us);
 /* Appends a feedback if it is time; when to call again. */
 uint64_t leg_arrivals_put(struct leg *leg, struct wr *w, uint64_t now_us);
-/* estimate.c: what the link of a leg with places for pictures bears. init: -1 out of memory. stop: before it is
- * closed. */
-int leg_estimate_init(struct leg *leg, uint64_t now_us) MUST_CHECK;
-void leg_estimate_stop(struct leg *leg);
-void leg_estimate_fini(struct leg *leg);
-/* While pictures go, and some seconds longer, each packet is numbered, and told of. Hot: a picture is to go; */
-void leg_estimate_picture(struct leg *leg, uint64_t now_us);
-bool leg_estimate_going(const struct leg *leg);
-/* No pictures, and nothing is tried for them, until the next comes. */
-void leg_estimate_rest(struct leg *leg);
-/* What is known of the link is forgotten: it is another. */
-void leg_estimate_renew(struct leg *leg, uint64_t now_us);
-/* a packet is written: gives it its number; it went out, so large on the wire. */
-void leg_estimate_number(struct leg *leg, unsigned slot, struct rtp_out *out,
-			 uint64_t now_us);
-void leg_estimate_sent(struct leg *leg, const struct rtp_out *out, unsigned bytes,
-		       enum gcc_kind kind, uint64_t now_us);
-/* Evidence: a transport-cc feedback, status by status; a report's blocks, one by one, and its end; REMB. */
-void leg_estimate_begin(struct leg *leg, uint64_t now_us);
-void leg_estimate_status(struct leg *leg, const struct twcc_status *status);
-void leg_estimate_end(struct leg *leg, uint64_t now_us);
-void leg_estimate_block(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
-void leg_estimate_blocks_end(struct leg *leg, uint64_t now_us);
-void leg_estimate_remb(struct leg *leg, uint64_t bps, uint64_t now_us);
-/* NULL without places for pictures. */
-struct gcc *leg_estimate_get(const struct leg *leg);
-/* pace.c: pictures wait until the link bears them. init: -1 out of memory. stop: what waits is given back; before it
- * is closed, and while nothing can be sent. */
-int leg_pace_init(struct leg *leg, uint64_t now_us) MUST_CHECK;
-void leg_pace_stop(struct leg *leg);
-void leg_pace_fini(struct leg *leg);
-/* Hot, where leg->pace: as the relay's forward, of pictures; */
-void leg_pace_forward(struct leg *leg, unsigned slot, const struct leg_source *src,
-		      struct pkt *p, uint64_t begin, uint64_t now_us);
-/* nobody is in the slot any more; */
-void leg_pace_forget(struct leg *leg, unsigned slot);
-/* the packet with that number, which is `p`, is to go once more; -EAGAIN: too many wait. */
-int leg_pace_resend(struct leg *leg, unsigned slot, uint16_t seq, const struct pkt *p,
-		    uint64_t now_us) MUST_CHECK;
-/* What went around it; a burst is to be sent; something of the estimate has changed. */
-void leg_pace_sent(struct leg *leg, unsigned bytes, uint64_t now_us);
-void leg_pace_probe(struct leg *leg, const struct gcc_cluster *cluster);
-void leg_pace_soon(struct leg *leg);
-/* What waits would take so long. */
-uint64_t leg_pace_delay_us(const struct leg *leg);
-/* Sends what may go now, of one leg, of all for which something has happened. */
-void leg_pace_run(struct leg *leg, uint64_t now_us);
-void legs_pace(struct legs *l);
-/* allot.c: which pictures go. init: -1 out of memory. run: often. */
-int leg_allot_init(struct leg *leg) MUST_CHECK;
-void leg_allot_fini(struct leg *leg);
-void leg_allot_run(struct leg *leg, uint64_t now_us);
-/* slots.c: what is in the slot begins with this packet: its segment, and the packet itself goes. False: this receiver
- * cannot decode it. send: a later one. */
-bool leg_slot_begin(struct leg *leg, unsigned index, struct relay_stream *st,
-		    struct pkt *p, uint64_t now_us);
-void leg_slot_send(struct leg *leg, unsigned index, struct pkt *p);
-/* feedback.c: RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. 0: it does not say. */
-uint64_t leg_report_rtt_us(const struct leg_slot *slot, const struct rtcp_block *b,
-			   uint64_t now_us);
 /* again.c. init: -1 out of memory. stop: before it is closed. copies: of each audio packet, sent unasked, from now on; as
  * voice_choice.red says. take: packets that went out in the slot since the last time. */
 int leg_again_init(struct leg *leg) MUST_CHECK;
@@ -366,8 +289,7 @@ bool leg_control_crossed(const struct leg *leg, unsigned slot, uint16_t seq,
 			 uint64_t now_us);
 void leg_control_burst(struct leg *leg, unsigned packets);
 void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t now_us);
-void leg_control_measured(struct leg *leg, const struct twcc_status *status,
-			  uint64_t now_us);
+void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us);
 /* slots.c: what waits for it in the ring goes. */
 void leg_made_forget(struct leg *leg);
 /* mixer.c: it hears the lanes again. */
@@ -376,12 +298,6 @@ void leg_voice_end(struct leg *leg, uint64_t now_us);
 const struct leg *leg_mixer_speaker(const struct leg *leg, unsigned place);
 /* resend.c: 0, -ENOENT no longer there, -EAGAIN too many of late, or as conn_send_rtp. */
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us);
-/* Of pictures, out of the pacer: the packet with that number once more, if it is still there; how large it would be on
- * the wire, 0: it is gone; nothing but padding. */
-void leg_resend_write(struct leg *leg, unsigned slot, uint16_t seq, enum gcc_kind kind,
-		      uint64_t now_us);
-unsigned leg_resend_bytes(struct leg *leg, unsigned slot, uint16_t seq);
-void leg_resend_pad(struct leg *leg, unsigned slot, unsigned bytes, uint64_t now_us);
 /* Sound that went out last goes once more, as much of it as makes `bytes` on the wire; nobody hears it. False:
  * there was not so much. */
 bool leg_resend_probe(struct leg *leg, unsigned bytes, uint64_t now_us);

@@ -20,31 +20,38 @@ static struct pkt *stored(struct leg *leg, const struct rtp_segment *seg,
 	return src ? rtp_store_get(&src->store, in_seq64) : NULL;
 }
 
-/* Writes packet p once more. *bytes grows by what it is on the wire. */
-static int write_again(struct leg *leg, struct leg_slot *slot,
-		       const struct rtp_segment *seg, const struct pkt *p,
-		       enum gcc_kind kind, uint64_t now_us, unsigned *bytes)
+/* *bytes grows by what it is on the wire. */
+static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us,
+		  unsigned *bytes)
 {
-	unsigned index = (unsigned)(slot - leg->slots);
+	const struct rtp_segment *seg;
 	struct seal_stream *seal = &slot->seal;
 	struct rtp_out out;
-	int err = rtp_segment_map(&slot->rtp, seg, p, &out), len;
+	uint64_t in_seq64, index;
 	size_t header_len;
-	uint64_t index64;
+	struct pkt *p;
 	uint8_t *buf;
+	int len, err;
 
-	if (err)
-		return err;
+	if (!slot->plan->sec.audio && leg_video_withheld(leg))
+		return -ENOENT;
+	len = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
+	if (len)
+		return len;
+	p = stored(leg, seg, in_seq64);
+	if (!p)
+		return -ENOENT;
+	len = rtp_segment_map(&slot->rtp, seg, p, &out);
+	if (len)
+		return len;
+	leg_measure_again(leg, (unsigned)(slot - leg->slots), &out);
 	buf = tx_reserve(leg->all->tx);
 	if (slot->plan->rtx_ssrc && seg->rtx_pt) {
-		leg_estimate_number(leg, index, &out, now_us);
 		seal = &slot->seal_rtx;
 		len = rtp_slot_write_rtx(&slot->rtp, p, &out, buf,
-					 TX_MTU - SEAL_OVERHEAD_MAX, &header_len,
-					 &index64);
+					 TX_MTU - SEAL_OVERHEAD_MAX, &header_len, &index);
 	} else {
-		leg_measure_again(leg, index, &out);
-		index64 = out.seq64;
+		index = out.seq64;
 		len = rtp_slot_write(&slot->rtp, p, &out, buf, TX_MTU - SEAL_OVERHEAD_MAX,
 				     &header_len);
 	}
@@ -52,95 +59,12 @@ static int write_again(struct leg *leg, struct leg_slot *slot,
 		tx_commit(leg->all->tx, NULL, 0);
 		return len;
 	}
-	err = conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index64);
-	if (err == -EEXIST) /* too old for its seal to say that it is the same */
-		return err;
-	*bytes += (unsigned)len + WIRE_BYTES;
-	if (!err && seal == &slot->seal_rtx)
-		leg_estimate_sent(leg, &out, (unsigned)len + WIRE_BYTES, kind, now_us);
-	if (!err && slot->plan->sec.audio) {
-		leg_pace_sent(leg, (unsigned)len + WIRE_BYTES, now_us);
-		leg_control_late(leg, index, (uint16_t)out.seq64, now_us);
-	}
+	err = conn_send_rtp(leg->conn, seal, buf, (size_t)len, header_len, index);
+	if (err != -EEXIST) /* too old for its seal to say that it is the same */
+		*bytes += (unsigned)len + WIRE_BYTES;
+	if (!err && slot->plan->sec.audio)
+		leg_control_late(leg, (unsigned)(slot - leg->slots), seq, now_us);
 	return err;
-}
-
-/* *bytes grows by what it is on the wire; what has to wait for that, not. */
-static int resend(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us,
-		  unsigned *bytes)
-{
-	const struct rtp_segment *seg;
-	uint64_t in_seq64;
-	struct pkt *p;
-	int err;
-
-	if (!slot->plan->sec.audio && leg_video_withheld(leg))
-		return -ENOENT;
-	err = rtp_slot_find(&slot->rtp, seq, now_us, &seg, &in_seq64);
-	if (err)
-		return err;
-	p = stored(leg, seg, in_seq64);
-	if (!p)
-		return -ENOENT;
-	if (!slot->plan->sec.audio && leg->pace)
-		return leg_pace_resend(leg, (unsigned)(slot - leg->slots), seq, p,
-				       now_us);
-	return write_again(leg, slot, seg, p, GCC_VIDEO, now_us, bytes);
-}
-
-/* What was allowed before, if it is still there. */
-static struct pkt *allowed(struct leg *leg, unsigned slot, uint16_t seq,
-			   const struct rtp_segment **seg)
-{
-	uint64_t in_seq64;
-
-	if (rtp_slot_locate(&leg->slots[slot].rtp, seq, seg, &in_seq64))
-		return NULL;
-	return stored(leg, *seg, in_seq64);
-}
-
-void leg_resend_write(struct leg *leg, unsigned slot, uint16_t seq, enum gcc_kind kind,
-		      uint64_t now_us)
-{
-	const struct rtp_segment *seg;
-	struct pkt *p = allowed(leg, slot, seq, &seg);
-	unsigned bytes = 0;
-
-	if (p && !write_again(leg, &leg->slots[slot], seg, p, kind, now_us, &bytes) &&
-	    kind == GCC_PADDING)
-		STAT_INC(pad_tx);
-}
-
-unsigned leg_resend_bytes(struct leg *leg, unsigned slot, uint16_t seq)
-{
-	const struct rtp_segment *seg;
-	const struct pkt *p = allowed(leg, slot, seq, &seg);
-
-	return p && seg->rtx_pt ? p->rtp.payload_len + RESEND_BYTES + WIRE_BYTES : 0;
-}
-
-void leg_resend_pad(struct leg *leg, unsigned slot, unsigned bytes, uint64_t now_us)
-{
-	struct leg_slot *s = &leg->slots[slot];
-	unsigned payload =
-		bytes > RESEND_BYTES + WIRE_BYTES ? bytes - RESEND_BYTES - WIRE_BYTES : 1;
-	struct rtp_out out = { 0 };
-	uint8_t *buf = tx_reserve(leg->all->tx);
-	size_t header_len;
-	uint64_t index64;
-	int len;
-
-	leg_estimate_number(leg, slot, &out, now_us);
-	len = rtp_slot_write_padding(&s->rtp, &out, payload, buf,
-				     TX_MTU - SEAL_OVERHEAD_MAX, &header_len, &index64);
-	if (len < 0) {
-		tx_commit(leg->all->tx, NULL, 0);
-		return;
-	}
-	if (conn_send_rtp(leg->conn, &s->seal_rtx, buf, (size_t)len, header_len, index64))
-		return;
-	STAT_INC(pad_tx);
-	leg_estimate_sent(leg, &out, (unsigned)len + WIRE_BYTES, GCC_PADDING, now_us);
 }
 
 int leg_resend_one(struct leg *leg, struct leg_slot *slot, uint16_t seq, uint64_t now_us)

@@ -62,58 +62,36 @@ void leg_slot_follow(struct leg *leg, struct leg_slot *slot, const struct leg_so
 		       src->recv.last_us);
 }
 
-static void account(struct leg *leg, const struct leg_slot *slot,
-		    const struct rtp_out *out, unsigned bytes)
+static void write_item(struct legs *l, const struct out_item *item)
 {
-	bool audio = slot->plan->sec.audio;
-
-	STAT_INC(rtp_fwd);
-	leg_estimate_sent(leg, out, bytes, audio ? GCC_AUDIO : GCC_VIDEO,
-			  leg->all->batch_us);
-	if (!audio)
-		return;
-	leg_pace_sent(leg, bytes, leg->all->batch_us);
-	leg->sent.packets++;
-	leg->sent.bytes += bytes;
-}
-
-static void write_item(struct legs *l, struct out_item *item)
-{
-	struct leg *leg = item->leg;
-	struct leg_slot *slot = &leg->slots[item->slot];
+	struct leg_slot *slot = &item->leg->slots[item->slot];
 	uint8_t *buf = tx_reserve(l->tx);
 	size_t header_len;
-	int len;
+	int len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
+				 TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
 
-	leg_estimate_number(leg, item->slot, &item->out, l->batch_us);
-	leg_number_keep(slot, &item->out);
-	len = rtp_slot_write(&slot->rtp, item->pkt, &item->out, buf,
-			     TX_MTU - SEAL_OVERHEAD_MAX, &header_len);
 	if (len < 0)
 		tx_commit(l->tx, NULL, 0);
-	else if (!conn_send_rtp(leg->conn, &slot->seal, buf, (size_t)len, header_len,
-				item->out.seq64))
-		account(leg, slot, &item->out, (unsigned)len + WIRE_BYTES);
+	else if (!conn_send_rtp(item->leg->conn, &slot->seal, buf, (size_t)len,
+				header_len, item->out.seq64)) {
+		STAT_INC(rtp_fwd);
+		if (slot->plan->sec.audio) {
+			item->leg->sent.packets++;
+			item->leg->sent.bytes += (unsigned)len + WIRE_BYTES;
+		}
+	}
 	pkt_unref(item->pkt);
 }
 
-static void drain(struct legs *l)
+void legs_drain(struct legs *l)
 {
 	for (unsigned i = 0; i < l->out_count; i++)
 		write_item(l, &l->out[i]);
 	l->out_count = 0;
 }
 
-/* Sound first. */
-void legs_drain(struct legs *l)
-{
-	drain(l);
-	legs_pace(l);
-}
-
 bool legs_drain_made(struct legs *l, uint64_t now_us)
 {
-	l->batch_us = now_us;
 	for (unsigned i = 0; i < MADE_TURN && l->made_count; i++) {
 		struct out_item *item = &l->made[l->made_first];
 
@@ -147,7 +125,7 @@ static struct out_item *place(struct legs *l)
 {
 	if (!l->making) {
 		if (l->out_count == OUT_QUEUE)
-			drain(l);
+			legs_drain(l);
 		return &l->out[l->out_count++];
 	}
 	if (l->made_count == MADE_QUEUE)
@@ -156,30 +134,22 @@ static struct out_item *place(struct legs *l)
 }
 
 /* False when the slot's segment does not take the packet. */
-static bool map(struct leg_slot *slot, const struct pkt *p, struct rtp_out *out)
+static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_out *out)
 {
-	int err = rtp_slot_map(&slot->rtp, p, out, false);
+	struct leg_slot *slot = &leg->slots[index];
+	struct legs *l = leg->all;
+	struct out_item *item;
+	int err;
 
+	if (leg->mixer && slot->plan->sec.audio)
+		rtp_slot_name(&slot->rtp, p->rtp.seq64);
+	err = rtp_slot_map(&slot->rtp, p, out, false);
 	if (err == -ENOENT)
 		STAT_INC(layer_cut);
 	if (err)
 		return false;
 	if (slot->repeat_ts64 == out->ts64 && out->seq64 > slot->repeat_last)
 		slot->repeat_last = out->seq64;
-	return true;
-}
-
-/* The same. */
-static bool enqueue(struct leg *leg, unsigned index, struct pkt *p, struct rtp_out *out)
-{
-	struct leg_slot *slot = &leg->slots[index];
-	struct legs *l = leg->all;
-	struct out_item *item;
-
-	if (leg->mixer && slot->plan->sec.audio)
-		rtp_slot_name(&slot->rtp, p->rtp.seq64);
-	if (!map(slot, p, out))
-		return false;
 	if (slot->twcc_id && !l->making)
 		leg_measure_out(leg, index, out, l->batch_us);
 	if (slot->plan->sec.audio) {
@@ -257,54 +227,6 @@ static bool is_ahead(struct leg *leg, unsigned index, const struct leg_source *s
 	return true;
 }
 
-static void began(struct leg *leg, struct leg_slot *slot, struct relay_stream *st,
-		  const struct leg_source *src, const struct pkt *p,
-		  const struct rtp_out *out, uint64_t now_us)
-{
-	slot->state.stream = relay_stream_id(st);
-	/* The moment that the line of time has where the slot begins. */
-	anchor(leg, slot, src, out->ts64 - out->seg->ts_off, (uint32_t)out->ts64,
-	       p->arrival_us);
-	leg_feedback_at(leg, now_us);
-	if (!slot->plan->sec.audio && leg->nacked_us &&
-	    now_us < leg->nacked_us + LOSSY_US)
-		leg_repeat_later(leg, slot, out, now_us);
-}
-
-static bool send_now(struct leg *leg, unsigned index, struct pkt *p, struct rtp_out *out)
-{
-	struct out_item item = { .leg = leg, .pkt = p, .slot = (uint8_t)index };
-
-	if (!map(&leg->slots[index], p, out))
-		return false;
-	pkt_ref(p);
-	item.out = *out;
-	write_item(leg->all, &item);
-	return true;
-}
-
-bool leg_slot_begin(struct leg *leg, unsigned index, struct relay_stream *st,
-		    struct pkt *p, uint64_t now_us)
-{
-	struct leg_slot *slot = &leg->slots[index];
-	const struct leg_source *src = leg_source_of(st, p->rtp.layer);
-	struct rtp_out out;
-
-	if (!switch_slot(slot, src, relay_stream_id(st), p) ||
-	    !send_now(leg, index, p, &out))
-		return false;
-	began(leg, slot, st, src, p, &out, now_us);
-	return true;
-}
-
-void leg_slot_send(struct leg *leg, unsigned index, struct pkt *p)
-{
-	struct rtp_out out;
-
-	(void)send_now(leg, index, p,
-		       &out); /* from before the segment: it is not missed */
-}
-
 static void forward(void *owner, unsigned index, struct relay_stream *st, struct pkt *p,
 		    uint64_t begin, uint64_t now_us)
 {
@@ -315,12 +237,6 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 	struct rtp_out out;
 
 	rtp_slot_limit(&slot->rtp, relay_port_tid(leg->port, index));
-	if (!slot->plan->sec.audio)
-		leg_estimate_picture(leg, now_us);
-	if (!slot->plan->sec.audio && leg->pace) {
-		leg_pace_forward(leg, index, src, p, begin, now_us);
-		return;
-	}
 	if (begin || slot->epoch != src->epoch) {
 		if (is_ahead(leg, index, src, p))
 			return;
@@ -333,7 +249,14 @@ static void forward(void *owner, unsigned index, struct relay_stream *st, struct
 		if (!switch_slot(slot, src, relay_stream_id(st), first) ||
 		    !enqueue(leg, index, first, &out))
 			return;
-		began(leg, slot, st, src, first, &out, now_us);
+		slot->state.stream = relay_stream_id(st);
+		/* The moment that the line of time has where the slot begins. */
+		anchor(leg, slot, src, out.ts64 - out.seg->ts_off, (uint32_t)out.ts64,
+		       first->arrival_us);
+		leg_feedback_at(leg, now_us);
+		if (!slot->plan->sec.audio && leg->nacked_us &&
+		    now_us < leg->nacked_us + LOSSY_US)
+			leg_repeat_later(leg, slot, &out, now_us);
 		if (first != p || !slot->plan->sec.audio)
 			catch_up(leg, index, src, first->rtp.seq64);
 	} else {
@@ -357,7 +280,6 @@ static void idle(void *owner, unsigned index, uint64_t now_us)
 	struct leg *leg = owner;
 	struct leg_slot *slot = &leg->slots[index];
 
-	leg_pace_forget(leg, index);
 	slot->state.stream = 0;
 	slot->state.ts = (uint32_t)slot->rtp.ts64 + 1;
 	leg->all->ops->changed(leg->all->arg, leg);

@@ -3,9 +3,8 @@
  * Do others' pictures go to this leg? For legs with places for them. What its sound meets on the way (its
  * measured packets, reports) goes to cc's video_ctl. While pictures are withheld the relay leaves their
  * places empty, nothing of them is sent again, and the voices follow the link as those of a leg without
- * video do, unless the person has chosen how they come.
- * Where the link is estimated, pictures are paced and withheld one by one before that (estimate.c, pace.c,
- * allot.c): then it is the last resort.
+ * video do, unless the person has chosen how they come. An estimate of the link will take the place of
+ * video_ctl; what it has to do then is in turn().
  *
  * The timer runs while there is something to decide: nobody is woken for a leg that gets nothing.
  */
@@ -36,11 +35,6 @@ static void turn(struct video *v, uint64_t now_us)
 		STAT_INC(video_off);
 	log_debug("leg.video", "port=%u on=%d", leg->port_id, v->ctl.on);
 	relay_port_pictures(leg->port, v->ctl.on, now_us);
-	/* What it bore before it was too much says little of what it bears now. */
-	if (v->ctl.on)
-		leg_estimate_renew(leg, now_us);
-	else
-		leg_estimate_rest(leg);
 	if (!v->chosen && leg_lanes(leg, now_us))
 		STAT_INC(mix_fail);
 	leg->all->ops->changed(leg->all->arg, leg);

@@ -341,7 +341,6 @@ void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t no
 {
 	struct control *v = leg->control;
 	unsigned before_q8, lost_q8, copied[VOICE_COPIES + 1];
-	uint64_t rtt_us;
 
 	for (unsigned i = 0; v && i < leg->plan.slot_count; i++) {
 		struct leg_slot *slot = &leg->slots[i];
@@ -356,26 +355,40 @@ void leg_control_report(struct leg *leg, const struct rtcp_block *b, uint64_t no
 		} else {
 			voice_report(&v->ctl, now_us, lost_q8);
 		}
-		rtt_us = leg_report_rtt_us(slot, b, now_us);
-		if (!rtt_us)
-			continue;
-		v->rtt_known = true;
-		voice_rtt(&v->ctl, rtt_us);
-		voice_rtt(&v->up.ctl, rtt_us);
+		/* RFC 3550 §6.4.1, without our wall clock: when that report of ours went out. */
+		if (b->lsr && b->lsr == slot->sr_mid_ntp) {
+			uint64_t held_us = (uint64_t)b->dlsr * 1000000 / 65536;
+			uint64_t since_us = now_us - slot->sr_sent_us;
+
+			if (since_us <= held_us)
+				continue;
+			v->rtt_known = true;
+			voice_rtt(&v->ctl, since_us - held_us);
+			voice_rtt(&v->up.ctl, since_us - held_us);
+		}
 	}
 }
 
-void leg_control_measured(struct leg *leg, const struct twcc_status *status,
-			  uint64_t now_us)
+void leg_control_feedback(struct leg *leg, const struct rtcp_pkt *r, uint64_t now_us)
 {
 	struct control *v = leg->control;
+	struct twcc_status status;
+	struct twcc_iter it;
 	uint64_t sent_us;
 
-	if (!leg_measure_sent(leg, status->seq, &sent_us))
+	if (!leg->measure)
 		return;
-	leg_video_measured(leg, status, sent_us, now_us);
-	if (v && status->received)
-		voice_sample(&v->ctl, now_us, sent_us, status->arrival_us);
+	if (twcc_iter_init(&it, r)) {
+		STAT_INC(rtcp_bad);
+		return;
+	}
+	while (twcc_next(&it, &status)) {
+		if (!leg_measure_sent(leg, status.seq, &sent_us))
+			continue;
+		leg_video_measured(leg, &status, sent_us, now_us);
+		if (v && status.received)
+			voice_sample(&v->ctl, now_us, sent_us, status.arrival_us);
+	}
 }
 
 /* ---- life -------------------------------------------------------------------------- */

@@ -68,8 +68,6 @@ static void put_feedback(struct text *t, const struct nego_codec *c)
 		text_add(t, "a=rtcp-fb:%u nack\r\n", c->pt);
 	if (c->twcc)
 		text_add(t, "a=rtcp-fb:%u transport-cc\r\n", c->pt);
-	if (c->remb)
-		text_add(t, "a=rtcp-fb:%u goog-remb\r\n", c->pt);
 	if (c->pli)
 		text_add(t, "a=rtcp-fb:%u nack pli\r\n", c->pt);
 	if (c->fir)

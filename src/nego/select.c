@@ -175,21 +175,20 @@ void nego_select_codecs(const struct sdp_media *m, enum use use, struct nego_sec
 		}
 		out.nack = c->fb_nack;
 		out.twcc = c->fb_twcc && nego_has_ext(sec, EXT_TWCC);
-		out.remb = use == USE_SLOT && m->kind == SDP_VIDEO && c->fb_remb &&
-			   !out.twcc;
 		sec->codecs[sec->codec_count++] = out;
 	}
 }
 
-/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on what we send, and on the pictures that a
- * browser does: on the microphone's they would cost 9 kbit/s of feedback and provoke padding. */
+/* Audio slots are told apart by SSRC alone. Transport-wide numbers go on few packets of the sound that we send,
+ * and on the pictures that a browser does: on the microphone's they would cost 9 kbit/s of feedback and provoke
+ * padding. */
 static bool ext_wanted(enum ext_id id, bool audio, enum use use)
 {
 	if (use == USE_SOURCE)
 		return audio ? id == EXT_AUDIO_LEVEL || id == EXT_MID
 			     : id == EXT_MID || id == EXT_RID || id == EXT_RRID ||
 				       id == EXT_DD || id == EXT_TWCC;
-	return use == USE_SLOT && (id == EXT_TWCC || (!audio && id == EXT_DD));
+	return use == USE_SLOT && id == (audio ? EXT_TWCC : EXT_DD);
 }
 
 void nego_select_exts(const struct sdp_media *m, enum use use, struct nego_section *sec)

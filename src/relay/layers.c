@@ -22,25 +22,9 @@ static const uint32_t expected_bps[RELAY_LAYERS_MAX] = { 80000, 250000, 700000 }
 
 /* ---- measuring --------------------------------------------------------------------- */
 
-/* What a window has shown is remembered for when the layer is paused. */
-static void remember(struct layer *y)
-{
-	uint64_t bytes = 0;
-
-	if (y->window_us >= 2 * RATE_US)
-		return; /* a pause was in it */
-	for (unsigned tid = 0; tid < ALLOC_TEMPORAL; tid++) {
-		bytes += y->bytes[tid];
-		y->known_bps[tid] =
-			y->bytes[tid] ? (uint32_t)(bytes * 8 * 1000000 / y->window_us)
-				      : 0;
-	}
-}
-
 static void turn(struct layer *y, uint64_t now_us)
 {
 	y->window_us = now_us - y->since_us;
-	remember(y);
 	memcpy(y->past_bytes, y->bytes, sizeof y->bytes);
 	memcpy(y->past_frames, y->frames, sizeof y->frames);
 	memset(y->bytes, 0, sizeof y->bytes);
@@ -78,14 +62,13 @@ void relay_stream_measured(const struct relay_stream *st, uint64_t now_us,
 
 			bytes += own;
 			frames += y->frames[tid] + y->past_frames[tid];
-			if (tid && !(alive ? own : y->known_bps[tid]))
+			if (tid && (!alive || !own))
 				continue;
 			a->state = alive ? ALLOC_ALIVE : ALLOC_PAUSED;
 			a->width = y->width;
 			a->height = y->height;
 			a->key = true;
-			a->bps =
-				y->known_bps[tid] ? y->known_bps[tid] : expected_bps[sid];
+			a->bps = expected_bps[sid];
 			if (!alive || us < RATE_US / 2)
 				continue;
 			a->bps = (uint32_t)(bytes * 8 * 1000000 / us);

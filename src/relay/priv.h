@@ -146,8 +146,6 @@ struct layer {
 		window_us; /* begin of the present window; length of the one before */
 	uint32_t bytes[ALLOC_TEMPORAL], past_bytes[ALLOC_TEMPORAL];
 	uint16_t frames[ALLOC_TEMPORAL], past_frames[ALLOC_TEMPORAL];
-	uint32_t known_bps
-		[ALLOC_TEMPORAL]; /* with those below it, when it last came; 0 unknown */
 	uint16_t width, height;
 };
 

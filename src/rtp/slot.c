@@ -467,40 +467,6 @@ int rtp_slot_write_rtx(struct rtp_slot *s, const struct pkt *p, const struct rtp
 	return n;
 }
 
-int rtp_slot_write_padding(struct rtp_slot *s, const struct rtp_out *out, unsigned bytes,
-			   uint8_t *buf, size_t cap, size_t *header_len,
-			   uint64_t *index64)
-{
-	const struct rtp_segment *seg = current(s);
-	struct rtp_header h = { .ssrc = s->rtx_ssrc,
-				.seq = (uint16_t)s->rtx_seq,
-				.ts = (uint32_t)s->ts64,
-				.padding = true };
-	uint8_t twcc[2];
-	int n;
-
-	if (!seg || !seg->rtx_pt || !s->rtx_ssrc || !bytes || bytes > PADDING_MAX)
-		return -EPROTO;
-	h.pt = seg->rtx_pt;
-	if (out->twcc_id) {
-		put_be16(twcc, out->twcc);
-		h.ext[0].id = out->twcc_id;
-		h.ext[0].len = sizeof twcc;
-		h.ext[0].data = twcc;
-		h.ext_count = 1;
-	}
-	n = rtp_build_header(&h, buf, cap);
-	if (n < 0)
-		return n;
-	if (cap - (size_t)n < bytes)
-		return -ENOBUFS;
-	memset(buf + n, 0, bytes);
-	buf[(unsigned)n + bytes - 1] = (uint8_t)bytes;
-	*header_len = (size_t)n;
-	*index64 = s->rtx_seq++;
-	return n + (int)bytes;
-}
-
 int rtp_slot_write_silence(struct rtp_slot *s, uint64_t now_us, uint8_t *buf, size_t cap,
 			   size_t *header_len, uint64_t *index64)
 {
@@ -564,8 +530,8 @@ static bool resend_allowed(struct rtp_slot *s, uint64_t now_us)
 	return true;
 }
 
-int rtp_slot_locate(const struct rtp_slot *s, uint16_t seq,
-		    const struct rtp_segment **seg, uint64_t *in_seq64)
+int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
+		  const struct rtp_segment **seg, uint64_t *in_seq64)
 {
 	uint16_t back = (uint16_t)((uint16_t)s->highest - seq);
 	unsigned kept =
@@ -586,24 +552,10 @@ int rtp_slot_locate(const struct rtp_slot *s, uint16_t seq,
 	}
 	if (!found || !found->stream || thin_before_out(&s->thin, found, out, &gone))
 		return -ENOENT;
-	*seg = found;
-	*in_seq64 = out - found->seq_off + gone.pkts;
-	return 0;
-}
-
-int rtp_slot_find(struct rtp_slot *s, uint16_t seq, uint64_t now_us,
-		  const struct rtp_segment **seg, uint64_t *in_seq64)
-{
-	const struct rtp_segment *found;
-	uint64_t in;
-	int err = rtp_slot_locate(s, seq, &found, &in);
-
-	if (err)
-		return err;
 	if (!resend_allowed(s, now_us))
 		return -EAGAIN;
 	*seg = found;
-	*in_seq64 = in;
+	*in_seq64 = out - found->seq_off + gone.pkts;
 	return 0;
 }
 

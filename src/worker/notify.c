@@ -77,11 +77,9 @@ static bool tell_slots(struct worker *w, struct worker_leg *wl)
 					   .slot = i,
 					   .stream = now.stream,
 					   .ts = now.ts,
-					   .at_ms = now.at_ms,
-					   .paused = now.no_room };
+					   .at_ms = now.at_ms };
 
-		if (now.no_room == wl->slots[i].no_room &&
-		    now.stream == wl->slots[i].stream && now.ts == wl->slots[i].ts &&
+		if (now.stream == wl->slots[i].stream && now.ts == wl->slots[i].ts &&
 		    now.at_ms == wl->slots[i].at_ms)
 			continue;
 		if (!tell(w, &ev))

@@ -124,7 +124,6 @@ int crowd_join(struct crowd *c, bool sends)
 	struct client_params params = { .cert = c->cert,
 					.hub = c->hub,
 					.sections = sections,
-					.twcc = true,
 					.on_rtp = on_rtp,
 					.arg = c };
 

@@ -124,7 +124,7 @@ static void test_jitter(void **state)
 			double mean;
 
 			begin(r, t, s);
-			L.jitter_us = getenv("J") ? (uint64_t)atoi(getenv("J")) : 15000;
+			L.jitter_us = 15000;
 			L.loss_back = 0.1;
 			leg_begin(0, L.rate_bps);
 			run(40);

@@ -132,7 +132,7 @@ static void test_late_timer(void **state)
 	begin(20000000);
 	begin_us = now_us;
 	while (now_us < begin_us + 1000000) {
-		while (P.count[PACER_VIDEO] < 200)
+		while (P.count[PACER_VIDEO] < 300)
 			put_frame(0, 10, 1200, false);
 		while (take())
 			bytes += out.item.bytes;

@@ -60,7 +60,7 @@ static int begin(void **state)
 	leg->link = LEG_UP;
 	relay_port_suspend(leg->port, false, now_us(s));
 	s->to = leg;
-	W.told = (uint16_t)leg->number;
+	W.told = leg->measure->next;
 	return 0;
 }
 
@@ -103,10 +103,10 @@ static void acknowledge(const struct ack *a)
 
 static void feedback(void)
 {
-	uint16_t next = (uint16_t)W.s.to->number;
+	const struct measure *m = W.s.to->measure;
 	unsigned kept = 0;
 
-	for (; W.told != next; W.told++) {
+	for (; W.told != m->next; W.told++) {
 		uint64_t way_ms =
 			WAY_MS +
 			(W.thin && !leg_voice_get(W.s.to).no_pictures ? LATE_MS : 0);

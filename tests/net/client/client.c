@@ -177,11 +177,8 @@ int client_send_rtcp(struct client *c, uint8_t *buf, size_t len)
 static void media_input(struct client *c, uint8_t *data, size_t len, uint64_t now_us)
 {
 	bool rtcp = data[1] >= RTCP_FIRST && data[1] <= RTCP_LAST;
-	uint64_t at_ns = c->p.hub ? client_hub_arrival_ns(c->p.hub) : 0;
 	int n = (int)len;
 
-	if (!rtcp)
-		twcc_input(c, data, len, at_ns ? at_ns / 1000 : now_us);
 	if (c->p.blind) {
 		c->counts.rtp += !rtcp;
 		c->counts.rtcp += rtcp;
@@ -235,7 +232,6 @@ void client_poll(struct client *c, uint64_t now_us)
 	}
 	stun_run(c, now_us);
 	dtls_timer(c, now_us);
-	twcc_run(c, now_us);
 }
 
 uint64_t client_next_us(const struct client *c, uint64_t now_us)
@@ -246,8 +242,6 @@ uint64_t client_next_us(const struct client *c, uint64_t now_us)
 		next_us = c->check_due_us;
 	if (c->dtls_due_us < next_us)
 		next_us = c->dtls_due_us;
-	if (c->twcc.any && c->twcc.due_us < next_us)
-		next_us = c->twcc.due_us;
 	return next_us;
 }
 

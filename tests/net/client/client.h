@@ -38,7 +38,6 @@ struct client_params {
 	bool dtls_server;  /* a=setup:passive */
 	bool sha1_only;	   /* offers only SRTP_AES128_CM_SHA1_80 */
 	bool big_hello;	   /* a ClientHello of two datagrams, as Chromium's */
-	bool twcc;	   /* says when each packet came, by transport-cc, every 50 ms */
 	bool blind;	   /* counts media and doesn't open it: cheap, for crowds */
 	uint64_t check_us; /* between checks once connected; 0: 2.5 s */
 	unsigned section_count;

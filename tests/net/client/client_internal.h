@@ -16,15 +16,6 @@ enum {
 	TEXT_MAX = 257
 };
 
-enum { CLIENT_TWCC_ID = 3, CLIENT_NUMBERS = 2048 };
-struct client_twcc {
-	bool any;
-	uint16_t newest, told;
-	uint8_t count; /* of feedbacks */
-	uint64_t due_us;
-	uint64_t at_us[CLIENT_NUMBERS]; /* by number, 0: it has not come */
-};
-
 struct client {
 	struct client_params p;
 	struct client_section sections[CLIENT_SECTIONS_MAX];
@@ -53,7 +44,6 @@ struct client {
 	bool dtls_started, up, failed, closed;
 	uint64_t dtls_due_us;
 	srtp_t tx, rx;
-	struct client_twcc twcc;
 };
 
 /* ---- client.c ---------------------------------------------------------------------- */
@@ -62,10 +52,6 @@ void client_out(struct client *c, const uint8_t *data, size_t len);
 /* ---- client_stun.c ----------------------------------------------------------------- */
 void stun_input(struct client *c, uint8_t *data, size_t len, uint64_t now_us);
 void stun_run(struct client *c, uint64_t now_us);
-
-/* ---- client_twcc.c: an RTP packet, sealed or not, came; feedback, if it is due. */
-void twcc_input(struct client *c, const uint8_t *data, size_t len, uint64_t at_us);
-void twcc_run(struct client *c, uint64_t now_us);
 
 /* ---- client_dtls.c ----------------------------------------------------------------- */
 int dtls_setup(struct client *c) MUST_CHECK;

@@ -40,9 +40,11 @@ static void put_audio(struct out *o)
 static void put_video(struct out *o)
 {
 	put(o, "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
-	       "a=rtcp-fb:96 ccm fir\r\na=rtpmap:97 "
+	       "a=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 transport-cc\r\na=rtpmap:97 "
 	       "rtx/90000\r\na=fmtp:97 apt=96\r\n"
 	       "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
+	       "a=extmap:3 http://www.ietf.org/id/"
+	       "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
 	       "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n");
 }
 
@@ -66,11 +68,6 @@ static void put_section(struct out *o, const struct client *c, unsigned i)
 		put_video(o);
 	else
 		put_audio(o);
-	if (c->p.twcc || (s->video && s->send))
-		put(o,
-		    "a=rtcp-fb:%s transport-cc\r\na=extmap:%u http://www.ietf.org/id/"
-		    "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n",
-		    s->video ? "96" : "111", CLIENT_TWCC_ID);
 	if (!s->send || !s->ssrc)
 		return;
 	if (s->rtx_ssrc)
