@@ -50,6 +50,84 @@ enum demux wire_demux(const uint8_t *data, size_t len);
 int stun_peek_ufrag(const uint8_t *data, size_t len, const char **ufrag,
 		    size_t *ufrag_len);
 
+/* ---- STUN and TURN of a client of ours, over a stream (RFC 8489, RFC 8656 §12.5) ------------- */
+
+enum turn_class { TURN_REQUEST, TURN_INDICATION, TURN_SUCCESS, TURN_ERROR };
+enum turn_method {
+	TURN_BINDING = 1,
+	TURN_ALLOCATE = 3,
+	TURN_REFRESH = 4,
+	TURN_SEND = 6,
+	TURN_DATA = 7,
+	TURN_CREATE_PERMISSION = 8,
+	TURN_CHANNEL_BIND = 9
+};
+enum turn_attr {
+	TURN_ATTR_USERNAME = 0x0006,
+	TURN_ATTR_INTEGRITY = 0x0008,
+	TURN_ATTR_ERROR = 0x0009,
+	TURN_ATTR_UNKNOWN = 0x000a,
+	TURN_ATTR_CHANNEL = 0x000c,
+	TURN_ATTR_LIFETIME = 0x000d,
+	TURN_ATTR_PEER = 0x0012,
+	TURN_ATTR_DATA = 0x0013,
+	TURN_ATTR_REALM = 0x0014,
+	TURN_ATTR_NONCE = 0x0015,
+	TURN_ATTR_RELAYED = 0x0016,
+	TURN_ATTR_FAMILY = 0x0017,
+	TURN_ATTR_TRANSPORT = 0x0019,
+	TURN_ATTR_MAPPED = 0x0020
+};
+enum {
+	TURN_ID_BYTES = 12,
+	TURN_HEADER_BYTES = 20,
+	TURN_UNIT_MAX = 2048, /* a packet of the pool, and what is around it */
+	TURN_CHANNEL_HEADER_BYTES = 4,
+	TURN_CHANNEL_MIN = 0x4000,
+	TURN_CHANNEL_MAX = 0x4fff,
+	TURN_INTEGRITY_BYTES = 20,
+	TURN_PEERS_MAX = 4,   /* of one message */
+	TURN_UNKNOWN_MAX = 8, /* told of; more are still refused */
+	TURN_TEXT_MAX = 128   /* USERNAME, REALM, NONCE: longer ones are nobody's */
+};
+struct turn_text {
+	const char *s; /* into the message, NULL: not there */
+	size_t len;
+};
+struct turn_msg {
+	uint16_t method;
+	enum turn_class class;
+	const uint8_t *id;
+	struct turn_text username, realm, nonce;
+	size_t integrity_at; /* of the attribute; 0: not signed */
+	unsigned peer_count, unknown_count;
+	struct addr peers[TURN_PEERS_MAX];
+	uint16_t unknown
+		[TURN_UNKNOWN_MAX]; /* attributes that must be understood and are not */
+	bool has_channel, has_lifetime, has_transport, has_family;
+	uint16_t channel;
+	uint32_t lifetime_s;
+	uint8_t transport, family; /* 1: IPv4, 2: IPv6 */
+	const uint8_t *data;	   /* NULL: not there */
+	size_t data_len;
+};
+/* How long what the stream begins with is: a STUN message, or ChannelData with its padding. 0: more must
+ * come; -EBADMSG: neither, or longer than TURN_UNIT_MAX. */
+int turn_unit(const uint8_t *data, size_t len) MUST_CHECK;
+/* One STUN message, whole. Of a text that stands twice the first counts; of all, nothing behind the signature. */
+int turn_read(const uint8_t *data, size_t len, struct turn_msg *out) MUST_CHECK;
+/* ChannelData without its padding: its channel, or -EBADMSG. */
+int turn_read_channel(const uint8_t *data, size_t len, const uint8_t **payload,
+		      size_t *payload_len) MUST_CHECK;
+/* A message: begin, put, end, which sets the length. Errors stick to `w`. */
+void turn_begin(struct wr *w, uint16_t method, enum turn_class class,
+		const uint8_t id[TURN_ID_BYTES]);
+void turn_put(struct wr *w, uint16_t attr, const void *data, size_t len);
+void turn_put_addr(struct wr *w, uint16_t attr, const struct addr *a); /* as XOR-… */
+void turn_end(struct wr *w);
+/* The length of ChannelData written to `w`, with padding. */
+void turn_put_channel(struct wr *w, uint16_t channel, const void *data, size_t len);
+
 /* ---- RTP (RFC 3550 §5.1, RFC 8285 one- and two-byte extensions) -------------------- */
 
 /* map[id] = enum ext_id for ids 1..14 (one byte) and up to 15 for the two-byte form. */
