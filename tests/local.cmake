@@ -134,7 +134,6 @@ if(TARGET palabred)
 	palabre_browser(netchange "browser;net" 240)
 	palabre_browser(tcp "browser;net" 180)
 	palabre_browser(https "browser;net" 180)
-	palabre_browser(stubborn "browser;net" 120)
 	palabre_browser(thin "browser;net" 400)
 	# "browser;net" as soon as its two rows are reached (issue 4); not in `scenarios`: nightly.video has it all.
 	palabre_scenario(browser.thinvideo thinvideo ${CMAKE_BINARY_DIR}/palabred "nightly" 600)

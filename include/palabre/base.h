@@ -370,7 +370,6 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(rtp_csrc) X(ts_stray) X(ts_jump) X(voice_bad) X(voice_drop) X(fec_used) \
 	X(rtcp_rx) X(rtcp_bad) X(nack_rx) X(nack_tx) X(nack_miss) X(nack_limit) X(nack_crossed) X(copy_tx) X(copy_miss) X(dlrr_tx) X(twcc_tx) X(twcc_stray) X(pli_rx) X(pli_tx) X(pli_throttled) \
 	X(slot_switch) X(layer_cut) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
-	X(turn_allocated) X(turn_refused) X(turn_bad) X(turn_limit) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full) \
 	X(act_refused) X(lobby_full) X(ban_limit) X(board_full) X(chat_limit) X(store_full)

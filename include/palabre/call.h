@@ -153,8 +153,6 @@ int calls_silent(const struct calls *cs);
 void calls_tcp(struct calls *cs, int fd, const struct addr *peer,
 	       const struct addr *local, const uint8_t *early, size_t len,
 	       const char *ufrag, size_t ufrag_len);
-/* Is that an address that browsers are told to send to? Port 0: any of its ports. */
-bool calls_media_at(const struct calls *cs, const struct addr *a);
 /* Adds all workers' counters to `out`. */
 void calls_stats(struct calls *cs, struct stats *out);
 

@@ -47,8 +47,7 @@ struct conf {
 		int64_t announce_port; /* 0 = server.port */
 		int64_t pool_pkts;     /* per worker */
 		int64_t video_slots_max;
-		bool tcp;  /* offer ICE-TCP candidates */
-		bool turn; /* offer TURN over TLS */
+		bool tcp; /* offer ICE-TCP candidates */
 	} media;
 	struct {
 		int64_t people_max; /* in one room */

@@ -43,7 +43,7 @@ int secret_text(const struct secret *s, char out[SECRET_PRINT_MAX]) MUST_CHECK;
  * the whole is payload || first 16 bytes of HMAC-SHA-256(secret, "palabre token v1" || payload),
  * then base64url without padding. The type keeps a link from serving as a ticket.
  */
-enum token_type { TOKEN_LINK = 1, TOKEN_TICKET = 2, TOKEN_TURN = 3 };
+enum token_type { TOKEN_LINK = 1, TOKEN_TICKET = 2 };
 enum { TOKEN_BODY_MAX = 192, TOKEN_TEXT_MAX = 320 };
 /* expiry_s 0 = never. 0 or -EINVAL (body too long). */
 int token_sign(const struct secret *s, enum token_type type, uint64_t expiry_s,
@@ -52,15 +52,5 @@ int token_sign(const struct secret *s, enum token_type type, uint64_t expiry_s,
 int token_verify(const struct secret *s, enum token_type type, uint64_t now_s,
 		 const char *text, size_t text_len, uint8_t body[TOKEN_BODY_MAX],
 		 size_t *len) MUST_CHECK;
-
-/* ---- ephemeral credentials (draft-uberti-behave-turn-rest-00) ---------------------------------
- * A name is "EXPIRY:ID", its password a token over it: who may come in for how long needs no table. */
-enum { TURN_NAME_MAX = 64 };
-/* 0 or -EINVAL. */
-int turn_credential(const struct secret *s, uint64_t expiry_s, const char *id,
-		    char name[TURN_NAME_MAX], char password[TOKEN_TEXT_MAX]) MUST_CHECK;
-/* The password that goes with a name: -EBADMSG it is none, -ETIME expired. */
-int turn_password(const struct secret *s, uint64_t now_s, const char *name, size_t len,
-		  char password[TOKEN_TEXT_MAX]) MUST_CHECK;
 
 #endif

@@ -125,25 +125,6 @@ void door_local(const struct door *d, struct addr *out);
 void door_set_tls(struct door *d, struct ssl_ctx_st *tls);
 void door_destroy(struct door *d);
 
-/* ---- TURN over TLS, on the page's port ----------------------------------------------- */
-
-enum { TURN_CLIENTS_MAX = 512 };
-struct turn_server;
-struct secret;
-/* Relays to this server's own media only: each peer of a client's becomes an RFC 4571 connection of its
- * own, a socket pair, for `on_framed` as at the door. `ours`: is that where our media is; port 0: any of its
- * ports. */
-struct turn_ops {
-	bool (*ours)(void *arg, const struct addr *peer);
-	struct door_ops door;
-};
-struct turn_server *turn_server_create(struct event_base *base,
-				       const struct secret *secret,
-				       const struct turn_ops *ops, void *arg) MUST_CHECK;
-void turn_server_destroy(struct turn_server *s);
-/* What comes by TLS and begins as STUN does goes there; `turn` goes first. NULL: nowhere. */
-void http_turn(struct http_server *s, struct turn_server *turn);
-
 /* TLS server context: TLS 1.2+, modern suites, ALPN http/1.1, SSL_MODE_RELEASE_BUFFERS. NULL and *why. */
 struct ssl_ctx_st *tls_create(const char *certificate_file, const char *key_file,
 			      char *why, size_t why_len) MUST_CHECK;

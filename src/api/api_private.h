@@ -13,7 +13,6 @@ enum {
 	HELLO_MS = 10000,
 	FLUSH_MS = 10, /* events of one burst travel together */
 	TICKET_RENEW_S = 240,
-	TURN_CREDENTIAL_S = 86400,  /* who is let in by then may stay */
 	MESSAGES_MAX = 50,	    /* from one client … */
 	MESSAGES_WINDOW_MS = 10000, /* … in this time */
 	JOIN_ADDRESSES = 1024	    /* remembered for the limit on joins */

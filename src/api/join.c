@@ -135,24 +135,12 @@ static json_t *waiting_body(const struct seat *s, const char *ticket)
 			 "ticket", ticket, "hosted", room_is_hosted(call_room(s->call)));
 }
 
-/* For who came by our own TLS: the same name and port lead there, through whatever is between. */
-static json_t *turn_for(const struct joining *j, const struct seat *s)
-{
-	uint64_t until_s = clock_wall_us() / 1000000 + TURN_CREDENTIAL_S;
-	char name[TURN_NAME_MAX], password[TOKEN_TEXT_MAX];
-
-	if (!j->api->conf->media.turn || !http_is_tls(j->rq) ||
-	    turn_credential(j->api->secret, until_s, s->person->id, name, password))
-		return NULL;
-	return json_pack("{ssss}", "username", name, "credential", password);
-}
-
 static void on_joined(void *arg, struct seat *s, const char *answer,
 		      const struct refusal *why)
 {
 	struct joining *j = arg;
 	char ticket[TOKEN_TEXT_MAX], leg[24];
-	json_t *slots, *turn;
+	json_t *slots;
 
 	if (!s) {
 		reply_refusal(j->rq, why);
@@ -169,15 +157,14 @@ static void on_joined(void *arg, struct seat *s, const char *answer,
 	}
 	snprintf(leg, sizeof leg, "%llx", (unsigned long long)s->leg);
 	slots = json_array();
-	turn = turn_for(j, s);
 	for (unsigned i = 0; i < s->slot_count; i++)
 		json_array_append_new(slots,
 				      json_pack("{ssss}", "mid", s->slots[i].mid, "kind",
 						s->slots[i].audio ? "audio" : "video"));
 	reply_json(j->rq, 201,
-		   json_pack("{sssossssso,so*}", "answer", answer, "you",
+		   json_pack("{sssossssso}", "answer", answer, "you",
 			     encode_you(s->person), "leg", leg, "ticket", ticket, "slots",
-			     slots, "turn", turn));
+			     slots));
 out:
 	mem_unref(j->rq);
 	free(j);

@@ -34,7 +34,6 @@ struct app {
 	struct proxies proxies;
 	struct http_server *http, *plain; /* the latter sends people to https */
 	struct challenges *challenges;
-	struct turn_server *turn;
 	struct api *api;
 	struct calls *calls;
 	struct store *store;
@@ -218,16 +217,7 @@ static void on_framed(void *arg, int fd, const struct addr *peer,
 	calls_tcp(a->calls, fd, peer, local, early, len, ufrag, ufrag_len);
 }
 
-static bool on_ours(void *arg, const struct addr *peer)
-{
-	struct app *a = arg;
-
-	return calls_media_at(a->calls, peer);
-}
-
 static const struct door_ops door_ops = { .on_framed = on_framed };
-static const struct turn_ops turn_ops = { .ours = on_ours,
-					  .door = { .on_framed = on_framed } };
 
 /* `port` names the option that says it. */
 static int door_open(struct app *a, struct door **out, struct http_server *http,
@@ -512,12 +502,6 @@ static int start(struct app *a)
 		a->api ? calls_create(a->base, c, a->cert, &api_call_ops, a->api) : NULL;
 	if (!a->calls)
 		return fail(why);
-	if (c->media.turn) {
-		a->turn = turn_server_create(a->base, &a->secret, &turn_ops, a);
-		if (!a->turn)
-			return fail(why);
-		http_turn(a->http, a->turn);
-	}
 	api_set_calls(a->api, a->calls);
 	api_set_store(a->api, a->store);
 	calls_set_store(a->calls, a->store);
@@ -537,7 +521,6 @@ static void stop(struct app *a)
 		door_destroy(a->doors[i]);
 	for (size_t i = 0; i < ARRAY_LEN(a->plain_doors); i++)
 		door_destroy(a->plain_doors[i]);
-	turn_server_destroy(a->turn);
 	if (a->http)
 		http_server_destroy(a->http);
 	if (a->plain)

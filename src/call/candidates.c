@@ -113,20 +113,3 @@ unsigned candidates_list(const struct calls *cs, unsigned worker, bool loopback,
 		count = add(out, count, &addrs[i], port, true);
 	return count;
 }
-
-/* Worker 0's, whose addresses are everybody's. */
-bool calls_media_at(const struct calls *cs, const struct addr *a)
-{
-	struct nego_candidate all[NEGO_CANDIDATES_MAX];
-	unsigned count = candidates_list(cs, 0, true, all);
-
-	for (unsigned i = 0; i < count; i++) {
-		unsigned port = all[i].addr.port;
-
-		if (all[i].addr.family == a->family &&
-		    !memcmp(all[i].addr.ip, a->ip, sizeof a->ip) &&
-		    (!a->port || (a->port >= port && a->port < port + cs->worker_count)))
-			return true;
-	}
-	return false;
-}

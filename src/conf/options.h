@@ -75,9 +75,6 @@ NUMBER(media, announce_port, 0, 0, 65535, "", \
 	"Public port that goes with them, if NAT changes it. 0: the same as the port listened on.") \
 SWITCH(media, tcp, true, \
 	"Offer TCP too, for networks that block UDP.") \
-SWITCH(media, turn, true, \
-	"Offer TURN over TLS on the page's port, too, for networks that let only https through.\n" \
-	"Needs https by palabred itself. It relays to this server and nowhere else.") \
 NUMBER(media, pool_pkts, 32768, 1024, 1048576, "packets", \
 	"Packets that one worker can hold, at about 2 KB each; memory is taken when used.") \
 NUMBER(media, video_slots_max, 4, 0, 9, "videos", \

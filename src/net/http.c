@@ -21,7 +21,6 @@
 
 #include "http_inner.h"
 #include "proxy.h"
-#include "turn_relay.h"
 
 enum {
 	INPUT_MAX = HTTP_HEAD_MAX, /* read ahead of what is being parsed */
@@ -63,7 +62,6 @@ struct http_server {
 	struct http_route *routes;
 	unsigned request_ms, idle_ms;
 	struct proxies proxies;
-	struct turn_server *turn;
 };
 
 static void process(struct http_conn *c);
@@ -252,27 +250,9 @@ static void feed(struct http_conn *c)
 	}
 }
 
-/* By TLS, and begins like STUN: it goes to TURN, whole. */
-static bool hand_over(struct http_conn *c)
-{
-	struct turn_server *turn = c->server->turn;
-	struct bufferevent *bev;
-	uint8_t first;
-
-	if (!turn || !c->tls || c->rq ||
-	    evbuffer_copyout(bufferevent_get_input(c->bev), &first, 1) != 1 || first > 3)
-		return false;
-	bev = conn_detach(c);
-	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
-	turn_adopt(turn, bev, &c->peer, c->ticket);
-	c->ticket = NULL;
-	mem_unref(c);
-	return true;
-}
-
 static void process(struct http_conn *c)
 {
-	if (c->busy || (c->step == READING && hand_over(c)))
+	if (c->busy)
 		return;
 	c->busy = true;
 	mem_ref(c);
@@ -347,7 +327,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	struct http_conn *c = arg;
 
 	(void)bev;
-	/* The handshake is done; what comes, HTTP or TURN, the first byte tells. */
+	/* The handshake is done. Plaintext is HTTP; RFC 4571 inside TLS (for networks
+	 * that let only TLS through) would be told apart here, by door.c's rule, and
+	 * handed over with the SSL object. */
 	if (what & BEV_EVENT_CONNECTED)
 		return;
 	if (!(what & BEV_EVENT_EOF) || c->step == WAITING || c->step == LINGERING) {
@@ -421,11 +403,6 @@ struct bufferevent *http_take(struct http_request *rq, void **ticket,
 	bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
 	mem_unref(c);
 	return bev;
-}
-
-void http_turn(struct http_server *s, struct turn_server *turn)
-{
-	s->turn = turn;
 }
 
 struct event_base *http_base(const struct http_server *s)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // One PeerConnection, one offer: sections to send microphone, camera, screen and its sound (with
 // or without a track yet), and slots to receive in. Everything later is replaceTrack().
-import { relays } from './relay.js';
 import { rtpReached } from './rtp.js';
 import { openValve, putValve } from './valve.js';
 import { setEncoding, setEncodings } from './voice.js';
@@ -131,7 +130,7 @@ export async function makePeer(mode, tracks, talks) {
 	const valve = mode === 'voice' && talks;
 	if (valve)
 		await openValve();
-	const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require', iceServers: relays() });
+	const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' });
 	/** @type {Kind[]} */
 	const kinds = mode === 'voice' ? ['mic'] : ['mic', 'camera', 'screen', 'screenaudio'];
 	/** @type {Map<Kind, RTCRtpTransceiver>} */

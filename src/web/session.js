@@ -15,7 +15,6 @@ import { arrivals, makePeer, offer } from './peer.js';
 import { addPeople, missPeople, onPerson, setPeople, wantsPeople } from './people.js';
 import { Climb } from './climb.js';
 import { line } from './line.js';
-import { needRelay, setRelay } from './relay.js';
 import { browserKey, forgetRules } from './rules.js';
 import { answered, forgetTold, layers, openGate, paused, reconcile, steer, switchedOn, tellThrift, tracksOn, travelled } from './sends.js';
 import { adoptSlots, onSlot, releaseSlots } from './slots.js';
@@ -28,7 +27,6 @@ import { sendsBy, tell } from './wish.js';
 const JOIN_LIMIT_MS = 20000; // an EDGE link may need ten
 const ICE_LIMIT_MS = 8000;
 const CONNECT_LIMIT_MS = 12000;
-const RELAY_AFTER_MS = 5000; // no check answered: that takes a round trip, and a lost one goes again in half a second
 const DISCONNECTED_GRACE_MS = 700; // Chromium reports blips that pass by themselves
 const DOUBT_MS = 2000; // in a pause of speech something comes in as often, losses included
 const CONSENT_MS = 12000; // Firefox gives a path up 25 s after it began to call it disconnected, whatever comes on it
@@ -185,20 +183,10 @@ async function accept(next, answer) {
 		line.events.reopen();
 	else
 		openEvents();
-	setRelay(answer.turn);
-	arm(RELAY_AFTER_MS, tryRelay);
+	arm(CONNECT_LIMIT_MS, () => state.net.media || rejoin());
 	await reconcile();
 	changed();
 	openGate();
-}
-
-/** Whoever has no answer at all may be where only https gets out. */
-function tryRelay() {
-	const { pc } = line.peer || {};
-	if (pc && /new|checking/.test(pc.iceConnectionState) && needRelay(pc))
-		restartIce();
-	else
-		arm(CONNECT_LIMIT_MS - RELAY_AFTER_MS, () => state.net.media || rejoin());
 }
 
 function rejoin() {
@@ -284,8 +272,6 @@ async function restartIce() {
 		rejoin();
 		return;
 	}
-	if (restarts > 1)
-		needRelay(p.pc);
 	line.restarting = true;
 	restartedAt = Date.now();
 	try {
