@@ -15,7 +15,7 @@ build=(
 test=(
 	libcmocka-dev clang-14 libclang-rt-14-dev clang-format-14 ccache git
 	nodejs npm chromium firefox-esr pulseaudio
-	iproute2 nftables procps nginx-light
+	iproute2 nftables procps nginx-light uacme pebble
 	simple-whip-client gstreamer1.0-nice gstreamer1.0-plugins-base
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 	asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722 python-matplotlib-data

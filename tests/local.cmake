@@ -89,6 +89,12 @@ if(TARGET palabred AND TARGET palabrectl)
 		"PALABRED=$<TARGET_FILE:palabred>")
 endif()
 
+if(TARGET palabred AND TARGET palabrectl)
+	add_test(NAME net.acme COMMAND ${NODE} ${here}/net/acme.mjs)
+	set_tests_properties(net.acme PROPERTIES LABELS "net" TIMEOUT 120 RUN_SERIAL ON ENVIRONMENT
+		"PALABRED=$<TARGET_FILE:palabred>;PALABRECTL=$<TARGET_FILE:palabrectl>;AUDIENCE=$<TARGET_FILE:audience>")
+endif()
+
 # ---- browsers: alone on the machine, since they fill it and measure time
 
 function(palabre_scenario test scenario server labels timeout)

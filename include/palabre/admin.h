@@ -23,6 +23,7 @@ struct admin_parts {
 	struct store *store;
 	struct calls *calls;
 	struct api *api;
+	struct challenges *challenges;
 	struct http_server *http; /* gets its routes */
 };
 struct admin *admin_create(const struct admin_parts *p) MUST_CHECK;

@@ -28,6 +28,21 @@ void api_destroy(struct api *a);
 /* The call's observer; its arg is the api. */
 extern const struct call_ops api_call_ops;
 
+/* HTTP-01 of ACME (RFC 8555 §8.3): what the authority is to find at a token. At most 8 at a time, each for
+ * 10 minutes. */
+enum { CHALLENGE_MAX = 256 };
+struct challenges;
+struct challenges *challenges_create(void) MUST_CHECK;
+void challenges_destroy(struct challenges *c);
+void challenges_route(struct challenges *c, struct http_server *http);
+/* `text` is the key authorization, "TOKEN.THUMBPRINT". -EINVAL it is none, -ENOBUFS too many. */
+int challenge_add(struct challenges *c, const char *text) MUST_CHECK;
+/* -ENOENT, -EINVAL. */
+int challenge_remove(struct challenges *c, const char *text) MUST_CHECK;
+
+/* Whatever is asked for: 308 to the same at `url` (without a slash at the end; outlives `http`). */
+void redirect_route(struct http_server *http, const char *url);
+
 /* A signed link's path and fragment: "/r/ROOM#TOKEN". expiry_s 0 = never. id: the store's, or 0 for
  * one that it does not know: of the same room and role always the same. 0 or -EINVAL. */
 enum { API_LINK_MAX = 512 };

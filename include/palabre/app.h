@@ -13,6 +13,7 @@ struct app_options {
 	char file[CONF_TEXT_MAX]; /* configuration file, "" = none */
 	char *sets[APP_SETS_MAX]; /* --set, of argv */
 	unsigned set_count;
+	const char *get; /* print this option's value and leave */
 	bool check;	 /* check the configuration and leave */
 	bool sample;	 /* print a sample configuration and leave */
 	bool print_link; /* print a link and leave */

@@ -30,6 +30,8 @@ struct conf {
 	struct {
 		char certificate_file[CONF_TEXT_MAX];
 		char key_file[CONF_TEXT_MAX];
+		char acme[CONF_TEXT_MAX]; /* directory of the authority, "" = none */
+		int64_t redirect_port;	  /* plain http, to https; 0 = none */
 	} tls;
 	struct {
 		char trust_proxy
@@ -70,6 +72,8 @@ int conf_check(const struct conf *c, const char *name, char *why,
 /* Sets one option by "section.name", as from the command line. */
 int conf_set(struct conf *c, const char *name, const char *value, char *why,
 	     size_t why_len) MUST_CHECK;
+/* The value of "section.name" as text. -ENOENT. */
+int conf_get(const struct conf *c, const char *name, char out[CONF_TEXT_MAX]) MUST_CHECK;
 /* Calls `fn` for every option that isn't the same in both. */
 void conf_compare(const struct conf *a, const struct conf *b,
 		  void (*fn)(const char *section, const char *name, void *arg),

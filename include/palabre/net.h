@@ -101,7 +101,7 @@ bool proxies_trust(const struct proxies *p, const struct addr *peer);
 struct http_server;
 struct door;
 struct door_ops {
-	/* An RFC 4571 connection whose first frame is a STUN Binding request. The fd becomes the
+	/* NULL: there are none here. An RFC 4571 connection whose first frame is a STUN Binding request. The fd becomes the
 	 * callee's, `early` are all bytes read so far (at least that frame). */
 	void (*on_framed)(void *arg, int fd, const struct addr *peer,
 			  const struct addr *local, const uint8_t *early, size_t len,
@@ -158,7 +158,8 @@ void http_route(struct http_server *s, const char *method, const char *pattern,
 		http_route_fn fn, void *arg);
 
 const char *http_method(const struct http_request *rq);
-const char *http_path(const struct http_request *rq); /* decoded, without query */
+const char *http_path(const struct http_request *rq);	/* decoded, without query */
+const char *http_target(const struct http_request *rq); /* as it was sent */
 const char *http_segment(const struct http_request *rq, unsigned i); /* "" if none */
 /* The first value of `name` in the query, decoded as forms are ('+' is a space). -ENOENT absent;
  * -EBADMSG malformed, control characters, not UTF-8; -ENOBUFS longer than cap - 1. `out` is

@@ -41,6 +41,8 @@ enum verb {
 	VERB_DRAIN,
 	VERB_LOG,
 	VERB_KEYS,
+	VERB_CHALLENGE_ADD,
+	VERB_CHALLENGE_REMOVE,
 	VERBS
 };
 enum field {
@@ -63,6 +65,7 @@ enum field {
 	FIELD_PERSON,
 	FIELD_ON,
 	FIELD_LEVEL,
+	FIELD_CHALLENGE,
 	FIELDS
 };
 struct request {
@@ -75,6 +78,7 @@ struct request {
 	char person[PERSON_ID_BYTES + 1];
 	bool on;
 	unsigned level;
+	char challenge[CHALLENGE_MAX + 1];
 };
 const char *verb_name(enum verb verb);
 static inline bool has(const struct request *rq, enum field f)
@@ -149,6 +153,8 @@ void on_kick(struct caller *c, const struct request *rq);
 void on_drain(struct caller *c, const struct request *rq);
 void on_log(struct caller *c, const struct request *rq);
 void on_keys(struct caller *c, const struct request *rq);
+void on_challenge_add(struct caller *c, const struct request *rq);
+void on_challenge_remove(struct caller *c, const struct request *rq);
 
 /* ---- metrics.c, pages.c ---- */
 

@@ -2,6 +2,7 @@
 /* What goes on now: status, people, and what is done to them and to the server. */
 #include "admin_in.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* ---- status ------------------------------------------------------------------------- */
@@ -163,4 +164,30 @@ void on_keys(struct caller *c, const struct request *rq)
 	if (*p->tls && !cert_text(tls_certificate(*p->tls), text))
 		answer_item(c, json_pack("{ss,ss}", "key", "https", "fingerprint", text));
 	answer(c, NULL);
+}
+
+/* ---- what an ACME authority asks for -------------------------------------------------- */
+
+static void answer_challenge(struct caller *c, const struct request *rq, int err)
+{
+	if (err == -EINVAL)
+		answer_error(c, "bad-request",
+			     "A challenge is written TOKEN.THUMBPRINT.");
+	else if (err == -ENOENT)
+		answer_error(c, "not-found", "There is no such challenge.");
+	else if (err)
+		answer_error(c, "too-many", "There are too many challenges already.");
+	else
+		answer(c, NULL);
+	log_info("admin.challenge", "do=%s error=%d", verb_name(rq->verb), err);
+}
+
+void on_challenge_add(struct caller *c, const struct request *rq)
+{
+	answer_challenge(c, rq, challenge_add(c->admin->p.challenges, rq->challenge));
+}
+
+void on_challenge_remove(struct caller *c, const struct request *rq)
+{
+	answer_challenge(c, rq, challenge_remove(c->admin->p.challenges, rq->challenge));
 }

@@ -37,6 +37,8 @@ static const struct verb_row {
 	[VERB_DRAIN] = { "drain", BIT(ON), 0 },
 	[VERB_LOG] = { "log", 0, BIT(LEVEL) },
 	[VERB_KEYS] = { "keys", 0, 0 },
+	[VERB_CHALLENGE_ADD] = { "challenge-add", BIT(CHALLENGE), 0 },
+	[VERB_CHALLENGE_REMOVE] = { "challenge-remove", BIT(CHALLENGE), 0 },
 };
 
 /* In seconds since 1970: until the year 9999. */
@@ -53,7 +55,8 @@ enum kind {
 	KIND_ROLE,
 	KIND_LINK,
 	KIND_PERSON,
-	KIND_LEVEL
+	KIND_LEVEL,
+	KIND_CHALLENGE
 };
 #define AT(member) offsetof(struct request, member)
 static const struct field_row {
@@ -84,6 +87,8 @@ static const struct field_row {
 	[FIELD_PERSON] = { "person", KIND_PERSON, AT(person), 0, false },
 	[FIELD_ON] = { "on", KIND_FLAG, AT(on), 0, false },
 	[FIELD_LEVEL] = { "level", KIND_LEVEL, AT(level), 0, false },
+	[FIELD_CHALLENGE] = { "challenge", KIND_CHALLENGE, AT(challenge), CHALLENGE_MAX,
+			      false },
 };
 
 const char *verb_name(enum verb verb)
@@ -200,6 +205,17 @@ static int take_level(const char *text, unsigned *out)
 	return -EINVAL;
 }
 
+/* What is in it is for the one who keeps it to judge. */
+static int take_challenge(const char *text, const struct field_row *row, char *out)
+{
+	size_t len = strlen(text);
+
+	if (len > row->limit)
+		return -EINVAL;
+	memcpy(out, text, len + 1);
+	return 0;
+}
+
 static int take_string(const struct field_row *row, const char *text, void *out)
 {
 	switch (row->kind) {
@@ -219,6 +235,8 @@ static int take_string(const struct field_row *row, const char *text, void *out)
 		return take_person(text, out);
 	case KIND_LEVEL:
 		return take_level(text, out);
+	case KIND_CHALLENGE:
+		return take_challenge(text, row, out);
 	default:
 		return -EINVAL;
 	}
@@ -271,6 +289,7 @@ static int refuse(char why[REQUEST_WHY_MAX], const struct field_row *row)
 			"has them",
 		[KIND_PERSON] = "a person's id is what `palabrectl people` shows",
 		[KIND_LEVEL] = "a level is debug, info, warn or error",
+		[KIND_CHALLENGE] = "a challenge is written TOKEN.THUMBPRINT",
 	};
 
 	return wrong(why, "%s: %s", row->name, words[row->kind]);

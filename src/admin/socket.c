@@ -171,6 +171,8 @@ static void run(struct caller *c, const char *line, size_t len)
 		[VERB_DRAIN] = on_drain,
 		[VERB_LOG] = on_log,
 		[VERB_KEYS] = on_keys,
+		[VERB_CHALLENGE_ADD] = on_challenge_add,
+		[VERB_CHALLENGE_REMOVE] = on_challenge_remove,
 	};
 	char why[REQUEST_WHY_MAX];
 	struct request rq;

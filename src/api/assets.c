@@ -93,13 +93,20 @@ static void serve(struct http_request *rq, const struct asset *f, const char *ca
 	http_reply(rq, 200, f->type, body->start, (size_t)(body->end - body->start));
 }
 
+/* Only who has given port 80 to us, too, has given us the name: no browser is to ask for it by plain
+ * http for half a year (RFC 6797). */
+static void set_strict(struct http_request *rq, const struct api *a)
+{
+	if (a->conf->tls.redirect_port && http_is_tls(rq))
+		http_set_header(rq, "Strict-Transport-Security", "max-age=15552000");
+}
+
 static void page(struct http_request *rq, void *arg)
 {
 	const struct asset *f = find("index.html");
 	const char *have = http_header(rq, "If-None-Match");
 	char etag[80];
 
-	(void)arg;
 	if (!f) {
 		http_reply_error(rq, 500, "internal",
 				 "This server was built without its page.");
@@ -108,6 +115,7 @@ static void page(struct http_request *rq, void *arg)
 	snprintf(etag, sizeof etag, "\"%s\"", asset_version);
 	http_set_header(rq, "ETag", etag);
 	set_policy(rq);
+	set_strict(rq, arg);
 	http_set_header(rq, "Referrer-Policy", "no-referrer");
 	http_set_header(rq, "Permissions-Policy",
 			"camera=(self), microphone=(self), display-capture=(self), "

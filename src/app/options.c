@@ -26,6 +26,7 @@ static void usage(FILE *to)
 	      "wrong, and leave\n"
 	      "  --sample                      print a configuration with every option "
 	      "and its meaning\n"
+	      "  --get SECTION.NAME            print the value of one option and leave\n"
 	      "  --print-link ROLE:ROOM        print a link (roles: host moderator "
 	      "speaker interpreter\n"
 	      "                                captioner listener) and leave\n"
@@ -33,13 +34,23 @@ static void usage(FILE *to)
 	      to);
 }
 
-enum { OPT_SET = 256, OPT_CHECK, OPT_SAMPLE, OPT_LINK, OPT_ROOM, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_SET = 256,
+	OPT_CHECK,
+	OPT_SAMPLE,
+	OPT_GET,
+	OPT_LINK,
+	OPT_ROOM,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "set", required_argument, NULL, OPT_SET },
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "sample", no_argument, NULL, OPT_SAMPLE },
+	{ "get", required_argument, NULL, OPT_GET },
 	{ "print-link", required_argument, NULL, OPT_LINK },
 	{ "room", required_argument, NULL, OPT_ROOM },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -124,12 +135,27 @@ int app_options_again(const struct app_options *o, struct conf *out)
 	return 0;
 }
 
+/* For scripts: 1 when it is printed. */
+static int get_one(const struct conf *c, const char *name)
+{
+	char value[CONF_TEXT_MAX];
+
+	if (conf_get(c, name, value)) {
+		fprintf(stderr, "palabred: there is no option %s\n", name);
+		return -EINVAL;
+	}
+	puts(value);
+	return 1;
+}
+
 static int finish(struct app_options *o)
 {
 	if (!o->file[0] && !access(default_file, R_OK))
 		memcpy(o->file, default_file, sizeof default_file);
 	if (app_options_again(o, &o->conf))
 		return -EINVAL;
+	if (o->get)
+		return get_one(&o->conf, o->get);
 	if (o->check)
 		printf("%s: good\n", o->file[0] ? o->file : "embedded defaults");
 	return o->check ? 1 : 0;
@@ -156,6 +182,9 @@ int app_options_read(struct app_options *o, int argc, char **argv)
 		case OPT_SAMPLE:
 			conf_print_sample(print_line, NULL);
 			return 1;
+		case OPT_GET:
+			o->get = optarg;
+			break;
 		case OPT_LINK:
 			err = take_link(o, optarg);
 			break;

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "certificate.h"
 #include "contact.h"
 #include "service.h"
 
@@ -31,7 +32,8 @@ struct app {
 	struct cert *cert;
 	struct ssl_ctx_st *tls;
 	struct proxies proxies;
-	struct http_server *http;
+	struct http_server *http, *plain; /* the latter sends people to https */
+	struct challenges *challenges;
 	struct api *api;
 	struct calls *calls;
 	struct store *store;
@@ -39,7 +41,8 @@ struct app {
 	char state_dir[CONF_TEXT_MAX];
 	bool keeps; /* rooms, there */
 	unsigned door_count;
-	struct door *doors[2 * WORKERS_MAX];
+	struct door *doors[2 * WORKERS_MAX], *plain_doors[2];
+	char origin[CONF_TEXT_MAX];
 	struct event *signals[4], *stop_timer;
 	struct service *service;
 	struct stats stats;
@@ -216,7 +219,9 @@ static void on_framed(void *arg, int fd, const struct addr *peer,
 
 static const struct door_ops door_ops = { .on_framed = on_framed };
 
-static int door_open(struct app *a, struct addr bind)
+/* `port` names the option that says it. */
+static int door_open(struct app *a, struct door **out, struct http_server *http,
+		     const struct door_ops *ops, struct addr bind, const char *port)
 {
 	const struct conf *c = &a->o->conf;
 	struct door_limits limits = {
@@ -227,17 +232,14 @@ static int door_open(struct app *a, struct addr bind)
 		.proxies = a->proxies,
 	};
 	char why[256], text[ADDR_TEXT_MAX];
-	int err = door_create(&a->doors[a->door_count], a->base, &bind, a->tls, a->http,
-			      &limits, &door_ops, a);
+	int err = door_create(out, a->base, &bind, http == a->http ? a->tls : NULL, http,
+			      &limits, ops, a);
 
-	if (!err) {
-		a->door_count++;
+	if (!err)
 		return 0;
-	}
 	snprintf(why, sizeof why,
-		 "TCP %s cannot be opened: %s; choose another server.port, or stop what "
-		 "holds it",
-		 addr_text(&bind, text), strerror(-err));
+		 "TCP %s cannot be opened: %s; choose another %s, or stop what holds it",
+		 addr_text(&bind, text), strerror(-err), port);
 	return fail(why);
 }
 
@@ -251,9 +253,36 @@ static int doors_open(struct app *a, const struct addr *bind, unsigned count)
 			struct addr at = bind[i];
 
 			at.port = (uint16_t)(a->o->conf.server.port + w);
-			if (door_open(a, at))
+			if (door_open(a, &a->doors[a->door_count], a->http, &door_ops, at,
+				      "server.port"))
 				return -EINVAL;
+			a->door_count++;
 		}
+	}
+	return 0;
+}
+
+/* Plain http at a port of its own: the way to https, and what an ACME authority asks for. */
+static int plain_open(struct app *a, const struct addr *bind, unsigned count)
+{
+	static const struct door_ops no_media = { 0 };
+	const struct conf *c = &a->o->conf;
+
+	if (!c->tls.redirect_port)
+		return 0;
+	a->plain = http_server_create(a->base, (unsigned)c->http.request_timeout_s * 1000,
+				      HTTP_IDLE_MS);
+	if (!a->plain)
+		return fail("not enough memory");
+	challenges_route(a->challenges, a->plain);
+	redirect_route(a->plain, a->origin);
+	for (unsigned i = 0; i < count; i++) {
+		struct addr at = bind[i];
+
+		at.port = (uint16_t)c->tls.redirect_port;
+		if (door_open(a, &a->plain_doors[i], a->plain, &no_media, at,
+			      "tls.redirect_port"))
+			return -EINVAL;
 	}
 	return 0;
 }
@@ -323,7 +352,8 @@ static bool alive(void *arg)
 static void log_restart(const char *section, const char *name, void *arg)
 {
 	(void)arg;
-	if (strcmp(section, "tls") && strcmp(name, "log_level"))
+	if ((strcmp(section, "tls") || !strcmp(name, "redirect_port")) &&
+	    strcmp(name, "log_level"))
 		log_warn("app.reload", "option=%s.%s waits_for=restart", section, name);
 }
 
@@ -337,12 +367,8 @@ static int reload(struct app *a, char *why, size_t why_len)
 		snprintf(why, why_len, "the configuration has mistakes, see above");
 		return -EINVAL;
 	}
-	if (fresh.tls.certificate_file[0]) {
-		tls = tls_create(fresh.tls.certificate_file, fresh.tls.key_file, why,
-				 why_len);
-		if (!tls)
-			return -EINVAL;
-	}
+	if (certificate_load(&tls, &fresh, a->state_dir, why, why_len))
+		return -EINVAL;
 	for (unsigned i = 0; i < a->door_count; i++)
 		door_set_tls(a->doors[i], tls);
 	tls_destroy(a->tls);
@@ -408,19 +434,19 @@ static void descriptors_raise(void)
 /* Where nothing is said of its place, the server does without a socket if it must. */
 static int admin_start(struct app *a)
 {
-	char base[CONF_TEXT_MAX], why[512];
+	char why[512];
 	const struct admin_parts parts = { .base = a->base,
 					   .conf = &a->o->conf,
-					   .url = base,
+					   .url = a->origin,
 					   .secret = &a->secret,
 					   .cert = a->cert,
 					   .tls = &a->tls,
 					   .store = a->store,
 					   .calls = a->calls,
 					   .api = a->api,
+					   .challenges = a->challenges,
 					   .http = a->http };
 
-	origin(&a->o->conf, base, sizeof base);
 	a->admin = admin_create(&parts);
 	if (!a->admin)
 		return fail("not enough memory");
@@ -429,6 +455,21 @@ static int admin_start(struct app *a)
 	if (a->o->conf.server.runtime_dir[0] || getenv("RUNTIME_DIRECTORY"))
 		return fail(why);
 	log_warn("app.admin", "palabrectl=none why=\"%s\"", why);
+	return 0;
+}
+
+/* What an authority has given must not keep the server from the start: it is what can mend it. */
+static int certificate_get(struct app *a)
+{
+	const struct conf *c = &a->o->conf;
+	char why[512];
+	int err = certificate_load(&a->tls, c, a->state_dir, why, sizeof why);
+
+	if (err && !c->tls.acme[0])
+		return fail(why);
+	if (c->tls.acme[0] && !a->tls)
+		log_warn("app.certificate", "https=no why=\"%s\"",
+			 err ? why : "palabre-certificate has not gotten one yet");
 	return 0;
 }
 
@@ -443,20 +484,19 @@ static int start(struct app *a)
 	a->cert = cert_create();
 	if (!a->base || !a->cert || signals_catch(a))
 		return fail(why);
-	if (c->tls.certificate_file[0]) {
-		a->tls = tls_create(c->tls.certificate_file, c->tls.key_file, why,
-				    sizeof why);
-		if (!a->tls)
-			return fail(why);
-	}
+	if (certificate_get(a))
+		return -EINVAL;
+	origin(c, a->origin, sizeof a->origin);
+	a->challenges = challenges_create();
 	a->http = http_server_create(a->base, (unsigned)c->http.request_timeout_s * 1000,
 				     HTTP_IDLE_MS);
-	if (!a->http)
+	if (!a->http || !a->challenges)
 		return fail(why);
 	if (proxies_parse(&a->proxies, c->http.trust_proxy))
 		return fail("http.trust_proxy is not a list of addresses");
 	http_trust(a->http, &a->proxies);
 	contact_route(a->http, c);
+	challenges_route(a->challenges, a->http);
 	a->api = api_create(a->base, c, &a->secret, a->http);
 	a->calls =
 		a->api ? calls_create(a->base, c, a->cert, &api_call_ops, a->api) : NULL;
@@ -467,7 +507,9 @@ static int start(struct app *a)
 	calls_set_store(a->calls, a->store);
 	if (calls_start(a->calls, bind, count, why, sizeof why))
 		return fail(why);
-	return doors_open(a, bind, count) ? -EINVAL : admin_start(a);
+	if (doors_open(a, bind, count) || plain_open(a, bind, count))
+		return -EINVAL;
+	return admin_start(a);
 }
 
 static void stop(struct app *a)
@@ -477,8 +519,13 @@ static void stop(struct app *a)
 	service_destroy(a->service);
 	for (unsigned i = 0; i < a->door_count; i++)
 		door_destroy(a->doors[i]);
+	for (size_t i = 0; i < ARRAY_LEN(a->plain_doors); i++)
+		door_destroy(a->plain_doors[i]);
 	if (a->http)
 		http_server_destroy(a->http);
+	if (a->plain)
+		http_server_destroy(a->plain);
+	challenges_destroy(a->challenges);
 	if (a->calls)
 		calls_destroy(a->calls);
 	if (a->api)

@@ -16,7 +16,7 @@ static const int usual_complexity[AUDIO_EFFORTS] = { 5, 3, 1, 0 };
 /* But where several speak at once, who are all to be understood, it is one; and so are 10 % more, which still
  * fit where the rung is the floor. */
 static const int together_complexity[AUDIO_EFFORTS] = { 9, 5, 1, 0 };
-enum { TOGETHER_BPS = 8800 };
+enum { TOGETHER_BPS = 9000 };
 
 const struct audio_rung_params audio_rungs[RUNGS] = {
 	[RUNG_6K_120] = { 6000, 120 }, [RUNG_8K_120] = { 8000, 120 },

@@ -42,9 +42,16 @@ TEXT(server, contact, MAIL, "", \
 \
 SECTION(tls, \
 	"Certificate for https. Browsers give the microphone only to pages from https or\n" \
-	"localhost. Set both, or none when a proxy in front does https.") \
+	"localhost. Set both files, or acme, or none when a proxy in front does https.") \
 TEXT(tls, certificate_file, PATH, "", "File with the certificate and its chain, PEM.") \
 TEXT(tls, key_file, PATH, "", "File with the private key, PEM.") \
+TEXT(tls, acme, URL, "", \
+	"ACME authority from which the service gets and renews a certificate for the name in\n" \
+	"server.url: https://acme-v02.api.letsencrypt.org/directory. Whoever sets it agrees to\n" \
+	"the authority's terms. Needs redirect_port 80 and the package uacme. Empty: the two files.") \
+NUMBER(tls, redirect_port, 0, 0, 65535, "", \
+	"Port for plain http, where browsers are sent to server.url and told to use https from\n" \
+	"then on, and where the authority asks: 80. 0: none.") \
 \
 SECTION(http, "The page and its requests.") \
 TEXT(http, trust_proxy, NETWORKS, "", \

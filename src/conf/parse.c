@@ -358,19 +358,46 @@ out:
 	return err;
 }
 
+/* "section.name" */
+static const struct option *find_dotted(const char *name)
+{
+	const char *dot = strchr(name, '.');
+	char section[64];
+
+	if (!dot || (size_t)(dot - name) >= sizeof section || !dot[1])
+		return NULL;
+	memcpy(section, name, (size_t)(dot - name));
+	section[dot - name] = 0;
+	return option_find(section, dot + 1);
+}
+
+int conf_get(const struct conf *c, const char *name, char out[CONF_TEXT_MAX])
+{
+	const struct option *o = find_dotted(name);
+	const char *member = o ? (const char *)c + o->offset : NULL;
+	int64_t number;
+
+	if (!o)
+		return -ENOENT;
+	if (o->kind == KIND_NUMBER) {
+		memcpy(&number, member, sizeof number);
+		snprintf(out, CONF_TEXT_MAX, "%lld", (long long)number);
+	} else if (o->kind == KIND_SWITCH) {
+		snprintf(out, CONF_TEXT_MAX, "%s", *(const bool *)member ? "yes" : "no");
+	} else {
+		snprintf(out, CONF_TEXT_MAX, "%s", member);
+	}
+	return 0;
+}
+
 int conf_set(struct conf *c, const char *name, const char *value, char *why,
 	     size_t why_len)
 {
 	const char *dot = strchr(name, '.');
-	const struct option *o = NULL;
-	char section[64], what[OPTION_WHAT_MAX];
+	const struct option *o = find_dotted(name);
+	char what[OPTION_WHAT_MAX];
 	int err;
 
-	if (dot && (size_t)(dot - name) < sizeof section) {
-		memcpy(section, name, (size_t)(dot - name));
-		section[dot - name] = 0;
-		o = option_find(section, dot + 1);
-	}
 	if (!o) {
 		o = option_guess(NULL, dot ? dot + 1 : name, false);
 		if (o)
@@ -434,6 +461,41 @@ static void check_low_ports(struct mistakes *bad, const struct conf *c)
 			name, (long long)port);
 }
 
+static void check_acme(struct mistakes *bad, const struct conf *c)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+	bool https = !strncmp(c->server.url, "https://", 8);
+	const char *host = https ? c->server.url + 8 : "";
+	size_t len = strcspn(host, ":/");
+
+	if (c->tls.redirect_port && !https)
+		mistake(bad, 0,
+			"tls.redirect_port: where to is what server.url says; set it, "
+			"such "
+			"as https://call.example.org");
+	if (c->tls.redirect_port && c->tls.redirect_port >= c->server.port &&
+	    c->tls.redirect_port <
+		    c->server.port + (c->server.workers ? c->server.workers : 64))
+		mistake(bad, 0,
+			"tls.redirect_port %lld is needed for voice and video; take "
+			"another, such as 80",
+			(long long)c->tls.redirect_port);
+	if (!c->tls.acme[0])
+		return;
+	if (c->tls.certificate_file[0])
+		mistake(bad, 0,
+			"tls.acme and tls.certificate_file: set one of them, not both");
+	if (!c->tls.redirect_port)
+		mistake(bad, 0,
+			"tls.acme: the authority asks at port 80; write "
+			"tls.redirect_port = 80");
+	if (!https || strspn(host, letters) != len || host[0] == '.' || host[0] == '-' ||
+	    strstr(host, ".."))
+		mistake(bad, 0,
+			"tls.acme: an authority gives certificates for names; write "
+			"server.url like https://call.example.org, in small letters");
+}
+
 int conf_check(const struct conf *c, const char *name, char *why, size_t why_len)
 {
 	bool certificate = c->tls.certificate_file[0], key = c->tls.key_file[0];
@@ -466,5 +528,6 @@ int conf_check(const struct conf *c, const char *name, char *why, size_t why_len
 			"of them",
 			(long long)c->media.announce_port, (long long)c->server.workers);
 	check_low_ports(&bad, c);
+	check_acme(&bad, c);
 	return mistakes_end(&bad);
 }

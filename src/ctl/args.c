@@ -72,6 +72,20 @@ static const struct command {
 	  false,
 	  OPTIONS_NONE,
 	  "kick ROOM PERSON" },
+	{ "challenge",
+	  "add",
+	  "challenge-add",
+	  { "challenge" },
+	  false,
+	  OPTIONS_NONE,
+	  "challenge add -- TOKEN.THUMBPRINT" },
+	{ "challenge",
+	  "remove",
+	  "challenge-remove",
+	  { "challenge" },
+	  false,
+	  OPTIONS_NONE,
+	  "challenge remove -- TOKEN.THUMBPRINT" },
 	{ "drain", NULL, "drain", { 0 }, false, OPTIONS_DRAIN, "drain [--off]" },
 	{ "log",
 	  NULL,
@@ -262,8 +276,9 @@ static int find_command(struct parse *p, const char *first, const char *second,
 		return 0;
 	}
 	return known ? wrong(p, "\"%.40s\" goes with %s; see palabrectl --help", first,
-			     first[0] == 'r' ? "show, add, set or remove"
-					     : "add, list or revoke")
+			     first[0] == 'r'   ? "show, add, set or remove"
+			     : first[0] == 'c' ? "add or remove"
+					       : "add, list or revoke")
 		     : wrong(p, "\"%.40s\" is not a command; see palabrectl --help",
 			     first ? first : "");
 }

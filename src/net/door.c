@@ -188,7 +188,7 @@ static void on_guest(evutil_socket_t fd, short what, void *arg)
 	} else if (first >= 'A' && first <= 'Z') {
 		event_del(&g->event);
 		to_http(g);
-	} else if (first <= FIRST_FRAME_MAX >> 8) {
+	} else if (first <= FIRST_FRAME_MAX >> 8 && g->door->ops->on_framed) {
 		read_frame(g);
 	} else {
 		STAT_INC(tcp_rx_bad);

@@ -495,6 +495,11 @@ const char *http_header(const struct http_request *rq, const char *name)
 	return http_msg_field(&rq->msg, name);
 }
 
+const char *http_target(const struct http_request *rq)
+{
+	return http_msg_target(&rq->msg);
+}
+
 const uint8_t *http_body(const struct http_request *rq, size_t *len)
 {
 	*len = rq->msg.body_len;

@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(rq.level <= LOG_ERROR);
 	check(!has(&rq, FIELD_LINK) || rq.link);
 	check(strlen(rq.person) <= PERSON_ID_BYTES);
+	check(strlen(rq.challenge) <= CHALLENGE_MAX);
 	check_room(&rq);
 	return 0;
 }

@@ -188,7 +188,8 @@ static void say_hello(struct ws *w, const uint8_t *body, size_t len)
 	char text[sizeof tickets[0] + 64];
 	unsigned who = len ? body[0] % PEOPLE : 0;
 
-	snprintf(text, sizeof text, "{\"t\":\"hello\",\"ticket\":\"%s\"}", tickets[who]);
+	snprintf(text, sizeof text, "{\"t\":\"hello\",\"ticket\":\"%.*s\"}",
+		 (int)sizeof tickets[0] - 1, tickets[who]);
 	say(w, text, strlen(text));
 }
 

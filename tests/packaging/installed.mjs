@@ -167,17 +167,24 @@ await scenario('installed', async () => {
 
 	log('answers given beforehand');
 	const preseed = (name, contact) => machine.sh(`printf '%s\\n' 'palabre palabre/hostname string ${name}' \
-		'palabre palabre/contact string ${contact}' | debconf-set-selections`);
+		'palabre palabre/contact string ${contact}' \
+		'palabre palabre/acme boolean true' | debconf-set-selections`);
 	preseed('call example', 'me@example.org');
-	const refused = machine.try('apt-get', '-y', '-q', 'install', `/root/${basename(deb)}`);
+	const refused = machine.try('apt-get', '-y', '-q', '--no-install-recommends', 'install', `/root/${basename(deb)}`);
 	ok(refused.status !== 0 && /url: "https:\/\/call example" is not the address/.test(refused.out + refused.err),
 		`a name that is none is refused: ${refused.out}${refused.err}`);
 	preseed('call.example.org', 'me@example.org');
 	const configured = machine.sh('dpkg --configure palabre 2>&1');
 	ok(linkIn(configured, 'Guest').startsWith('https://call.example.org/r/palabre#'), 'the link has the host name');
 	equal(machine.sh(`grep -c "^url = https://call.example.org$\\|^contact = me@example.org$" ${CONF}`).trim(), '2', 'both answers in the file');
-	ok(ask(here, 'http://localhost:8080/.well-known/security.txt').includes('Contact: mailto:me@example.org\n'), 'security.txt');
-	machine.sh(`sed -i 's/^url = .*/url = https:\\/\\/other.example.org/; s/^#port = .*/port = 8090/' ${CONF}; dpkg-reconfigure -fnoninteractive palabre`);
+	equal(machine.sh(`grep -E '^(acme|redirect_port|port|workers) =' ${CONF}`), 'port = 443\nworkers = 1\n' +
+		'acme = https://acme-v02.api.letsencrypt.org/directory\nredirect_port = 80\n', 'what a certificate by itself needs');
+	equal(machine.run('systemctl', 'is-active', 'palabre', 'palabre-certificate.timer').trim(), 'active\nactive', 'service and timer');
+	await until('the first attempt says what it lacks', () =>
+		machine.sh('journalctl -u palabre-certificate -o cat --no-pager').includes('tls.acme needs uacme'), 15000);
+	equal(ask(here, 'http://localhost/.well-known/acme-challenge/x').slice(0, 3), '404', 'the authority would be answered');
+	ok(ask(here, 'http://localhost:443/.well-known/security.txt').includes('Contact: mailto:me@example.org\n'), 'security.txt');
+	machine.sh(`sed -i 's/^url = .*/url = https:\\/\\/other.example.org/; s/^port = .*/port = 8090/' ${CONF}; dpkg-reconfigure -fnoninteractive palabre`);
 	ok(machine.sh(`grep -E '^(url|port|contact) =' ${CONF}`) === 'port = 8090\nurl = https://other.example.org\ncontact = me@example.org\n',
 		`what was changed by hand holds: ${machine.sh(`grep -E '^(url|port|contact) =' ${CONF}`)}`);
 	machine.run('apt-get', '-y', '-q', 'purge', 'palabre');

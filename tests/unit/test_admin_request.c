@@ -135,6 +135,8 @@ static void what_is_wrong_is_refused_in_words(void **state)
 		{ "{\"do\":\"kick\",\"room\":\"a\",\"person\":\"0123456789abcdef\"}",
 		  "person" },
 		{ "{\"do\":\"log\",\"level\":\"trace\"}", "debug, info" },
+		{ "{\"do\":\"challenge-add\"}", "wants \"challenge\"" },
+		{ "{\"do\":\"challenge-add\",\"challenge\":1}", "TOKEN.THUMBPRINT" },
 	};
 
 	(void)state;
@@ -161,6 +163,10 @@ static void texts_have_their_limits(void **state)
 		snprintf(line, sizeof line,
 			 "{\"do\":\"room-add\",\"room\":\"a\",\"description\":\"%.*s\"}",
 			 STORE_DESCRIPTION_MAX + (int)over, text);
+		assert_int_equal(read_line(line) != 0, over);
+		snprintf(line, sizeof line,
+			 "{\"do\":\"challenge-add\",\"challenge\":\"%.*s\"}",
+			 CHALLENGE_MAX + (int)over, text);
 		assert_int_equal(read_line(line) != 0, over);
 	}
 }

@@ -406,6 +406,65 @@ static void test_low_ports(void **state)
 	assert_non_null(strstr(why, "media.announce_port 444: of the ports below 1024"));
 }
 
+static void test_acme(void **state)
+{
+	static const struct {
+		const char *url, *certificate;
+		int64_t port, redirect;
+		const char *words;
+	} bad[] = {
+		{ "https://a.example", "", 443, 0, "write tls.redirect_port = 80" },
+		{ "", "", 443, 80, "redirect_port: where to is what server.url says" },
+		{ "http://a.example", "", 443, 80, "server.url like https://" },
+		{ "https://A.example", "", 443, 80, "small letters" },
+		{ "https://[::1]", "", 443, 80, "certificates for names" },
+		{ "https://..", "", 443, 80, "certificates for names" },
+		{ "https://.a", "", 443, 80, "certificates for names" },
+		{ "https://a.example", "/etc/passwd", 443, 80, "not both" },
+		{ "https://a.example", "", 443, 443, "needed for voice and video" },
+	};
+
+	(void)state;
+	conf.server.workers = 1;
+	strcpy(conf.tls.acme, "https://acme.example/dir");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		strcpy(conf.server.url, bad[i].url);
+		strcpy(conf.tls.certificate_file, bad[i].certificate);
+		strcpy(conf.tls.key_file, bad[i].certificate);
+		conf.server.port = bad[i].port;
+		conf.tls.redirect_port = bad[i].redirect;
+		assert_int_equal(conf_check(&conf, "f.conf", why, sizeof why), -EINVAL);
+		if (!strstr(why, bad[i].words))
+			fail_msg("\"%s\" does not say \"%s\"", why, bad[i].words);
+	}
+	conf_defaults(&conf);
+	conf.server.workers = 1;
+	conf.server.port = 443;
+	conf.tls.redirect_port = 80;
+	strcpy(conf.tls.acme, "https://acme.example/dir");
+	strcpy(conf.server.url, "https://a-1.example:443/");
+	if (conf_check(&conf, "f.conf", why, sizeof why))
+		fail_msg("%s", why);
+}
+
+static void test_get(void **state)
+{
+	char value[CONF_TEXT_MAX];
+
+	(void)state;
+	strcpy(conf.server.contact, "me@example.org");
+	assert_int_equal(conf_get(&conf, "server.contact", value), 0);
+	assert_string_equal(value, "me@example.org");
+	assert_int_equal(conf_get(&conf, "server.port", value), 0);
+	assert_string_equal(value, "8080");
+	assert_int_equal(conf_get(&conf, "media.tcp", value), 0);
+	assert_string_equal(value, "yes");
+	assert_int_equal(conf_get(&conf, "server", value), -ENOENT);
+	assert_int_equal(conf_get(&conf, "server.", value), -ENOENT);
+	assert_int_equal(conf_get(&conf, ".port", value), -ENOENT);
+	assert_int_equal(conf_get(&conf, "server.nothing", value), -ENOENT);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -415,7 +474,8 @@ int main(void)
 		T(test_small_why), T(test_sizes),
 		T(test_read),	   T(test_set),
 		T(test_check),	   T(test_low_ports),
-		T(test_compare),
+		T(test_compare),   T(test_acme),
+		T(test_get),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,10 @@ static void commands_become_requests(void **state)
 					  "\"role\":\"host\"}");
 	assert_asks("link revoke -- tree -x", "{\"do\":\"link-revoke\",\"room\":\"tree\","
 					      "\"link\":\"-x\"}");
+	assert_asks("challenge add -- -a.b",
+		    "{\"do\":\"challenge-add\",\"challenge\":\"-a.b\"}");
+	assert_asks("challenge remove a.b",
+		    "{\"do\":\"challenge-remove\",\"challenge\":\"a.b\"}");
 	assert_asks("drain", "{\"do\":\"drain\",\"on\":true}");
 	assert_asks("drain --off", "{\"do\":\"drain\",\"on\":false}");
 	assert_asks("log", "{\"do\":\"log\"}");
@@ -99,6 +103,7 @@ static void what_is_not_understood_is_said(void **state)
 		{ "room", "show, add, set or remove" },
 		{ "room make tree", "show, add, set or remove" },
 		{ "link tree", "add, list or revoke" },
+		{ "challenge a.b", "add or remove" },
 		{ "room add", "usage: palabrectl room add ROOM" },
 		{ "room add a b", "usage" },
 		{ "link add tree", "usage" },
