@@ -123,6 +123,8 @@ void call_leave(struct seat *s, enum leave_reason reason);
 enum deny call_media(struct seat *s, enum stream_kind kind, bool on);
 /* As room_act(), now. */
 enum deny call_act(struct seat *s, const struct act *a) MUST_CHECK;
+/* As room_act_caption(), now. */
+enum deny call_caption(struct call *c, enum role role, const struct act *a) MUST_CHECK;
 /* Somebody in the lobby has a WebSocket, or none any more. */
 void call_attend(struct seat *s, bool here);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,

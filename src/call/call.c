@@ -202,6 +202,7 @@ static void begin(struct call *c)
 		rules[RULE_AUDIENCE] = kept->audience;
 	}
 	room_begin(c->room, rules, kept && kept->approve);
+	room_set_languages(c->room, kept ? kept->languages : "");
 }
 
 void calls_room_changed(struct calls *cs, const char *room)
@@ -270,6 +271,11 @@ void call_leave(struct seat *s, enum leave_reason reason)
 	room_leave(c->room, s->person, reason);
 	/* The call stays until the next tick: ended stays are remembered in it, and
 	 * callers hold it. */
+}
+
+enum deny call_caption(struct call *c, enum role role, const struct act *a)
+{
+	return room_act_caption(c->room, role, a, clock_now_us());
 }
 
 struct room *call_room(const struct call *c)

@@ -19,7 +19,7 @@ static const struct {
 	[ROLE_SPEAKER] = { "speaker", CAP_SPEAK },
 	/* Without them others understand nothing. */
 	[ROLE_INTERPRETER] = { "interpreter", CAP_SPEAK | CAP_STAGE | CAP_PASS_LOBBY },
-	[ROLE_CAPTIONER] = { "captioner", CAP_PASS_LOBBY },
+	[ROLE_CAPTIONER] = { "captioner", CAP_PASS_LOBBY | CAP_CAPTION },
 	[ROLE_LISTENER] = { "listener", 0 },
 };
 

@@ -32,6 +32,7 @@ struct room *room_create(const char *name, unsigned people_max,
 	r->arg = arg;
 	board_init(r);
 	chat_init(r);
+	captions_init(r);
 	return r;
 }
 
@@ -58,6 +59,7 @@ void room_destroy(struct room *r)
 	free_people(&r->lobby);
 	board_fini(r);
 	chat_fini(r);
+	captions_fini(r);
 	polls_fini(r);
 	if (r->by_id)
 		hash_destroy(r->by_id);

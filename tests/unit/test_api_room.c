@@ -1077,6 +1077,127 @@ static void test_chat_of_a_crowd_is_small(void **state)
 	assert_in_range(guest->bytes, 1, 100);
 }
 
+/* ---- captions ----------------------------------------------------------------------- */
+
+static int post_caption(enum role role, const char *path, const char *text)
+{
+	json_t *body = json_pack("{soss}", "token", token_of(role), "text", text);
+	char *dump = json_dumps(body, 0);
+	int status = api_ask(path, "Host: a\r\n", dump);
+
+	free(dump);
+	json_decref(body);
+	sessions_flush(api);
+	return status;
+}
+
+static size_t line_count(const struct ws *w)
+{
+	return json_array_size(json_object_get(heard(w, "captions"), "items"));
+}
+
+static const json_t *line_of(const struct ws *w, size_t i)
+{
+	return json_array_get(json_object_get(heard(w, "captions"), "items"), i);
+}
+
+static void test_captions(void **state)
+{
+	struct ws *writer = page("Writer", ROLE_CAPTIONER);
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	assert_null(json_object_get(heard(writer, "welcome"), "captions"));
+	say(guest, "{'t':'captions'}");
+	say(host, "{'t':'captions','of':'sw'}");
+	assert_int_equal(line_count(guest), 0);
+	say(writer, "{'t':'caption','text':'Good morning','ref':1}");
+	assert_int_equal(number_of(heard(writer, "ok"), "ref"), 1);
+	assert_string_equal(text_of(heard(guest, "caption"), "text"), "Good morning");
+	assert_null(heard(host, "caption"));
+	/* Who does not read is told once, and no more. */
+	assert_non_null(heard(listener, "captioned"));
+	assert_null(heard(guest, "captioned"));
+	hush(listener);
+	say(writer, "{'t':'caption','text':'Habari','lang':'sw'}");
+	assert_string_equal(text_of(heard(host, "caption"), "lang"), "sw");
+	assert_string_equal(text_of(heard(guest, "caption"), "text"), "Habari");
+	assert_int_equal(json_array_size(listener->got), 0);
+	/* Who comes later, or comes back, has the last lines. */
+	say(listener, "{'t':'captions','of':'floor'}");
+	assert_int_equal(line_count(listener), 1);
+	assert_string_equal(text_of(line_of(listener, 0), "text"), "Good morning");
+	say(listener, "{'t':'captions','after':%lld}",
+	    (long long)number_of(line_of(listener, 0), "c"));
+	assert_int_equal(line_count(listener), 1);
+	assert_string_equal(text_of(line_of(listener, 0), "text"), "Habari");
+	say(listener, "{'t':'captions','of':'none'}");
+	hush(listener);
+	say(writer, "{'t':'caption','text':'More'}");
+	assert_null(heard(listener, "caption"));
+	say(listener, "{'t':'hello','ticket':'%s'}", listener->ticket);
+	assert_int_equal(number_of(heard(listener, "welcome"), "captions"),
+			 captions_last(the_room()));
+	hush(guest);
+	say(guest, "{'t':'captions','of':'fr'}");
+	assert_refused(guest, "not-found", "no-language");
+	say(guest, "{'t':'captions','of':7}");
+	assert_refused(guest, "not-found", "no-language");
+	say(guest, "{'t':'caption','text':'I am no captioner'}");
+	assert_refused(guest, "not-allowed", "role");
+	hush(writer);
+	say(writer, "{'t':'caption','text':'x','lang':3}");
+	assert_refused(writer, "bad-json", NULL);
+	say(writer, "{'t':'caption'}");
+	assert_refused(writer, "bad-json", NULL);
+	shut(writer);
+}
+
+static void test_a_reader_gets_twenty_lines(void **state)
+{
+	struct ws *writer = page("Writer", ROLE_CAPTIONER);
+	struct act line = { .type = ACT_CAPTION };
+	char text[20];
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		snprintf(text, sizeof text, "line %u", i);
+		line.text = text;
+		assert_int_equal(room_act(the_room(), seat_at(writer)->person, &line,
+					  clock_now_us() + i * 1000000),
+				 DENY_NOTHING);
+	}
+	say(guest, "{'t':'captions'}");
+	assert_int_equal(line_count(guest), 20);
+	assert_string_equal(text_of(line_of(guest, 0), "text"), "line 10");
+	assert_string_equal(text_of(line_of(guest, 19), "text"), "line 29");
+	shut(writer);
+}
+
+static void test_a_program_writes_captions(void **state)
+{
+	static const char *const path = "POST /api/1/rooms/room/caption";
+
+	(void)state;
+	say(guest, "{'t':'captions'}");
+	assert_int_equal(post_caption(ROLE_CAPTIONER, path, "From a machine"), 204);
+	assert_string_equal(text_of(heard(guest, "caption"), "text"), "From a machine");
+	assert_int_equal(post_caption(ROLE_HOST, path, "x"), 403);
+	assert_non_null(strstr(api_body(), "not-allowed"));
+	assert_int_equal(
+		post_caption(ROLE_CAPTIONER, "POST /api/1/rooms/other/caption", "x"),
+		403);
+	assert_int_equal(post_caption(ROLE_CAPTIONER, path, ""), 400);
+	assert_non_null(strstr(api_body(), "bad-text"));
+	assert_int_equal(api_ask(path, "Host: a\r\n", "{\"token\":7,\"text\":\"x\"}"),
+			 401);
+	assert_int_equal(api_ask(path, "Host: a\r\n", "{\"text\":\"x\"}"), 401);
+	for (unsigned i = 0; i < 40; i++)
+		if (post_caption(ROLE_CAPTIONER, path, "again and again") == 429)
+			return;
+	fail_msg("a flood went through");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -1100,6 +1221,9 @@ int main(void)
 		TEST(test_poll),
 		TEST(test_poll_of_two),
 		TEST(test_polls_lie),
+		TEST(test_captions),
+		TEST(test_a_reader_gets_twenty_lines),
+		TEST(test_a_program_writes_captions),
 		TEST(test_joining_a_crowd_is_small),
 		TEST(test_votes_of_a_crowd_are_one_message),
 		TEST(test_chat_of_a_crowd_is_small),
