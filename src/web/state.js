@@ -88,7 +88,7 @@ export const state = {
 	/** Key of the tile shown large, '' = none. */
 	pinned: '',
 	peopleOpen: false,
-	/** What else is beside the stage, and which part of the chat. @type {''|'board'|'chat'} */
+	/** What else is beside the stage, and which part of the chat. @type {''|'board'|'chat'|'language'} */
 	panel: '',
 	/** @type {'messages'|'polls'} */
 	tab: 'messages',
@@ -99,6 +99,10 @@ export const state = {
 	board: { open: 0, pending: 0, limit: 0, hand: 0, now: null, since: 0 },
 	/** Of the chat: the last message, what has not been seen of messages and polls, and what is pinned. */
 	chat: { last: 0, unread: 0, polls: 0, mode: 'all', pin: '' },
+	/** Tags of the room's languages. @type {string[]} */
+	languages: [],
+	/** There are some; whose are read ('none', 'all', 'floor', a language); how they look, and if they are read out. */
+	captions: { any: false, of: 'none', size: 'medium', place: 'below', aloud: true },
 	/** Said in the status line for a while. */
 	notice: { words: '', until: 0 },
 	/** What of board and chat is read out. */

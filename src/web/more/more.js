@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Board, chat and polls: what they look like beside the stage. A bundle of its own, see ../lazy.js.
+// Board, chat, polls, captions: what they look like beside the stage. A bundle of its own, see ../lazy.js.
 import { beginBoard, renderBoard } from './board.js';
+import { beginCaptions, renderCaptions } from './captions.js';
 import { beginChat, renderChat } from './chat.js';
 import { followItems } from './items.js';
-import { BOARD, CHAT, ICONS } from './markup.js';
+import { BOARD, CHAT, ICONS, LANGUAGE } from './markup.js';
 import { box, changed, inCall, state, take, translate } from './page.js';
 import { beginPolls, followPolls, renderPolls } from './polls.js';
 
@@ -15,12 +16,14 @@ export function begin(given) {
 	document.body.insertAdjacentHTML('afterbegin', ICONS);
 	box('board-body').innerHTML = BOARD;
 	box('chat-body').innerHTML = CHAT;
+	box('language-body').innerHTML = LANGUAGE;
 	translate(document);
 	followItems();
 	followPolls();
 	beginBoard();
 	beginChat();
 	beginPolls();
+	beginCaptions();
 	setInterval(() => state.panel && changed(), AGES_MS);
 }
 
@@ -30,4 +33,5 @@ export function render() {
 	renderBoard();
 	renderChat();
 	renderPolls();
+	renderCaptions();
 }
