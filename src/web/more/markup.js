@@ -45,14 +45,14 @@ ${rule('hands', 'rule.hands')}${rule('questions', 'rule.questions')}${rule('appr
 const choice = (id, key) => `<label class="field"><span data-t="${key}"></span><select id="${id}"></select></label>`;
 
 export const LANGUAGE = `<div class="scroll" id="language-scroll" role="region" aria-labelledby="language-title" tabindex="0">
-<section class="group fields" aria-labelledby="captions-title">
-<h3 id="captions-title" data-t="captions.title"></h3>
+<div class="group fields">
+<h3 data-t="captions.title"></h3>
 ${choice('captions-of', 'captions.of')}
 <div class="fields" id="captions-look" hidden>
 ${choice('captions-size', 'captions.size')}${choice('captions-place', 'captions.place')}
 <label class="check"><input type="checkbox" id="captions-aloud"><span data-t="captions.aloud"></span></label>
 </div>
-</section>
+</div>
 <section class="group" id="captions-past" aria-labelledby="captions-past-title" hidden>
 <h3 id="captions-past-title" data-t="captions.past"></h3>
 <ol role="list" id="captions-list"></ol>
