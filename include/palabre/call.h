@@ -40,7 +40,12 @@ struct seat {
 		bool known, paused;
 		uint8_t layers;
 	} pauses[STREAM_KINDS];
-	bool forwarded[STREAM_KINDS]; /* what the worker has been told of person->media */
+	bool forwarded
+		[STREAM_KINDS]; /* what the worker has been told of person->media, */
+	struct seat_channels {
+		unsigned speaks, hears;
+		uint8_t floor;
+	} channels; /* and of their languages */
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;
 	unsigned view_count;

@@ -76,6 +76,8 @@ X(NOBODY_WAITS, "nobody-waits", "not-found", "Nobody and nothing waits on the bo
 X(CHAT_CLOSED, "chat-closed", "not-allowed", "The chat is closed at the moment.") \
 X(BUSY, "busy", "too-many", "Too many write at once. Try again in a moment.") \
 X(NO_LANGUAGE, "no-language", "not-found", "This room has no such language.") \
+X(BOOTH_FULL, "booth-full", "too-many", "Two interpreters share this language already.") \
+X(NO_BOOTH, "no-booth", "not-allowed", "You interpret into no language at the moment, or alone.") \
 X(OPTIONS, "options", "bad-text", "A poll has 2 to 10 different options, and one choice unless it takes several.") \
 X(POLLS_FULL, "polls-full", "too-many", "There are 20 polls already; drop one.") \
 X(POLL_CLOSED, "poll-closed", "not-allowed", "This poll is closed; no vote counts any more.") \
@@ -118,7 +120,8 @@ enum capability {
 	CAP_APPOINT = 1 << 3,  /* … this: roles of any rank, and acts on moderators */
 	CAP_PASS_LOBBY = 1 << 4,
 	CAP_PASS_LOCK = 1 << 5,
-	CAP_CAPTION = 1 << 6 /* writes what is said */
+	CAP_CAPTION = 1 << 6,  /* writes what is said */
+	CAP_INTERPRET = 1 << 7 /* speaks into a channel */
 };
 unsigned role_caps(enum role r);
 /* May people of this role send that kind of stream without being called? */
@@ -138,13 +141,19 @@ struct person {
 	bool allowed;		 /* to speak, though all are muted */
 	bool called;		 /* to speak, as listener or in audience mode */
 	bool spotlit;
+	unsigned
+		booth; /* channel into which they interpret, 0 none: they speak to the floor */
+	bool live;	   /* it is they who is heard there */
+	unsigned hears;	   /* channel, 0 the floor alone, */
+	uint8_t floor;	   /* and how loud that is behind it: enum floor_level */
 	uint8_t off;	   /* bits by kind: what ROOM_OFF tells, only while it does */
 	bool away;	   /* no media connection; the place is kept until … */
 	uint64_t away_us;  /* … this plus the resume time */
 	uint64_t key;	   /* by which they are known again after a ban; 0 none */
 	uint64_t spoke_us; /* so much in all */
-	uint64_t asked_us, raised_us, said_us, reacted_us, captioned_us; /* rate.c's */
-	void *user;							 /* the owner's */
+	uint64_t asked_us, raised_us, said_us, reacted_us, captioned_us,
+		booth_us; /* rate.c's */
+	void *user;	  /* the owner's */
 	struct room *room;
 	struct hash_node by_id, by_number;
 	struct person *next, *prev;
@@ -181,6 +190,8 @@ enum room_event_type {
 	ROOM_PIN,	 /* what is pinned has changed */
 	ROOM_REACTIONS,	 /* room_reactions() since they were told last */
 	ROOM_CAPTION,	 /* `caption` is new */
+	ROOM_CHANNELS,	 /* who interprets where, and who is heard there, has changed */
+	ROOM_HEARS,	 /* to one: they hear another channel now */
 	ROOM_POLL,	 /* `poll` is new, or closed */
 	ROOM_POLL_VOTES, /* how many have voted in `poll` */
 	ROOM_POLL_GONE,	 /* `poll` */
@@ -277,8 +288,13 @@ bool room_is_arranged(const struct room *r);
  */
 enum {
 	ROOM_LANGUAGES_MAX = 8,
-	LANGUAGE_MAX = 15 /* bytes of a tag (BCP 47) */
+	LANGUAGE_MAX = 15, /* bytes of a tag (BCP 47) */
+	BOOTH_MAX = 2	   /* interpreters of one channel */
 };
+/* How loud the floor is behind a channel. */
+enum floor_level { FLOOR_OFF, FLOOR_20DB, FLOOR_12DB, FLOOR_LEVELS };
+/* "off", "-20", "-12"; NULL outside. */
+const char *floor_level_name(enum floor_level level);
 /* `list` as the store has it, "en,sw"; what is too much of it, or no tag, is left out. */
 void room_set_languages(struct room *r, const char *list);
 unsigned room_languages(const struct room *r); /* without the floor */
@@ -286,6 +302,10 @@ unsigned room_languages(const struct room *r); /* without the floor */
 const char *room_language(const struct room *r, unsigned channel);
 /* Of a tag ("" or NULL: the floor); -ENOENT. */
 int room_channel(const struct room *r, const char *language) MUST_CHECK;
+/* An interpreter's microphone goes into their channel if it is they who is heard there, and nowhere if not. */
+bool person_is_heard(const struct person *p);
+/* Who asks for a hand-over in that channel, to take it or to give it: a number, 0 nobody. */
+uint32_t room_handover(const struct room *r, unsigned channel);
 
 /* What is gathered, to be told to everybody at once: to be called once a second. */
 void room_gather(struct room *r, uint64_t now_us);
@@ -475,6 +495,9 @@ enum act_type {
 	ACT_POLL_CLOSE, /* item */
 	ACT_POLL_DROP,	/* item */
 	ACT_CAPTION,	/* text, language */
+	ACT_BOOTH, /* language, "" none: interprets into it. Their microphone is switched off */
+	ACT_HANDOVER, /* on: asks the other one, or says yes; else takes that back, or says no */
+	ACT_HEAR, /* language, item: enum floor_level */
 	ACT_COUNT
 };
 struct act {

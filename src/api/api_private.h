@@ -85,6 +85,9 @@ json_t *encode_rules(const struct room *r);
 json_t *encode_spotlight(const struct room *r);
 json_t *encode_waiting(const struct room *r);
 json_t *encode_off(const struct room *r);
+/* Who interprets into each language of the room; what somebody hears. */
+json_t *encode_channels(const struct room *r);
+json_t *encode_hears(const struct room *r, const struct person *p);
 /* board.c: the board as JSON. `viewer` NULL: as everybody may see it, without what is one's own. */
 enum { BOARD_PART = 50, BOARD_PART_BYTES = 16 * 1024 };
 json_t *encode_item(const struct item *it, const struct person *viewer, uint64_t now_us);

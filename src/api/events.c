@@ -83,6 +83,10 @@ static json_t *encode(const struct room *r, const struct room_event *ev)
 		return json_pack("{ssss}", "t", "pin", "text", room_pinned(r));
 	case ROOM_REACTIONS:
 		return typed("reactions", encode_reactions(r));
+	case ROOM_CHANNELS:
+		return json_pack("{ssso}", "t", "channels", "list", encode_channels(r));
+	case ROOM_HEARS:
+		return typed("hears", encode_hears(r, ev->person));
 	case ROOM_CAPTION:
 		return typed("caption", encode_caption(r, ev->caption, now_us));
 	case ROOM_POLL:

@@ -223,6 +223,10 @@ static void welcome(struct session *s, bool leg)
 	json_object_set_new(event, "board",
 			    board_glance(r, seat->person, clock_now_us()));
 	json_object_set_new(event, "chat", chat_mark(r));
+	if (room_languages(r)) {
+		json_object_set_new(event, "channels", encode_channels(r));
+		json_object_set_new(event, "hears", encode_hears(r, seat->person));
+	}
 	if (captions_last(r))
 		json_object_set_new(event, "captions", json_integer(captions_last(r)));
 	if (role_caps(seat->person->role) & CAP_MODERATE)

@@ -166,6 +166,7 @@ static void media_apply_whip(struct seat *s)
 
 static void media_apply(struct seat *s, const struct join_request *rq)
 {
+	seat_channels_send(s);
 	for (unsigned k = 0; k < STREAM_KINDS; k++) {
 		if (rq->media_given)
 			(void)call_media(s, (enum stream_kind)k, rq->media[k]);

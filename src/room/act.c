@@ -41,6 +41,9 @@ static const struct {
 	[ACT_POLL_CLOSE] = { poll_act, CAP_MODERATE },
 	[ACT_POLL_DROP] = { poll_act, CAP_MODERATE },
 	[ACT_CAPTION] = { caption_act, CAP_CAPTION },
+	[ACT_BOOTH] = { booth_act, CAP_INTERPRET },
+	[ACT_HANDOVER] = { booth_act, CAP_INTERPRET },
+	[ACT_HEAR] = { hear_act, 0 },
 };
 
 static enum deny refused(enum deny why)

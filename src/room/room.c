@@ -155,6 +155,7 @@ struct person *person_create(struct room *r, const struct entry *e, uint64_t now
 	p->room = r;
 	p->away = true; /* until the media connection is up */
 	p->away_us = now_us;
+	p->floor = FLOOR_20DB;
 	hash_insert(r->by_id, &p->by_id, id_hash(p->id));
 	return p;
 }
@@ -200,6 +201,7 @@ void room_leave(struct room *r, struct person *p, enum leave_reason reason)
 	if (!p->waiting) {
 		board_on_leave(r, p, reason);
 		chat_on_leave(r, p, reason);
+		booth_leave(r, p);
 	}
 	r->obs->leaving(r->arg, p, reason);
 	remember_end(r, p, reason);

@@ -62,6 +62,8 @@ struct room {
 	struct captions captions;
 	unsigned language_count;
 	char languages[ROOM_LANGUAGES_MAX][LANGUAGE_MAX + 1]; /* of channel 1 on */
+	uint32_t handovers[ROOM_LANGUAGES_MAX +
+			   1]; /* by channel: who asks for one, 0 nobody */
 	unsigned poll_count;
 	uint32_t last_poll;
 	struct poll *polls[POLLS_MAX];
@@ -132,6 +134,13 @@ void captions_init(struct room *r);
 void captions_fini(struct room *r);
 enum deny caption_act(struct room *r, struct person *p, const struct act *a,
 		      uint64_t now_us);
+/* booth.c */
+enum deny booth_act(struct room *r, struct person *p, const struct act *a,
+		    uint64_t now_us);
+enum deny hear_act(struct room *r, struct person *p, const struct act *a,
+		   uint64_t now_us);
+/* They interpret no longer: their role is another, or they have gone. */
+void booth_leave(struct room *r, struct person *p);
 /* moderate.c: for the board. */
 void person_call(struct room *r, const struct person *by, struct person *p);
 void person_uncall(struct room *r, struct person *p);

@@ -1198,6 +1198,101 @@ static void test_a_program_writes_captions(void **state)
 	fail_msg("a flood went through");
 }
 
+/* ---- languages ---------------------------------------------------------------------- */
+
+static const json_t *channel_of(const json_t *e, size_t i)
+{
+	return json_array_get(
+		json_object_get(e, e && json_object_get(e, "list") ? "list" : "channels"),
+		i);
+}
+
+/* What goes on of a microphone that is on: to where one is heard, and nowhere else. */
+static void test_interpreters(void **state)
+{
+	struct ws *a, *b;
+	int64_t n;
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	a = page("A", ROLE_INTERPRETER);
+	b = page("B", ROLE_INTERPRETER);
+	n = (int64_t)seat_at(a)->person->number;
+	assert_string_equal(text_of(channel_of(heard(a, "welcome"), 1), "lang"), "sw");
+	assert_string_equal(
+		text_of(json_object_get(heard(a, "welcome"), "hears"), "floor"), "-20");
+	say(a, "{'t':'media','mic':true}");
+	assert_true(forwarded[STREAM_MIC]);
+	say(a, "{'t':'interpret','lang':'sw','ref':4}");
+	assert_non_null(heard(a, "ok"));
+	assert_int_equal(forwarded_leg, seat_at(a)->leg);
+	assert_false(forwarded[STREAM_MIC]);
+	assert_false(json_is_true(json_object_get(heard(guest, "update"), "mic")));
+	assert_int_equal(number_of(channel_of(heard(guest, "channels"), 1), "live"), n);
+	assert_int_equal(seat_at(a)->channels.speaks, 2);
+	say(a, "{'t':'media','mic':true}");
+	assert_true(forwarded[STREAM_MIC]);
+	say(b, "{'t':'interpret','lang':'sw'}");
+	say(b, "{'t':'media','mic':true}");
+	assert_false(seat_at(b)->forwarded[STREAM_MIC]); /* on, but not live */
+	room_set_away(the_room(), seat_at(a)->person, false, clock_now_us());
+	say(b, "{'t':'handover'}");
+	assert_int_equal(number_of(channel_of(heard(a, "channels"), 1), "asks"), n + 1);
+	say(a, "{'t':'handover'}");
+	assert_true(seat_at(b)->forwarded[STREAM_MIC]);
+	assert_false(seat_at(a)->forwarded[STREAM_MIC]);
+	say(a, "{'t':'interpret','lang':''}");
+	assert_false(seat_at(a)->person->media[MEDIA_MIC]);
+	/* Who is no interpreter. */
+	say(guest, "{'t':'interpret','lang':'sw'}");
+	assert_refused(guest, "not-allowed", "role");
+	say(guest, "{'t':'interpret'}");
+	assert_refused(guest, "bad-json", NULL);
+	shut(a);
+	shut(b);
+}
+
+static void test_a_worker_is_told_of_channels_in_time(void **state)
+{
+	struct ws *a = page("A", ROLE_INTERPRETER);
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	say(a, "{'t':'interpret','lang':'sw'}");
+	/* As if there had been no room for that: then nothing may go to the floor. */
+	seat_at(a)->channels.speaks = 0;
+	say(a, "{'t':'media','mic':true}");
+	assert_false(seat_at(a)->forwarded[STREAM_MIC]);
+	seat_channels_send(seat_at(a));
+	seat_media_send(seat_at(a));
+	assert_true(seat_at(a)->forwarded[STREAM_MIC]);
+	shut(a);
+}
+
+static void test_what_one_hears(void **state)
+{
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	say(listener, "{'t':'hear','lang':'sw','floor':'-12'}");
+	assert_string_equal(text_of(heard(listener, "hears"), "lang"), "sw");
+	assert_string_equal(text_of(heard(listener, "hears"), "floor"), "-12");
+	assert_null(heard(guest, "hears"));
+	assert_int_equal(seat_at(listener)->channels.hears, 2);
+	hush(listener);
+	say(listener, "{'t':'hear','lang':'fr'}");
+	assert_refused(listener, "not-found", "no-language");
+	say(listener, "{'t':'hear','lang':'sw','floor':'-13'}");
+	assert_refused(listener, "bad-json", NULL);
+	say(listener, "{'t':'hear','floor':'off'}");
+	assert_refused(listener, "bad-json", NULL);
+	say(listener, "{'t':'hello','ticket':'%s'}", listener->ticket);
+	assert_string_equal(
+		text_of(json_object_get(heard(listener, "welcome"), "hears"), "lang"),
+		"sw");
+	say(listener, "{'t':'hear','lang':''}");
+	assert_int_equal(seat_at(listener)->channels.hears, 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -1221,6 +1316,9 @@ int main(void)
 		TEST(test_poll),
 		TEST(test_poll_of_two),
 		TEST(test_polls_lie),
+		TEST(test_interpreters),
+		TEST(test_a_worker_is_told_of_channels_in_time),
+		TEST(test_what_one_hears),
 		TEST(test_captions),
 		TEST(test_a_reader_gets_twenty_lines),
 		TEST(test_a_program_writes_captions),
