@@ -101,6 +101,15 @@ export const state = {
 	chat: { last: 0, unread: 0, polls: 0, mode: 'all', pin: '' },
 	/** Tags of the room's languages. @type {string[]} */
 	languages: [],
+	/**
+	 * Of each: who interprets, who of them is heard, who asks for a hand-over; numbers.
+	 * @type {{lang: string, booth: number[], live?: number, asks?: number}[]}
+	 */
+	channels: [],
+	/** What one hears: a language ('' the floor), and how loud the floor is behind it: 'off', '-20', '-12'. */
+	hears: { lang: '', floor: '-20' },
+	/** Into which language one interprets, or will again when the server knows of it. */
+	booth: '',
 	/** There are some; whose are read ('none', 'all', 'floor', a language); how they look, and if they are read out. */
 	captions: { any: false, of: 'none', size: 'medium', place: 'below', aloud: true },
 	/** Said in the status line for a while. */
@@ -172,6 +181,11 @@ export const inCall = () => state.phase === 'call' || state.phase === 'connectin
 export const leads = () => state.me.role === 'host' || state.me.role === 'moderator';
 /** One's number in the room, 0 if it is not known yet. */
 export const myNumber = () => state.people.get(state.me.id)?.n || 0;
+
+/** The booth that one sits in. */
+export const myBooth = () => state.channels.find((c) => c.booth.includes(myNumber()));
+/** Until the server knows where one interprets one would be heard on the floor. */
+export const awaitsBooth = () => !!state.booth && myBooth()?.lang !== state.booth;
 
 /** What the server knows of us; the role may be newer. @returns {roles.Standing} */
 const mine = () => ({ ...state.people.get(state.me.id), role: state.me.role });

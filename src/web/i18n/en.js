@@ -98,6 +98,7 @@ export default {
 	'bar.chat.unread.one': 'Chat and polls: {n} new',
 	'bar.chat.unread.other': 'Chat and polls: {n} new',
 	'bar.language.tip': 'Language and captions',
+	'language.there': 'This call is interpreted. You can choose what you hear under “Language”.',
 	'captions.title': 'Captions',
 	'captions.begun': 'Captions are being written. You can read them under “Language”.',
 	'bar.people.tip': 'People in the call',

@@ -98,6 +98,7 @@ export default {
 	'bar.chat.unread.one': 'Chat y votaciones: {n} novedad',
 	'bar.chat.unread.other': 'Chat y votaciones: {n} novedades',
 	'bar.language.tip': 'Idioma y subtítulos',
+	'language.there': 'Esta reunión tiene interpretación. Puede elegir lo que oye en «Idioma».',
 	'captions.title': 'Subtítulos',
 	'captions.begun': 'Se están escribiendo subtítulos. Puede leerlos en «Idioma».',
 	'bar.people.tip': 'Personas en la reunión',

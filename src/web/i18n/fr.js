@@ -98,6 +98,7 @@ export default {
 	'bar.chat.unread.one': 'Messages et votes : {n} nouveau',
 	'bar.chat.unread.other': 'Messages et votes : {n} nouveaux',
 	'bar.language.tip': 'Langue et sous-titres',
+	'language.there': 'Cette réunion est interprétée. Vous pouvez choisir ce que vous entendez sous « Langue ».',
 	'captions.title': 'Sous-titres',
 	'captions.begun': 'Des sous-titres sont écrits. Vous pouvez les lire sous « Langue ».',
 	'bar.people.tip': 'Personnes dans la réunion',

@@ -98,6 +98,7 @@ export default {
 	'bar.chat.unread.one': 'Chat e votações: {n} novidade',
 	'bar.chat.unread.other': 'Chat e votações: {n} novidades',
 	'bar.language.tip': 'Idioma e legendas',
+	'language.there': 'Esta reunião tem interpretação. Pode escolher o que ouve em “Idioma”.',
 	'captions.title': 'Legendas',
 	'captions.begun': 'Estão sendo escritas legendas. Pode lê-las em “Idioma”.',
 	'bar.people.tip': 'Pessoas na reunião',

@@ -98,6 +98,7 @@ export default {
 	'bar.chat.unread.one': 'Ujumbe na kura: {n} mpya',
 	'bar.chat.unread.other': 'Ujumbe na kura: {n} mpya',
 	'bar.language.tip': 'Lugha na manukuu',
+	'language.there': 'Mkutano huu una wakalimani. Unaweza kuchagua unachosikia kwenye “Lugha”.',
 	'captions.title': 'Manukuu',
 	'captions.begun': 'Manukuu yanaandikwa. Unaweza kuyasoma kwenye “Lugha”.',
 	'bar.people.tip': 'Watu kwenye mkutano',

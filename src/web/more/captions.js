@@ -2,6 +2,7 @@
 // Captions: the last lines beside the stage, all that have come in the panel, how they look, and the captioner's field.
 import { want } from './acts.js';
 import { ask, box, changed, get, keepCaptions, language, leftOf, make, nameOf, PLACES, setText, SIZES, state, t, takes, tn } from './page.js';
+import { languageNames, offer } from './languages.js';
 import { Rows } from './rows.js';
 
 /** @typedef {{c: number, text: string, lang?: string, at: number}} Line */
@@ -141,24 +142,6 @@ function renderCompose() {
 
 // ---- what is shown ----
 
-/** @param {HTMLSelectElement} select @param {[string, string][]} values with their words */
-function offer(select, values) {
-	const key = JSON.stringify(values);
-	if (select.dataset.key === key)
-		return;
-	select.dataset.key = key;
-	const { value } = select;
-	select.replaceChildren(...values.map(([code, words]) => {
-		const option = make('option', '', words);
-		option.value = code;
-		if (state.languages.includes(code))
-			option.lang = code;
-		return option;
-	}));
-	if (values.some(([code]) => code === value))
-		select.value = value;
-}
-
 /** The log keeps its lines, so that a reader reads each once. */
 function renderStrip() {
 	const log = box('captions-lines');
@@ -183,9 +166,8 @@ export function renderCaptions() {
 	renderStrip();
 	if (state.panel !== 'language')
 		return;
-	const { captions, languages } = state;
-	/** @type {[string, string][]} */
-	const names = languages.map((l) => [l, nameOf(l)]);
+	const { captions } = state;
+	const names = languageNames();
 	const of = get('captions-of', HTMLSelectElement);
 	offer(of, [['none', t('captions.none')], ['all', t(names.length ? 'captions.all' : 'captions.on')],
 		.../** @type {[string, string][]} */ (names.length ? [['floor', t('language.floor')]] : []), ...names]);

@@ -44,7 +44,25 @@ ${rule('hands', 'rule.hands')}${rule('questions', 'rule.questions')}${rule('appr
 /** @param {string} id @param {string} key */
 const choice = (id, key) => `<label class="field"><span data-t="${key}"></span><select id="${id}"></select></label>`;
 
+export const BOOTH = `<section id="booth" class="strip" aria-labelledby="booth-status" hidden>
+<p id="booth-status" role="status"></p>
+<button type="button" class="second" id="booth-yes"></button>
+<button type="button" class="word-button" id="booth-no" data-t="booth.no"></button>
+</section>`;
+
 export const LANGUAGE = `<div class="scroll" id="language-scroll" role="region" aria-labelledby="language-title" tabindex="0">
+<p class="problem" id="language-problem" role="alert" hidden></p>
+<div class="group fields" id="language-hear" hidden>
+<h3 data-t="hear.title"></h3>
+${choice('hear-lang', 'hear.lang')}
+<p class="fine" id="hear-nobody" hidden></p>
+<label class="field" id="hear-floor-field" hidden><span data-t="hear.floor"></span><select id="hear-floor"></select></label>
+</div>
+<div class="group fields" id="language-desk" hidden>
+<h3 data-t="booth.title"></h3>
+${choice('booth-lang', 'booth.lang')}
+<p class="fine" data-t="booth.note"></p>
+</div>
 <div class="group fields">
 <h3 data-t="captions.title"></h3>
 ${choice('captions-of', 'captions.of')}
