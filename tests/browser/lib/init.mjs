@@ -553,7 +553,9 @@ export function pageInit(o) {
 					source.connect(analyser);
 					taps.set(track.id, { analyser, source });
 				}
-				found.push(taps.get(track.id).analyser);
+				const { analyser } = taps.get(track.id);
+				analyser.loud = 20 * Math.log10(e.volume);
+				found.push(analyser);
 			}
 		}
 		return found;
@@ -583,6 +585,12 @@ export function pageInit(o) {
 		const loudest = Math.max(...levels.values());
 		return [...levels].filter(([, level]) => level > loudest - 35)
 			.map(([i]) => i).sort((a, b) => a - b);
+	};
+
+	// How loud these are put out, dB; whoever is in no stream has no level. The most of a while, since they speak in syllables.
+	t.levels = (indices) => {
+		t.ears ??= {};
+		return indices.map((i) => Math.max(...listenTo(t.ears, 8192).map((a) => spectrum(a)(TONE_HZ(i), 2) + a.loud), -200));
 	};
 
 	// When the voice of `index` sounds, looked at every 20 ms (of 43 ms), by Date.now().
