@@ -106,6 +106,7 @@ struct join_request {
 	const char *kind_mids[STREAM_KINDS]; /* all NULL: by order */
 	bool media_given; /* else a returning person's stay as they are */
 	bool media[STREAM_KINDS];
+	const char *interpret; /* language into which they did before, NULL none */
 	bool whip;
 	bool loopback; /* the peer is on this machine: loopback candidates make sense */
 };

@@ -204,6 +204,7 @@ static void join(struct http_request *rq, void *arg)
 		jr.role = who.role;
 		jr.admitted = who.admitted;
 		jr.key = key_take(body);
+		jr.interpret = json_get_text(body, "interpret", LANGUAGE_MAX);
 		jr.offer_len = jr.offer ? strlen(jr.offer) : 0;
 		jr.loopback = peer_is_local(rq);
 		streams_take(body, &jr);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // What everybody has of languages and captions before more/ is loaded: whether the room has any, and what this person has chosen,
 // which a reload and a new connection do not lose.
-import { state, awaitsBooth, changed, inCall, myBooth, read, write } from './state.js';
+import { state, changed, inCall, myBooth, read, write } from './state.js';
 import { t } from './i18n.js';
 import { box, button, setAttr } from './dom.js';
 import { note, setTip } from './panels.js';
@@ -21,7 +21,7 @@ takes({
 			return; // in the lobby, or a server that has just begun
 		state.languages = (e.room?.languages || '').split(',').filter(Boolean);
 		state.captions.any = !!e.captions;
-		if (state.languages.length && !told)
+		if (state.languages.length && !told && state.me.role !== 'interpreter')
 			note(t('language.there'));
 		told = true;
 		follow(e.channels || []);
@@ -34,7 +34,8 @@ takes({
 	},
 	captioned() {
 		state.captions.any = true;
-		note(t('captions.begun'));
+		if (state.me.role !== 'captioner')
+			note(t('captions.begun'));
 	},
 });
 
@@ -43,11 +44,12 @@ let told = false;
 
 /** @param {typeof state.channels} list */
 function follow(list) {
-	const before = myBooth()?.lang;
 	state.channels = list;
-	const now = myBooth()?.lang;
-	if (now && now !== state.booth || before && !now)
-		keepBooth(now || '');
+	const now = myBooth()?.lang || '';
+	if (now === state.booth)
+		return;
+	keepBooth(now);
+	state.want.mic = false; // the server has switched it off
 	reconcile();
 }
 
@@ -58,17 +60,10 @@ function again(known) {
 		state.hears.lang = '';
 	else if (known && (known.lang !== lang || lang && known.floor !== floor))
 		ask({ t: 'hear', lang, floor });
-	if (!awaitsBooth())
-		return;
-	if (state.me.role === 'interpreter' && state.languages.includes(state.booth))
-		ask({ t: 'interpret', lang: state.booth });
-	else
-		keepBooth('');
-	reconcile();
 }
 
 /** @param {string} lang */
-export function keepBooth(lang) {
+function keepBooth(lang) {
 	state.booth = lang;
 	write(BOOTH, lang);
 }

@@ -6,7 +6,7 @@ import { addWords, figure, language, nameOf, t, tn, translate } from './i18n.js'
 import { box, button, fileAt, get, icon, make, setAttr, setLabel, setNotice, setText } from './dom.js';
 import { post } from './api.js';
 import { linked, REACTIONS } from './glance.js';
-import { keepBooth, keepCaptions, keepHears, PLACES, SIZES } from './languages.js';
+import { keepCaptions, keepHears, PLACES, SIZES } from './languages.js';
 import { note, say } from './panels.js';
 import { ask, takes, wish } from './wish.js';
 import { clock, leftOf } from './text.js';
@@ -14,7 +14,7 @@ import { whyWords } from './why.js';
 
 /** @typedef {ReturnType<typeof given>} Given */
 const given = () => ({ state, changed, inCall, leads, myNumber, figure, language, t, tn, translate, box, button, get, icon, make, setAttr,
-	setLabel, setNotice, setText, post, clock, leftOf, linked, REACTIONS, keepBooth, keepCaptions, keepHears, myBooth, nameOf, note, PLACES, SIZES, say, ask, takes, wish, whyWords });
+	setLabel, setNotice, setText, post, clock, leftOf, linked, REACTIONS, keepCaptions, keepHears, myBooth, nameOf, note, PLACES, SIZES, say, ask, takes, wish, whyWords });
 
 /** @type {typeof import('./more/more.js')|null} */
 let more = null;

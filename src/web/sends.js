@@ -2,7 +2,7 @@
 // What we send: what is switched on and may be, how the voice travels, and what the buttons do.
 //
 // Invariant: what is wanted is in state, what is there in media; senders and server follow, one change after the other.
-import { state, awaitsBooth, changed, forbids, inCall, keep, maySend } from './state.js';
+import { state, changed, forbids, inCall, keep, maySend } from './state.js';
 import { media, onMedia, openDevices, closeDevice, openScreen, closeScreen, closeAll } from './media.js';
 import { onGate, through } from './gate.js';
 import { line } from './line.js';
@@ -95,7 +95,7 @@ async function travelNow() {
 /** What is switched on and also there to be sent. @returns {Record<Kind, boolean>} */
 export function switchedOn() {
 	const video = mayShow();
-	return { mic: !forbids('mic') && !awaitsBooth() && state.want.mic && !!media.mic,
+	return { mic: !forbids('mic') && state.want.mic && !!media.mic,
 		camera: video && !forbids('camera') && state.want.camera && !!media.camera,
 		screen: video && !forbids('screen') && !!media.screen,
 		screenaudio: video && !forbids('screenaudio') && !!media.screenaudio };

@@ -108,7 +108,7 @@ export const state = {
 	channels: [],
 	/** What one hears: a language ('' the floor), and how loud the floor is behind it: 'off', '-20', '-12'. */
 	hears: { lang: '', floor: '-20' },
-	/** Into which language one interprets, or will again when the server knows of it. */
+	/** Into which language one interprets: told with each joining, as a server that was restarted does not know. */
 	booth: '',
 	/** There are some; whose are read ('none', 'all', 'floor', a language); how they look, and if they are read out. */
 	captions: { any: false, of: 'none', size: 'medium', place: 'below', aloud: true },
@@ -184,8 +184,6 @@ export const myNumber = () => state.people.get(state.me.id)?.n || 0;
 
 /** The booth that one sits in. */
 export const myBooth = () => state.channels.find((c) => c.booth.includes(myNumber()));
-/** Until the server knows where one interprets one would be heard on the floor. */
-export const awaitsBooth = () => !!state.booth && myBooth()?.lang !== state.booth;
 
 /** What the server knows of us; the role may be newer. @returns {roles.Standing} */
 const mine = () => ({ ...state.people.get(state.me.id), role: state.me.role });

@@ -1252,6 +1252,51 @@ static void test_interpreters(void **state)
 	shut(b);
 }
 
+/* Joins anew by ticket with the microphone on, as one who interpreted before a restart. */
+static void come_back(struct ws *w, const char *lang)
+{
+	size_t len;
+	char *offer = offer_read("chromium-audio", &len), *text;
+	json_t *body = json_pack("{ssssss s{sb}}", "ticket", w->ticket, "offer", offer,
+				 "interpret", lang, "media", "mic", 1);
+
+	text = json_dumps(body, 0);
+	assert_int_equal(api_ask("POST /api/1/rooms/room/join", "Host: a\r\n", text),
+			 201);
+	free(text);
+	free(offer);
+	json_decref(body);
+}
+
+static void test_back_to_the_booth(void **state)
+{
+	struct ws *a = page("A", ROLE_INTERPRETER), *b = page("B", ROLE_INTERPRETER),
+		  *c = page("C", ROLE_INTERPRETER);
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	come_back(a, "sw");
+	assert_int_equal(seat_at(a)->channels.speaks, 2);
+	assert_true(seat_at(a)->forwarded[STREAM_MIC]);
+	come_back(b, "sw");
+	assert_int_equal(seat_at(b)->channels.speaks, 2);
+	assert_false(seat_at(b)->forwarded[STREAM_MIC]); /* on, but not live */
+	/* No place any more, no such language, or no interpreter: then not to the floor either. */
+	come_back(c, "sw");
+	assert_false(seat_at(c)->person->media[MEDIA_MIC]);
+	come_back(c, "fr");
+	assert_false(seat_at(c)->person->media[MEDIA_MIC]);
+	come_back(guest, "sw");
+	assert_false(seat_at(guest)->person->media[MEDIA_MIC]);
+	assert_int_equal(seat_at(guest)->channels.speaks, 0);
+	/* Where the server remembers, it goes by that. */
+	come_back(a, "en");
+	assert_int_equal(seat_at(a)->channels.speaks, 2);
+	shut(a);
+	shut(b);
+	shut(c);
+}
+
 static void test_a_worker_is_told_of_channels_in_time(void **state)
 {
 	struct ws *a = page("A", ROLE_INTERPRETER);
@@ -1317,6 +1362,7 @@ int main(void)
 		TEST(test_poll_of_two),
 		TEST(test_polls_lie),
 		TEST(test_interpreters),
+		TEST(test_back_to_the_booth),
 		TEST(test_a_worker_is_told_of_channels_in_time),
 		TEST(test_what_one_hears),
 		TEST(test_captions),

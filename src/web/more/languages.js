@@ -2,7 +2,7 @@
 // Languages: which one hears, and how loud the floor is behind it; and for interpreters, into which they speak, who of two is
 // heard, and the hand-over, beside the stage, where it is at hand.
 import { want } from './acts.js';
-import { box, button, changed, get, keepBooth, keepHears, myBooth, myNumber, nameOf, note, setAttr, setNotice, setText, state, t,
+import { box, button, changed, get, keepHears, myBooth, myNumber, nameOf, note, setAttr, setNotice, setText, state, t,
 	takes } from './page.js';
 
 const PROBLEM = 'language-problem';
@@ -21,12 +21,7 @@ export function beginLanguages() {
 		changed();
 	};
 	const booth = get('booth-lang', HTMLSelectElement);
-	booth.onchange = async () => {
-		if (!booth.value)
-			keepBooth(''); // or it would be taken again
-		await want(PROBLEM, { t: 'interpret', lang: booth.value });
-		changed();
-	};
+	booth.onchange = () => want(PROBLEM, { t: 'interpret', lang: booth.value }).then(changed);
 	button('booth-yes').onclick = () => want(PROBLEM, { t: 'handover', on: myBooth()?.asks !== myNumber() });
 	button('booth-no').onclick = () => want(PROBLEM, { t: 'handover', on: false });
 	takes({ channels: tellAsked });

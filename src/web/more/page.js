@@ -28,7 +28,6 @@
 /** @type {Given['linked']} */ export let linked;
 /** @type {Given['REACTIONS']} */ export let REACTIONS;
 /** @type {Given['keepCaptions']} */ export let keepCaptions;
-/** @type {Given['keepBooth']} */ export let keepBooth;
 /** @type {Given['keepHears']} */ export let keepHears;
 /** @type {Given['myBooth']} */ export let myBooth;
 /** @type {Given['nameOf']} */ export let nameOf;
@@ -44,5 +43,5 @@
 /** Before anything else here runs. @param {Given} given */
 export function take(given) {
 	({ state, changed, inCall, leads, myNumber, figure, language, t, tn, translate, box, button, get, icon, make, setAttr, setLabel,
-		setNotice, setText, post, clock, leftOf, linked, REACTIONS, keepBooth, keepCaptions, keepHears, myBooth, nameOf, note, PLACES, SIZES, say, ask, takes, wish, whyWords } = given);
+		setNotice, setText, post, clock, leftOf, linked, REACTIONS, keepCaptions, keepHears, myBooth, nameOf, note, PLACES, SIZES, say, ask, takes, wish, whyWords } = given);
 }

@@ -605,6 +605,14 @@ export function pageInit(o) {
 		t.voice = loud;
 	};
 
+	// Whether these voices are ever heard from now on, in whatever stream.
+	t.watchVoices = (index) => {
+		const ears = {};
+		t.ever ??= new Set();
+		setInterval(() => listenTo(ears, 2048).some((a) => spectrum(a)(TONE_HZ(index), 1) > -45) && t.ever.add(index), 20);
+	};
+	t.heardVoices = () => [...t.ever];
+
 	// The silences since `since` that are longer than `ms`, as [from, to] in ms after it; the last
 	// one may still last. Between syllables are about 120 ms.
 	t.silences = ({ since, ms }) => {
