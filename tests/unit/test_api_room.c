@@ -1077,6 +1077,267 @@ static void test_chat_of_a_crowd_is_small(void **state)
 	assert_in_range(guest->bytes, 1, 100);
 }
 
+/* ---- captions ----------------------------------------------------------------------- */
+
+static int post_caption(enum role role, const char *path, const char *text)
+{
+	json_t *body = json_pack("{soss}", "token", token_of(role), "text", text);
+	char *dump = json_dumps(body, 0);
+	int status = api_ask(path, "Host: a\r\n", dump);
+
+	free(dump);
+	json_decref(body);
+	sessions_flush(api);
+	return status;
+}
+
+static size_t line_count(const struct ws *w)
+{
+	return json_array_size(json_object_get(heard(w, "captions"), "items"));
+}
+
+static const json_t *line_of(const struct ws *w, size_t i)
+{
+	return json_array_get(json_object_get(heard(w, "captions"), "items"), i);
+}
+
+static void test_captions(void **state)
+{
+	struct ws *writer = page("Writer", ROLE_CAPTIONER);
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	assert_null(json_object_get(heard(writer, "welcome"), "captions"));
+	say(guest, "{'t':'captions'}");
+	say(host, "{'t':'captions','of':'sw'}");
+	assert_int_equal(line_count(guest), 0);
+	say(writer, "{'t':'caption','text':'Good morning','ref':1}");
+	assert_int_equal(number_of(heard(writer, "ok"), "ref"), 1);
+	assert_string_equal(text_of(heard(guest, "caption"), "text"), "Good morning");
+	assert_null(heard(host, "caption"));
+	/* Who does not read is told once, and no more. */
+	assert_non_null(heard(listener, "captioned"));
+	assert_null(heard(guest, "captioned"));
+	hush(listener);
+	say(writer, "{'t':'caption','text':'Habari','lang':'sw'}");
+	assert_string_equal(text_of(heard(host, "caption"), "lang"), "sw");
+	assert_string_equal(text_of(heard(guest, "caption"), "text"), "Habari");
+	assert_int_equal(json_array_size(listener->got), 0);
+	/* Who comes later, or comes back, has the last lines. */
+	say(listener, "{'t':'captions','of':'floor'}");
+	assert_int_equal(line_count(listener), 1);
+	assert_string_equal(text_of(line_of(listener, 0), "text"), "Good morning");
+	say(listener, "{'t':'captions','after':%lld}",
+	    (long long)number_of(line_of(listener, 0), "c"));
+	assert_int_equal(line_count(listener), 1);
+	assert_string_equal(text_of(line_of(listener, 0), "text"), "Habari");
+	say(listener, "{'t':'captions','of':'none'}");
+	hush(listener);
+	say(writer, "{'t':'caption','text':'More'}");
+	assert_null(heard(listener, "caption"));
+	say(listener, "{'t':'hello','ticket':'%s'}", listener->ticket);
+	assert_int_equal(number_of(heard(listener, "welcome"), "captions"),
+			 captions_last(the_room()));
+	hush(guest);
+	say(guest, "{'t':'captions','of':'fr'}");
+	assert_refused(guest, "not-found", "no-language");
+	say(guest, "{'t':'captions','of':7}");
+	assert_refused(guest, "not-found", "no-language");
+	say(guest, "{'t':'caption','text':'I am no captioner'}");
+	assert_refused(guest, "not-allowed", "role");
+	hush(writer);
+	say(writer, "{'t':'caption','text':'x','lang':3}");
+	assert_refused(writer, "bad-json", NULL);
+	say(writer, "{'t':'caption'}");
+	assert_refused(writer, "bad-json", NULL);
+	shut(writer);
+}
+
+static void test_a_reader_gets_twenty_lines(void **state)
+{
+	struct ws *writer = page("Writer", ROLE_CAPTIONER);
+	struct act line = { .type = ACT_CAPTION };
+	char text[20];
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		snprintf(text, sizeof text, "line %u", i);
+		line.text = text;
+		assert_int_equal(room_act(the_room(), seat_at(writer)->person, &line,
+					  clock_now_us() + i * 1000000),
+				 DENY_NOTHING);
+	}
+	say(guest, "{'t':'captions'}");
+	assert_int_equal(line_count(guest), 20);
+	assert_string_equal(text_of(line_of(guest, 0), "text"), "line 10");
+	assert_string_equal(text_of(line_of(guest, 19), "text"), "line 29");
+	shut(writer);
+}
+
+static void test_a_program_writes_captions(void **state)
+{
+	static const char *const path = "POST /api/1/rooms/room/caption";
+
+	(void)state;
+	say(guest, "{'t':'captions'}");
+	assert_int_equal(post_caption(ROLE_CAPTIONER, path, "From a machine"), 204);
+	assert_string_equal(text_of(heard(guest, "caption"), "text"), "From a machine");
+	assert_int_equal(post_caption(ROLE_HOST, path, "x"), 403);
+	assert_non_null(strstr(api_body(), "not-allowed"));
+	assert_int_equal(
+		post_caption(ROLE_CAPTIONER, "POST /api/1/rooms/other/caption", "x"),
+		403);
+	assert_int_equal(post_caption(ROLE_CAPTIONER, path, ""), 400);
+	assert_non_null(strstr(api_body(), "bad-text"));
+	assert_int_equal(api_ask(path, "Host: a\r\n", "{\"token\":7,\"text\":\"x\"}"),
+			 401);
+	assert_int_equal(api_ask(path, "Host: a\r\n", "{\"text\":\"x\"}"), 401);
+	for (unsigned i = 0; i < 40; i++)
+		if (post_caption(ROLE_CAPTIONER, path, "again and again") == 429)
+			return;
+	fail_msg("a flood went through");
+}
+
+/* ---- languages ---------------------------------------------------------------------- */
+
+static const json_t *channel_of(const json_t *e, size_t i)
+{
+	return json_array_get(
+		json_object_get(e, e && json_object_get(e, "list") ? "list" : "channels"),
+		i);
+}
+
+/* What goes on of a microphone that is on: to where one is heard, and nowhere else. */
+static void test_interpreters(void **state)
+{
+	struct ws *a, *b;
+	int64_t n;
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	a = page("A", ROLE_INTERPRETER);
+	b = page("B", ROLE_INTERPRETER);
+	n = (int64_t)seat_at(a)->person->number;
+	assert_string_equal(text_of(channel_of(heard(a, "welcome"), 1), "lang"), "sw");
+	assert_string_equal(
+		text_of(json_object_get(heard(a, "welcome"), "hears"), "floor"), "-20");
+	say(a, "{'t':'media','mic':true}");
+	assert_true(forwarded[STREAM_MIC]);
+	say(a, "{'t':'interpret','lang':'sw','ref':4}");
+	assert_non_null(heard(a, "ok"));
+	assert_int_equal(forwarded_leg, seat_at(a)->leg);
+	assert_false(forwarded[STREAM_MIC]);
+	assert_false(json_is_true(json_object_get(heard(guest, "update"), "mic")));
+	assert_int_equal(number_of(channel_of(heard(guest, "channels"), 1), "live"), n);
+	assert_int_equal(seat_at(a)->channels.speaks, 2);
+	say(a, "{'t':'media','mic':true}");
+	assert_true(forwarded[STREAM_MIC]);
+	say(b, "{'t':'interpret','lang':'sw'}");
+	say(b, "{'t':'media','mic':true}");
+	assert_false(seat_at(b)->forwarded[STREAM_MIC]); /* on, but not live */
+	room_set_away(the_room(), seat_at(a)->person, false, clock_now_us());
+	say(b, "{'t':'handover'}");
+	assert_int_equal(number_of(channel_of(heard(a, "channels"), 1), "asks"), n + 1);
+	say(a, "{'t':'handover'}");
+	assert_true(seat_at(b)->forwarded[STREAM_MIC]);
+	assert_false(seat_at(a)->forwarded[STREAM_MIC]);
+	say(a, "{'t':'interpret','lang':''}");
+	assert_false(seat_at(a)->person->media[MEDIA_MIC]);
+	/* Who is no interpreter. */
+	say(guest, "{'t':'interpret','lang':'sw'}");
+	assert_refused(guest, "not-allowed", "role");
+	say(guest, "{'t':'interpret'}");
+	assert_refused(guest, "bad-json", NULL);
+	shut(a);
+	shut(b);
+}
+
+/* Joins anew by ticket with the microphone on, as one who interpreted before a restart. */
+static void come_back(struct ws *w, const char *lang)
+{
+	size_t len;
+	char *offer = offer_read("chromium-audio", &len), *text;
+	json_t *body = json_pack("{ssssss s{sb}}", "ticket", w->ticket, "offer", offer,
+				 "interpret", lang, "media", "mic", 1);
+
+	text = json_dumps(body, 0);
+	assert_int_equal(api_ask("POST /api/1/rooms/room/join", "Host: a\r\n", text),
+			 201);
+	free(text);
+	free(offer);
+	json_decref(body);
+}
+
+static void test_back_to_the_booth(void **state)
+{
+	struct ws *a = page("A", ROLE_INTERPRETER), *b = page("B", ROLE_INTERPRETER),
+		  *c = page("C", ROLE_INTERPRETER);
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	come_back(a, "sw");
+	assert_int_equal(seat_at(a)->channels.speaks, 2);
+	assert_true(seat_at(a)->forwarded[STREAM_MIC]);
+	come_back(b, "sw");
+	assert_int_equal(seat_at(b)->channels.speaks, 2);
+	assert_false(seat_at(b)->forwarded[STREAM_MIC]); /* on, but not live */
+	/* No place any more, no such language, or no interpreter: then not to the floor either. */
+	come_back(c, "sw");
+	assert_false(seat_at(c)->person->media[MEDIA_MIC]);
+	come_back(c, "fr");
+	assert_false(seat_at(c)->person->media[MEDIA_MIC]);
+	come_back(guest, "sw");
+	assert_false(seat_at(guest)->person->media[MEDIA_MIC]);
+	assert_int_equal(seat_at(guest)->channels.speaks, 0);
+	/* Where the server remembers, it goes by that. */
+	come_back(a, "en");
+	assert_int_equal(seat_at(a)->channels.speaks, 2);
+	shut(a);
+	shut(b);
+	shut(c);
+}
+
+static void test_a_worker_is_told_of_channels_in_time(void **state)
+{
+	struct ws *a = page("A", ROLE_INTERPRETER);
+
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	say(a, "{'t':'interpret','lang':'sw'}");
+	/* As if there had been no room for that: then nothing may go to the floor. */
+	seat_at(a)->channels.speaks = 0;
+	say(a, "{'t':'media','mic':true}");
+	assert_false(seat_at(a)->forwarded[STREAM_MIC]);
+	seat_channels_send(seat_at(a));
+	seat_media_send(seat_at(a));
+	assert_true(seat_at(a)->forwarded[STREAM_MIC]);
+	shut(a);
+}
+
+static void test_what_one_hears(void **state)
+{
+	(void)state;
+	room_set_languages(the_room(), "en,sw");
+	say(listener, "{'t':'hear','lang':'sw','floor':'-12'}");
+	assert_string_equal(text_of(heard(listener, "hears"), "lang"), "sw");
+	assert_string_equal(text_of(heard(listener, "hears"), "floor"), "-12");
+	assert_null(heard(guest, "hears"));
+	assert_int_equal(seat_at(listener)->channels.hears, 2);
+	hush(listener);
+	say(listener, "{'t':'hear','lang':'fr'}");
+	assert_refused(listener, "not-found", "no-language");
+	say(listener, "{'t':'hear','lang':'sw','floor':'-13'}");
+	assert_refused(listener, "bad-json", NULL);
+	say(listener, "{'t':'hear','floor':'off'}");
+	assert_refused(listener, "bad-json", NULL);
+	say(listener, "{'t':'hello','ticket':'%s'}", listener->ticket);
+	assert_string_equal(
+		text_of(json_object_get(heard(listener, "welcome"), "hears"), "lang"),
+		"sw");
+	say(listener, "{'t':'hear','lang':''}");
+	assert_int_equal(seat_at(listener)->channels.hears, 0);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int main(void)
@@ -1100,6 +1361,13 @@ int main(void)
 		TEST(test_poll),
 		TEST(test_poll_of_two),
 		TEST(test_polls_lie),
+		TEST(test_interpreters),
+		TEST(test_back_to_the_booth),
+		TEST(test_a_worker_is_told_of_channels_in_time),
+		TEST(test_what_one_hears),
+		TEST(test_captions),
+		TEST(test_a_reader_gets_twenty_lines),
+		TEST(test_a_program_writes_captions),
 		TEST(test_joining_a_crowd_is_small),
 		TEST(test_votes_of_a_crowd_are_one_message),
 		TEST(test_chat_of_a_crowd_is_small),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Board, chat and polls: what they look like beside the stage. A bundle of its own, see ../lazy.js.
+// Board, chat, polls, languages, captions: what they look like beside the stage. A bundle of its own, see ../lazy.js.
 import { beginBoard, renderBoard } from './board.js';
+import { beginCaptions, renderCaptions } from './captions.js';
 import { beginChat, renderChat } from './chat.js';
 import { followItems } from './items.js';
-import { BOARD, CHAT, ICONS } from './markup.js';
+import { beginLanguages, renderLanguage } from './languages.js';
+import { BOARD, BOOTH, CHAT, ICONS, LANGUAGE } from './markup.js';
 import { box, changed, inCall, state, take, translate } from './page.js';
 import { beginPolls, followPolls, renderPolls } from './polls.js';
 
@@ -15,12 +17,16 @@ export function begin(given) {
 	document.body.insertAdjacentHTML('afterbegin', ICONS);
 	box('board-body').innerHTML = BOARD;
 	box('chat-body').innerHTML = CHAT;
+	box('language-body').innerHTML = LANGUAGE;
+	box('notes').insertAdjacentHTML('beforeend', BOOTH);
 	translate(document);
 	followItems();
 	followPolls();
 	beginBoard();
 	beginChat();
 	beginPolls();
+	beginLanguages();
+	beginCaptions();
 	setInterval(() => state.panel && changed(), AGES_MS);
 }
 
@@ -30,4 +36,6 @@ export function render() {
 	renderBoard();
 	renderChat();
 	renderPolls();
+	renderLanguage();
+	renderCaptions();
 }
