@@ -181,8 +181,6 @@ void audio_mixer_destroy(struct audio_mixer *m);
 void audio_mixer_open(struct audio_mixer *m, unsigned voice);
 /* Nobody is in that place from now on. */
 void audio_mixer_clear(struct audio_mixer *m, unsigned voice);
-/* That voice is this much quieter in all mixes from the next tick on; 1 (after open): as it is. Hot. */
-void audio_mixer_quieten(struct audio_mixer *m, unsigned voice, float gain);
 /* A packet of whoever has place `voice`; dropped if nobody. Hot. */
 void audio_mixer_put(struct audio_mixer *m, unsigned voice, struct pkt *p);
 /* Encodes `mix` at `rung` from the next packet on. -ENOMEM. */

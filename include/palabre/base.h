@@ -355,7 +355,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
  * came with CSRCs; fec_used: packets that the next one brought again; nack_crossed: asked for
  * again before what was sent can have come; twcc_stray: transport-wide numbers that leapt,
  * came twice, or too late; act_refused: what somebody wanted of a
- * room and might not; lobby_full, ban_limit, board_full, chat_limit (chat, polls), caption_limit: limits
+ * room and might not; lobby_full, ban_limit, board_full, chat_limit (chat, polls): limits
  * of the room; store_full: of the store. */
 /* clang-format off */
 #define STATS_LIST(X) \
@@ -372,7 +372,7 @@ uint64_t seq_extend32(uint64_t last, uint32_t v);
 	X(slot_switch) X(layer_cut) X(speaker_change) X(mix_drop) X(mix_fail) X(mix_encode) X(store_scarce) X(mix_late) X(mix_less_s) X(mix_join) X(video_off) X(txq_full) X(tcp_rx_bad) X(tcp_tx_drop) X(tcp_limit) X(tcp_unwanted) \
 	X(http_limited) X(http_failed) X(http_refused) X(ws_limited) \
 	X(cmd_full) X(event_full) \
-	X(act_refused) X(lobby_full) X(ban_limit) X(board_full) X(chat_limit) X(caption_limit) X(store_full)
+	X(act_refused) X(lobby_full) X(ban_limit) X(board_full) X(chat_limit) X(store_full)
 /* clang-format on */
 
 /* Worker's own; another thread reads it racily for display only, hence relaxed atomics. */

@@ -40,12 +40,7 @@ struct seat {
 		bool known, paused;
 		uint8_t layers;
 	} pauses[STREAM_KINDS];
-	bool forwarded
-		[STREAM_KINDS]; /* what the worker has been told of person->media, */
-	struct seat_channels {
-		unsigned speaks, hears;
-		uint8_t floor;
-	} channels; /* and of their languages */
+	bool forwarded[STREAM_KINDS]; /* what the worker has been told of person->media */
 	/* Last view asked for, kept for the next leg; NULL = automatic. */
 	struct seat_view *view;
 	unsigned view_count;
@@ -106,7 +101,6 @@ struct join_request {
 	const char *kind_mids[STREAM_KINDS]; /* all NULL: by order */
 	bool media_given; /* else a returning person's stay as they are */
 	bool media[STREAM_KINDS];
-	const char *interpret; /* language into which they did before, NULL none */
 	bool whip;
 	bool loopback; /* the peer is on this machine: loopback candidates make sense */
 };
@@ -129,8 +123,6 @@ void call_leave(struct seat *s, enum leave_reason reason);
 enum deny call_media(struct seat *s, enum stream_kind kind, bool on);
 /* As room_act(), now. */
 enum deny call_act(struct seat *s, const struct act *a) MUST_CHECK;
-/* As room_act_caption(), now. */
-enum deny call_caption(struct call *c, enum role role, const struct act *a) MUST_CHECK;
 /* Somebody in the lobby has a WebSocket, or none any more. */
 void call_attend(struct seat *s, bool here);
 void call_view(struct seat *s, bool automatic, const struct seat_view *view,

@@ -85,13 +85,6 @@ int leg_lanes(struct leg *leg, uint64_t now_us) MUST_CHECK;
 int leg_follow(struct leg *leg, unsigned low, unsigned high, uint64_t now_us) MUST_CHECK;
 /* They stay as they are. */
 void leg_follow_end(struct leg *leg, uint64_t now_us);
-/* What it hears of the room's languages: the floor (0), or a channel over the floor, which is that much quieter
- * there. Where the voices come as they are sent the page turns it down, where in one stream the mixer. -ENOMEM. */
-enum leg_floor { LEG_FLOOR_OFF, LEG_FLOOR_20DB, LEG_FLOOR_12DB, LEG_FLOORS };
-int leg_hear(struct leg *leg, unsigned channel, enum leg_floor floor,
-	     uint64_t now_us) MUST_CHECK;
-/* Where its microphone speaks: to the floor (0), or into a channel. */
-void leg_speak(struct leg *leg, unsigned channel, uint64_t now_us);
 void leg_restart(struct leg *leg, const char *local_ufrag, const char *local_pwd,
 		 const char *remote_ufrag, const char *remote_pwd, uint64_t now_us);
 

@@ -15,8 +15,6 @@
  *
  * Audio slots: the loudest speakers (RFC 6464 levels), for each port without its own
  * voice. A speaker keeps the place until another needs it (no chopping): see speakers.h.
- * Channels: a voice that speaks into one is in no lane, and goes to those ports alone that follow it: in an audio slot,
- * beside the loudest of the floor or instead of them. Of several in one channel the latest is heard.
  * Video slots: what the port asked for (relay_port_view), else the latest speakers'
  * cameras and the screens. A video slot changes at a key frame of the new stream and
  * shows the old one until then.
@@ -42,8 +40,7 @@ enum {
 	RELAY_SLOTS_MAX = RELAY_LANES + RELAY_VIDEO_SLOTS_MAX,
 	RELAY_VIEW_MAX = 64,
 	RELAY_LAYERS_MAX = ALLOC_SPATIAL, /* sizes of one picture */
-	RELAY_STREAMS_MAX = 4,		  /* of one port */
-	RELAY_CHANNELS_MAX = 8		  /* beside the floor, which is 0 */
+	RELAY_STREAMS_MAX = 4		  /* of one port */
 };
 
 struct relay;
@@ -160,13 +157,6 @@ void relay_stream_codec(struct relay_stream *st, enum codec_id codec, uint64_t n
 /* Muted (by the person or the server), or no camera: leaves slots and lanes at once;
  * packets are dropped. Streams start inactive. */
 void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us);
-/* This voice speaks into that channel, or (0, as it is to begin with) to the floor. */
-void relay_stream_channel(struct relay_stream *st, unsigned channel, uint64_t now_us);
-unsigned relay_stream_channel_get(const struct relay_stream *st);
-/* The port hears that channel's voice, as long as there is one other than its own, over the floor or,
- * with floor false, without it. Channel 0: the floor alone. */
-void relay_port_channel(struct relay_port *p, unsigned channel, bool floor,
-			uint64_t now_us);
 /* The stream has several layers from now on: rtp.layer of its packets is below that. */
 void relay_stream_layers(struct relay_stream *st, unsigned count);
 /* The layers that anybody takes, as bits; for one that is wanted and does not come all up to the next above those that do,

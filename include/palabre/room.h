@@ -75,9 +75,6 @@ X(OWN, "own", "not-allowed", "You cannot vote for what you have asked yourself."
 X(NOBODY_WAITS, "nobody-waits", "not-found", "Nobody and nothing waits on the board.") \
 X(CHAT_CLOSED, "chat-closed", "not-allowed", "The chat is closed at the moment.") \
 X(BUSY, "busy", "too-many", "Too many write at once. Try again in a moment.") \
-X(NO_LANGUAGE, "no-language", "not-found", "This room has no such language.") \
-X(BOOTH_FULL, "booth-full", "too-many", "Two interpreters share this language already.") \
-X(NO_BOOTH, "no-booth", "not-allowed", "You interpret into no language at the moment, or alone.") \
 X(OPTIONS, "options", "bad-text", "A poll has 2 to 10 different options, and one choice unless it takes several.") \
 X(POLLS_FULL, "polls-full", "too-many", "There are 20 polls already; drop one.") \
 X(POLL_CLOSED, "poll-closed", "not-allowed", "This poll is closed; no vote counts any more.") \
@@ -119,9 +116,7 @@ enum capability {
 	CAP_MODERATE = 1 << 2, /* everything of enum act_type but what needs */
 	CAP_APPOINT = 1 << 3,  /* … this: roles of any rank, and acts on moderators */
 	CAP_PASS_LOBBY = 1 << 4,
-	CAP_PASS_LOCK = 1 << 5,
-	CAP_CAPTION = 1 << 6,  /* writes what is said */
-	CAP_INTERPRET = 1 << 7 /* speaks into a channel */
+	CAP_PASS_LOCK = 1 << 5
 };
 unsigned role_caps(enum role r);
 /* May people of this role send that kind of stream without being called? */
@@ -141,19 +136,13 @@ struct person {
 	bool allowed;		 /* to speak, though all are muted */
 	bool called;		 /* to speak, as listener or in audience mode */
 	bool spotlit;
-	unsigned
-		booth; /* channel into which they interpret, 0 none: they speak to the floor */
-	bool live;	   /* it is they who is heard there */
-	unsigned hears;	   /* channel, 0 the floor alone, */
-	uint8_t floor;	   /* and how loud that is behind it: enum floor_level */
 	uint8_t off;	   /* bits by kind: what ROOM_OFF tells, only while it does */
 	bool away;	   /* no media connection; the place is kept until … */
 	uint64_t away_us;  /* … this plus the resume time */
 	uint64_t key;	   /* by which they are known again after a ban; 0 none */
 	uint64_t spoke_us; /* so much in all */
-	uint64_t asked_us, raised_us, said_us, reacted_us, captioned_us,
-		booth_us; /* rate.c's */
-	void *user;	  /* the owner's */
+	uint64_t asked_us, raised_us, said_us, reacted_us; /* rate.c's */
+	void *user;					   /* the owner's */
 	struct room *room;
 	struct hash_node by_id, by_number;
 	struct person *next, *prev;
@@ -189,9 +178,6 @@ enum room_event_type {
 	ROOM_CHAT,	 /* who may write has changed */
 	ROOM_PIN,	 /* what is pinned has changed */
 	ROOM_REACTIONS,	 /* room_reactions() since they were told last */
-	ROOM_CAPTION,	 /* `caption` is new */
-	ROOM_CHANNELS,	 /* who interprets where, and who is heard there, has changed */
-	ROOM_HEARS,	 /* to one: they hear another channel now */
 	ROOM_POLL,	 /* `poll` is new, or closed */
 	ROOM_POLL_VOTES, /* how many have voted in `poll` */
 	ROOM_POLL_GONE,	 /* `poll` */
@@ -206,7 +192,6 @@ struct room_event {
 	const struct item *item;
 	const struct message *message;
 	const struct poll *poll;
-	const struct caption *caption;
 };
 struct room_observer {
 	void (*joined)(void *arg, struct person *p);
@@ -280,32 +265,6 @@ bool room_rule(const struct room *r, enum rule rule);
 bool room_is_hosted(const struct room *r);
 /* Something was decided here that is not to be forgotten as soon as everybody has gone. */
 bool room_is_arranged(const struct room *r);
-
-/* ---- languages -------------------------------------------------------------------------
- *
- * A room's channels: 0 is the floor, which everybody hears who chooses nothing else; each language of the
- * room has one.
- */
-enum {
-	ROOM_LANGUAGES_MAX = 8,
-	LANGUAGE_MAX = 15, /* bytes of a tag (BCP 47) */
-	BOOTH_MAX = 2	   /* interpreters of one channel */
-};
-/* How loud the floor is behind a channel. */
-enum floor_level { FLOOR_OFF, FLOOR_20DB, FLOOR_12DB, FLOOR_LEVELS };
-/* "off", "-20", "-12"; NULL outside. */
-const char *floor_level_name(enum floor_level level);
-/* `list` as the store has it, "en,sw"; what is too much of it, or no tag, is left out. */
-void room_set_languages(struct room *r, const char *list);
-unsigned room_languages(const struct room *r); /* without the floor */
-/* Its tag; of the floor, and of what is no channel, "". */
-const char *room_language(const struct room *r, unsigned channel);
-/* Of a tag ("" or NULL: the floor); -ENOENT. */
-int room_channel(const struct room *r, const char *language) MUST_CHECK;
-/* An interpreter's microphone goes into their channel if it is they who is heard there, and nowhere if not. */
-bool person_is_heard(const struct person *p);
-/* Who asks for a hand-over in that channel, to take it or to give it: a number, 0 nobody. */
-uint32_t room_handover(const struct room *r, unsigned channel);
 
 /* What is gathered, to be told to everybody at once: to be called once a second. */
 void room_gather(struct room *r, uint64_t now_us);
@@ -427,24 +386,6 @@ const struct message *chat_after(const struct room *r, const struct person *view
 const char *room_pinned(const struct room *r); /* "" nothing */
 const unsigned *room_reactions(const struct room *r);
 
-/* ---- captions: in memory only ------------------------------------------------------- */
-
-enum {
-	CAPTIONS_KEPT_MAX = 100, /* lines; then the oldest are forgotten */
-	CAPTION_CHARS = 300,
-	CAPTION_MAX = 900 /* bytes */
-};
-struct caption {
-	uint32_t id;
-	unsigned channel; /* whose words these are; 0 the floor's */
-	char *text;
-	uint64_t at_us;
-};
-/* Of the last line; 0: there is none. */
-uint32_t captions_last(const struct room *r);
-/* The first kept line behind `id`; NULL at the end. */
-const struct caption *captions_after(const struct room *r, uint32_t id);
-
 /* Who voted, and what was chosen: nothing says both. */
 struct poll {
 	uint32_t id;
@@ -494,10 +435,6 @@ enum act_type {
 	ACT_CHOOSE,	/* item: a poll; choices: bits */
 	ACT_POLL_CLOSE, /* item */
 	ACT_POLL_DROP,	/* item */
-	ACT_CAPTION,	/* text, language */
-	ACT_BOOTH, /* language, "" none: interprets into it. Their microphone is switched off */
-	ACT_HANDOVER, /* on: asks the other one, or says yes; else takes that back, or says no */
-	ACT_HEAR, /* language, item: enum floor_level */
 	ACT_COUNT
 };
 struct act {
@@ -509,7 +446,6 @@ struct act {
 	int8_t rules[RULE_COUNT];
 	uint32_t item;
 	const char *text;
-	const char *language; /* a tag; NULL or "": the floor */
 	struct {
 		int8_t hands, questions, approve, anonymous, order;
 		int limit_s;
@@ -523,8 +459,5 @@ struct act {
  * there is room for). Who is acted on may be gone afterwards; `p` is not. */
 enum deny room_act(struct room *r, struct person *p, const struct act *a,
 		   uint64_t now_us) MUST_CHECK;
-/* ACT_CAPTION by a program that holds a link of that role and is nobody in the room. */
-enum deny room_act_caption(struct room *r, enum role role, const struct act *a,
-			   uint64_t now_us) MUST_CHECK;
 
 #endif

@@ -80,9 +80,6 @@ int worker_leg_voice(struct worker *w, uint64_t leg, int rung, unsigned red) MUS
 /* As leg_follow(). -EINVAL: no such rungs. */
 int worker_leg_follow(struct worker *w, uint64_t leg, unsigned low,
 		      unsigned high) MUST_CHECK;
-/* As leg_speak() and leg_hear(). -EINVAL: no such channel. */
-int worker_leg_channels(struct worker *w, uint64_t leg, unsigned speaks, unsigned hears,
-			enum leg_floor floor) MUST_CHECK;
 int worker_leg_restart(struct worker *w, uint64_t leg, const char *local_ufrag,
 		       const char *local_pwd, const char *remote_ufrag,
 		       const char *remote_pwd) MUST_CHECK;

@@ -109,7 +109,6 @@ SAY(lobby_full, LIMIT, "people in one lobby")
 SAY(ban_limit, LIMIT, "people banned from one room")
 SAY(board_full, LIMIT, "hands and questions on one board")
 SAY(chat_limit, LIMIT, "messages and polls")
-SAY(caption_limit, LIMIT, "lines of captions in a second")
 SAY(store_full, LIMIT, "rooms and links kept, or changes that wait for the disk")
 /* clang-format on */
 #undef SAY

@@ -135,33 +135,6 @@ static int read_say(const json_t *m, struct act *a)
 	return a->text && (!to || a->on || (word && !strcmp(word, "room"))) ? 0 : -EINVAL;
 }
 
-static int read_caption(const json_t *m, struct act *a)
-{
-	const json_t *language = json_object_get(m, "lang");
-
-	a->text = json_get_text(m, "text", WS_MESSAGE_MAX);
-	a->language = json_string_value(language);
-	return a->text && (!language || a->language) ? 0 : -EINVAL;
-}
-
-static int read_language(const json_t *m, struct act *a)
-{
-	a->language = json_get_text(m, "lang", LANGUAGE_MAX);
-	return a->language ? 0 : -EINVAL;
-}
-
-static int read_hear(const json_t *m, struct act *a)
-{
-	const json_t *level = json_object_get(m, "floor");
-	const char *name =
-		level ? json_string_value(level) : floor_level_name(FLOOR_20DB);
-
-	for (a->item = 0; name && a->item < FLOOR_LEVELS; a->item++)
-		if (!strcmp(floor_level_name((enum floor_level)a->item), name))
-			return read_language(m, a);
-	return -EINVAL;
-}
-
 static int read_message(const json_t *m, struct act *a)
 {
 	a->item = (uint32_t)json_get_int(m, "m", 1, UINT32_MAX, 0);
@@ -279,14 +252,6 @@ static const struct {
 	{ "choose", ACT_CHOOSE, read_choose,
 	  "{\"poll\":number,\"choices\":[places from 0]}" },
 	{ "closepoll", ACT_POLL_CLOSE, read_poll_id, "{\"poll\":number}" },
-	{ "caption", ACT_CAPTION, read_caption,
-	  "{\"text\":\"…\"}, \"lang\":a language of the room" },
-	{ "interpret", ACT_BOOTH, read_language,
-	  "{\"lang\":a language of the room, or \"\" for none}" },
-	{ "handover", ACT_HANDOVER, read_on, "{\"on\":true}" },
-	{ "hear", ACT_HEAR, read_hear,
-	  "{\"lang\":a language of the room, or \"\" for the floor}, \"floor\": off, -20 "
-	  "or -12" },
 	{ "droppoll", ACT_POLL_DROP, read_poll_id, "{\"poll\":number}" },
 	{ "drop", ACT_DROP, read_item, "{\"q\":number}" },
 };

@@ -30,10 +30,7 @@ struct session {
 	struct session *next, *prev; /* all */
 	uint64_t opened_us, window_us;
 	unsigned messages;
-	bool reads;	   /* captions: of all channels, or of the one of this number */
-	int reads_channel; /* READS_ALL */
 };
-enum { READS_ALL = -1 };
 
 struct api {
 	struct event_base *base;
@@ -85,9 +82,6 @@ json_t *encode_rules(const struct room *r);
 json_t *encode_spotlight(const struct room *r);
 json_t *encode_waiting(const struct room *r);
 json_t *encode_off(const struct room *r);
-/* Who interprets into each language of the room; what somebody hears. */
-json_t *encode_channels(const struct room *r);
-json_t *encode_hears(const struct room *r, const struct person *p);
 /* board.c: the board as JSON. `viewer` NULL: as everybody may see it, without what is one's own. */
 enum { BOARD_PART = 50, BOARD_PART_BYTES = 16 * 1024 };
 json_t *encode_item(const struct item *it, const struct person *viewer, uint64_t now_us);
@@ -113,12 +107,6 @@ json_t *polls_part(const struct room *r, const struct person *viewer, const json
  * one comes in, or NULL. */
 void calendar_write(const struct store_room *room, const char *url, const char *token,
 		    uint64_t now_s, struct text *out);
-/* caption.c: lines as JSON, and who gets them. */
-json_t *encode_caption(const struct room *r, const struct caption *c, uint64_t now_us);
-/* Begins or ends one's reading; the answer, or NULL and `why`. */
-json_t *captions_begin(struct session *s, const json_t *ask, struct refusal *why);
-/* To who reads it; takes the reference. */
-void captions_told(struct call *c, const struct caption *line, json_t *event);
 /* What of chat and polls a page is told at once. */
 json_t *chat_mark(const struct room *r);
 /* acts.c: does what the message wants; false: it is none of these. */
@@ -145,9 +133,6 @@ void room_event(struct call *c, json_t *event,
 		const struct seat *except); /* takes the reference */
 /* Likewise, to moderators. */
 void room_event_moderators(struct call *c, json_t *event);
-/* Likewise, to who reads captions of this channel; to who reads none. */
-void room_event_readers(struct call *c, json_t *event, unsigned channel);
-void room_event_others(struct call *c, json_t *event);
 /* Likewise, to all whose sound does not name who talks. */
 void room_event_talk(struct call *c, json_t *event);
 /* join.c, whip.c, assets.c: routes */

@@ -170,36 +170,3 @@ json_t *encode_off(const struct room *r)
 	}
 	return j;
 }
-
-static json_t *encode_channel(const struct room *r, unsigned channel)
-{
-	json_t *booth = json_array();
-	json_t *j =
-		json_pack("{ssso}", "lang", room_language(r, channel), "booth", booth);
-
-	for (const struct person *p = room_first(r); p; p = p->next) {
-		if (p->booth != channel)
-			continue;
-		json_array_append_new(booth, json_integer(p->number));
-		if (p->live)
-			json_object_set_new(j, "live", json_integer(p->number));
-	}
-	if (room_handover(r, channel))
-		json_object_set_new(j, "asks", json_integer(room_handover(r, channel)));
-	return j;
-}
-
-json_t *encode_channels(const struct room *r)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = 1; i <= room_languages(r); i++)
-		json_array_append_new(list, encode_channel(r, i));
-	return list;
-}
-
-json_t *encode_hears(const struct room *r, const struct person *p)
-{
-	return json_pack("{ssss}", "lang", room_language(r, p->hears), "floor",
-			 floor_level_name((enum floor_level)p->floor));
-}

@@ -83,12 +83,6 @@ static json_t *encode(const struct room *r, const struct room_event *ev)
 		return json_pack("{ssss}", "t", "pin", "text", room_pinned(r));
 	case ROOM_REACTIONS:
 		return typed("reactions", encode_reactions(r));
-	case ROOM_CHANNELS:
-		return json_pack("{ssso}", "t", "channels", "list", encode_channels(r));
-	case ROOM_HEARS:
-		return typed("hears", encode_hears(r, ev->person));
-	case ROOM_CAPTION:
-		return typed("caption", encode_caption(r, ev->caption, now_us));
 	case ROOM_POLL:
 		return typed("poll", encode_poll(ev->poll, NULL));
 	case ROOM_POLL_VOTES:
@@ -117,8 +111,6 @@ void room_told(struct call *c, const struct room_event *ev)
 		session_event(s->user, event);
 	else if (ev->audience == ROOM_TO_MODERATORS)
 		room_event_moderators(c, event);
-	else if (ev->type == ROOM_CAPTION)
-		captions_told(c, ev->caption, event);
 	else
 		room_event(c, event, NULL);
 }

@@ -204,7 +204,6 @@ static void join(struct http_request *rq, void *arg)
 		jr.role = who.role;
 		jr.admitted = who.admitted;
 		jr.key = key_take(body);
-		jr.interpret = json_get_text(body, "interpret", LANGUAGE_MAX);
 		jr.offer_len = jr.offer ? strlen(jr.offer) : 0;
 		jr.loopback = peer_is_local(rq);
 		streams_take(body, &jr);
@@ -340,42 +339,6 @@ out:
 	json_decref(body);
 }
 
-/* A line from a program that holds a captioner's link: it is nobody in the room. The room's rate bounds
- * it, and whoever has no such link costs one signature's check. */
-static void caption(struct http_request *rq, void *arg)
-{
-	struct api *a = arg;
-	json_t *body = read_body(rq);
-	const char *token;
-	struct act act = { .type = ACT_CAPTION };
-	struct identity who;
-	struct refusal why;
-	struct call *c;
-	enum deny deny;
-
-	if (!body)
-		return;
-	token = json_get_text(body, "token", TOKEN_TEXT_MAX);
-	act.text = json_get_text(body, "text", WS_MESSAGE_MAX);
-	act.language = json_get_text(body, "lang", WS_MESSAGE_MAX);
-	if (identity_of_link(a->secret, token ? token : "", &who, &why) ||
-	    identity_admit(a, &who, &why)) {
-		reply_refusal(rq, &why);
-	} else if (strcmp(who.room, http_segment(rq, 0))) {
-		http_reply_error(rq, 403, "bad-token",
-				 "This link is for another room. Copy it again.");
-	} else if (!(c = call_find(a->calls, who.room)) || !room_count(call_room(c))) {
-		http_reply_error(rq, 404, "not-found",
-				 "Nobody is in this room at the moment.");
-	} else if ((deny = call_caption(c, who.role, &act))) {
-		refusal_of_deny(&why, deny);
-		reply_refusal(rq, &why);
-	} else {
-		http_reply(rq, 204, NULL, NULL, 0);
-	}
-	json_decref(body);
-}
-
 void api_routes_join(struct api *a, struct http_server *http)
 {
 	http_route(http, "POST", "/api/1/rooms/{}/join", join, a);
@@ -383,6 +346,5 @@ void api_routes_join(struct api *a, struct http_server *http)
 	http_route(http, "POST", "/api/1/rooms/{}/leave", leave, a);
 	http_route(http, "POST", "/api/1/rooms/{}/board", board, a);
 	http_route(http, "POST", "/api/1/rooms/{}/calendar", calendar, a);
-	http_route(http, "POST", "/api/1/rooms/{}/caption", caption, a);
 	http_route(http, "GET", "/api/1/rooms/{}/events", session_open, a);
 }

@@ -66,27 +66,11 @@ void sessions_flush(struct api *a)
 	}
 }
 
-enum whom {
-	EVERYBODY,
-	MODERATORS,
-	WHO_IS_NOT_TOLD_WHO_TALKS,
-	WHO_DOES_NOT_READ,
-	READERS /* and on: of the channel with this number less */
-};
+enum whom { EVERYBODY, MODERATORS, WHO_IS_NOT_TOLD_WHO_TALKS };
 
-static bool reads(const struct session *s, unsigned channel)
+static bool is_meant(const struct seat *s, enum whom whom)
 {
-	return s->reads &&
-	       (s->reads_channel == READS_ALL || s->reads_channel == (int)channel);
-}
-
-static bool is_meant(const struct seat *s, unsigned whom)
-{
-	if (whom >= READERS)
-		return reads(s->user, whom - READERS);
 	switch (whom) {
-	case WHO_DOES_NOT_READ:
-		return !((const struct session *)s->user)->reads;
 	case MODERATORS:
 		return role_caps(s->person->role) & CAP_MODERATE;
 	case WHO_IS_NOT_TOLD_WHO_TALKS:
@@ -98,7 +82,7 @@ static bool is_meant(const struct seat *s, unsigned whom)
 
 /* Who waits in the lobby is not among them. */
 static void send_all(struct call *c, json_t *event, const struct seat *except,
-		     unsigned whom)
+		     enum whom whom)
 {
 	char *text = event ? json_write(event) : NULL;
 
@@ -125,16 +109,6 @@ void room_event_moderators(struct call *c, json_t *event)
 void room_event_talk(struct call *c, json_t *event)
 {
 	send_all(c, event, NULL, WHO_IS_NOT_TOLD_WHO_TALKS);
-}
-
-void room_event_readers(struct call *c, json_t *event, unsigned channel)
-{
-	send_all(c, event, NULL, READERS + channel);
-}
-
-void room_event_others(struct call *c, json_t *event)
-{
-	send_all(c, event, NULL, WHO_DOES_NOT_READ);
 }
 
 void session_refuse(struct session *s, const struct refusal *why, const json_t *m)
@@ -223,12 +197,6 @@ static void welcome(struct session *s, bool leg)
 	json_object_set_new(event, "board",
 			    board_glance(r, seat->person, clock_now_us()));
 	json_object_set_new(event, "chat", chat_mark(r));
-	if (room_languages(r)) {
-		json_object_set_new(event, "channels", encode_channels(r));
-		json_object_set_new(event, "hears", encode_hears(r, seat->person));
-	}
-	if (captions_last(r))
-		json_object_set_new(event, "captions", json_integer(captions_last(r)));
 	if (role_caps(seat->person->role) & CAP_MODERATE)
 		json_object_set_new(event, "waiting", encode_waiting(r));
 	session_event(s, event);
@@ -398,17 +366,6 @@ static void on_polls(struct session *s, const json_t *m)
 	session_event(s, event);
 }
 
-static void on_captions(struct session *s, const json_t *m)
-{
-	struct refusal why;
-	json_t *event = captions_begin(s, m, &why);
-
-	if (event)
-		session_event(s, event);
-	else
-		session_refuse(s, &why, m);
-}
-
 /* What somebody in the lobby may say, too. */
 static bool on_waiting(struct session *s, const char *t, const json_t *m)
 {
@@ -439,8 +396,6 @@ static void on_inside(struct session *s, const char *t, const json_t *m)
 		on_chat(s, m);
 	else if (!strcmp(t, "polls"))
 		on_polls(s, m);
-	else if (!strcmp(t, "captions"))
-		on_captions(s, m);
 	else
 		(void)acts_take(s, t, m);
 	/* Unknown types are ignored: a newer page may say more. */

@@ -83,14 +83,8 @@ void audio_mixer_open(struct audio_mixer *m, unsigned voice)
 	for (unsigned i = 0; i < JOINS; i++)
 		if (m->voices[voice].joins[i])
 			audio_join_clear(m->voices[voice].joins[i]);
-	m->voices[voice].gain = m->voices[voice].wanted = 1;
 	m->voices[voice].taken = true;
 	m->voices[voice].said = false;
-}
-
-void audio_mixer_quieten(struct audio_mixer *m, unsigned voice, float gain)
-{
-	m->voices[voice].wanted = gain;
 }
 
 void audio_mixer_clear(struct audio_mixer *m, unsigned voice)
@@ -129,16 +123,6 @@ bool audio_mixer_next_ts(const struct audio_mixer *m, unsigned voice, uint64_t *
 }
 
 /* ---- a tick ------------------------------------------------------------------------ */
-
-/* Over a tick, so that nothing clicks. */
-static void quieten(struct place *pl, float s[AUDIO_TICK])
-{
-	float step = (pl->wanted - pl->gain) / AUDIO_TICK;
-
-	for (unsigned i = 0; i < AUDIO_TICK && (step != 0 || pl->gain != 1); i++)
-		s[i] *= pl->gain + step * (float)(i + 1);
-	pl->gain = pl->wanted;
-}
 
 static void sum(struct audio_mixer *m, unsigned mix, float (*s)[AUDIO_TICK],
 		unsigned speaking)
@@ -181,7 +165,6 @@ void audio_mixer_tick(struct audio_mixer *m, uint64_t now_us)
 		if (!audio_level_tick(&m->voices[v].level, s[v]))
 			continue;
 		speaking |= 1u << v;
-		quieten(&m->voices[v], s[v]);
 		m->voices[v].said = true;
 		m->voices[v].silence = 0;
 	}

@@ -44,7 +44,6 @@ struct audio_mixer {
 		struct audio_voice *voice;
 		struct audio_join *joins[JOINS]; /* NULL: nobody wants that */
 		struct audio_level level;
-		float gain, wanted; /* at the end of the last tick, and of the next */
 		bool taken, said;
 		unsigned silence; /* ticks since it was last heard, if it was */
 		unsigned nothing; /* ticks without a packet */

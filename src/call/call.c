@@ -10,11 +10,6 @@ _Static_assert((int)MEDIA_MIC == STREAM_MIC && (int)MEDIA_CAMERA == STREAM_CAMER
 		       (int)MEDIA_SCREEN_AUDIO == STREAM_SCREEN_AUDIO &&
 		       (int)MEDIA_KINDS == STREAM_KINDS,
 	       "room knows kinds by these numbers");
-_Static_assert((int)FLOOR_OFF == (int)LEG_FLOOR_OFF &&
-		       (int)FLOOR_20DB == (int)LEG_FLOOR_20DB &&
-		       (int)FLOOR_12DB == (int)LEG_FLOOR_12DB &&
-		       (int)ROOM_LANGUAGES_MAX <= (int)RELAY_CHANNELS_MAX,
-	       "and channels");
 
 #include <errno.h>
 #include <event2/event.h>
@@ -115,10 +110,8 @@ static void on_updated(void *arg, struct person *p)
 static void media_send_all(struct call *c)
 {
 	for (struct person *p = room_first(c->room); p; p = p->next)
-		if (p->user) {
-			seat_channels_send(p->user);
+		if (p->user)
 			seat_media_send(p->user);
-		}
 }
 
 static void on_room_event(void *arg, const struct room_event *ev)
@@ -127,10 +120,8 @@ static void on_room_event(void *arg, const struct room_event *ev)
 
 	if (ev->type == ROOM_WAITING && !ev->person->user && !seat_create(c, ev->person))
 		return;
-	if (ev->type == ROOM_OFF || ev->type == ROOM_CHANNELS)
+	if (ev->type == ROOM_OFF)
 		media_send_all(c);
-	if (ev->type == ROOM_HEARS && ev->person->user)
-		seat_channels_send(ev->person->user);
 	c->all->ops->event(c->all->arg, c, ev);
 }
 
@@ -211,7 +202,6 @@ static void begin(struct call *c)
 		rules[RULE_AUDIENCE] = kept->audience;
 	}
 	room_begin(c->room, rules, kept && kept->approve);
-	room_set_languages(c->room, kept ? kept->languages : "");
 }
 
 void calls_room_changed(struct calls *cs, const char *room)
@@ -280,11 +270,6 @@ void call_leave(struct seat *s, enum leave_reason reason)
 	room_leave(c->room, s->person, reason);
 	/* The call stays until the next tick: ended stays are remembered in it, and
 	 * callers hold it. */
-}
-
-enum deny call_caption(struct call *c, enum role role, const struct act *a)
-{
-	return room_act_caption(c->room, role, a, clock_now_us());
 }
 
 struct room *call_room(const struct call *c)

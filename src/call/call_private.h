@@ -65,8 +65,6 @@ int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan) MUS
 /* Tells the worker what it may forward of this person. What it has no room for now is told at
  * the next tick. */
 void seat_media_send(struct seat *s);
-/* Likewise, into which channel they speak, and which one they hear: before the above. */
-void seat_channels_send(struct seat *s);
 void seat_view_send(struct seat *s);
 void seat_voice_send(struct seat *s);
 /* Its view names this person. */

@@ -164,23 +164,11 @@ static void media_apply_whip(struct seat *s)
 		(void)call_media(s, s->plan->sources[i].kind, true);
 }
 
-/* A server that was restarted knows nothing of it, and they must not be on the floor until it does. */
-static bool has_booth(struct seat *s, const struct join_request *rq)
-{
-	struct act a = { .type = ACT_BOOTH, .language = rq->interpret };
-
-	return !rq->interpret || s->person->booth || !call_act(s, &a);
-}
-
 static void media_apply(struct seat *s, const struct join_request *rq)
 {
-	bool silent = !has_booth(s, rq);
-
-	seat_channels_send(s);
 	for (unsigned k = 0; k < STREAM_KINDS; k++) {
 		if (rq->media_given)
-			(void)call_media(s, (enum stream_kind)k,
-					 rq->media[k] && !(silent && k == STREAM_MIC));
+			(void)call_media(s, (enum stream_kind)k, rq->media[k]);
 		else if (s->person->media[k])
 			(void)call_media(s, (enum stream_kind)k, true);
 	}

@@ -48,7 +48,6 @@ void seat_leg_close(struct seat *s)
 	s->link = LEG_GONE;
 	memset(s->pauses, 0, sizeof s->pauses);
 	memset(s->forwarded, 0, sizeof s->forwarded);
-	s->channels = (struct seat_channels) { 0 };
 }
 
 int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
@@ -81,44 +80,17 @@ int seat_leg_set(struct seat *s, uint64_t leg, const struct nego_plan *plan)
 	return 0;
 }
 
-static void try_later(struct seat *s)
-{
-	log_warn("call.busy", "worker=full leg=%llu", (unsigned long long)s->leg);
-	s->call->media_due = true;
-}
-
-void seat_channels_send(struct seat *s)
-{
-	const struct person *p = s->person;
-	struct seat_channels to = { p->booth, p->hears, p->hears ? p->floor : FLOOR_OFF };
-
-	if (!s->leg || (to.speaks == s->channels.speaks &&
-			to.hears == s->channels.hears && to.floor == s->channels.floor))
-		return;
-	if (worker_leg_channels(s->call->worker, s->leg, to.speaks, to.hears,
-				(enum leg_floor)to.floor))
-		try_later(s);
-	else
-		s->channels = to;
-}
-
-/* Who is in a booth, and not live, is heard nowhere. */
-static bool is_forwarded(const struct seat *s, unsigned kind)
-{
-	return s->person->media[kind] &&
-	       (kind != MEDIA_MIC ||
-		(person_is_heard(s->person) && s->channels.speaks == s->person->booth));
-}
-
 void seat_media_send(struct seat *s)
 {
 	for (unsigned k = 0; k < STREAM_KINDS && s->leg; k++) {
-		bool on = is_forwarded(s, k);
+		bool on = s->person->media[k];
 
 		if (s->forwarded[k] == on)
 			continue;
 		if (worker_leg_media(s->call->worker, s->leg, (enum stream_kind)k, on)) {
-			try_later(s);
+			log_warn("call.busy", "worker=full leg=%llu",
+				 (unsigned long long)s->leg);
+			s->call->media_due = true;
 			return;
 		}
 		s->forwarded[k] = on;

@@ -109,14 +109,12 @@ struct again;
 struct leg_mix {
 	bool used;
 	uint8_t mix, rung, red; /* earlier packets in each */
-	uint8_t mixer;		/* which of the room's */
 };
 
 /* What it has of who speaks alone. */
 struct leg_joined {
 	bool used;
 	uint8_t join, red; /* length of packets, earlier ones in each */
-	uint8_t mixer;
 };
 
 struct leg {
@@ -156,8 +154,6 @@ struct leg {
 	} sent;
 	struct again *again;	 /* NULL without slots */
 	struct measure *measure; /* NULL: nothing of what it gets can be measured */
-	uint8_t speaks, follows; /* channels, 0 the floor */
-	enum leg_floor floor;	 /* beside the one it follows */
 	struct mixer *mixer;	 /* whose listener it is, NULL: it hears the lanes */
 	struct leg *next_listener;
 	struct leg_mix mix_at,

@@ -18,7 +18,6 @@
 enum {
 	MADE_STREAM = 1 << 30, /* above all ids of legs' streams */
 	JOINED_STREAM = MADE_STREAM | 1 << 24,
-	MIXER_SHIFT = 25,
 	MADE_STORE = 32,
 	TALK_TICKS = 40,    /* 800 ms after the last word, as relay */
 	ENCODES_A_TURN = 4, /* about 1 ms; then the sockets have their turn */
@@ -31,14 +30,12 @@ static const struct nego_codec made_codec = { .codec = CODEC_OPUS };
 
 uint32_t made_id(struct leg_mix x)
 {
-	return MADE_STREAM | (uint32_t)x.mixer << MIXER_SHIFT | (uint32_t)x.mix << 16 |
-	       (uint32_t)x.rung << 8 | x.red;
+	return MADE_STREAM | (uint32_t)x.mix << 16 | (uint32_t)x.rung << 8 | x.red;
 }
 
 uint32_t joined_id(struct leg_joined x)
 {
-	return JOINED_STREAM | (uint32_t)x.mixer << MIXER_SHIFT | (uint32_t)x.join << 8 |
-	       x.red;
+	return JOINED_STREAM | (uint32_t)x.join << 8 | x.red;
 }
 
 /* ---- coming and going -------------------------------------------------------------- */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: AGPL-3.0-or-later */
 /*
- * A room's mixers, there while somebody listens at a rung: one for who follows the floor, and one for each (channel,
- * level of the floor) that is followed, where all are quieter while somebody speaks in the channel. A mixer is a port that hears every
+ * A room's mixer, there while somebody listens at a rung. It is a port that hears every
  * lane and a source of made streams (made.c), one for each (mix, rung) that somebody listens to.
  *
  * Who speaks hears the mix without themselves: the port's places are the mixer's voices,
@@ -45,8 +44,6 @@ enum {
 	FAR_SECONDS = 5,
 	JOINED_BYTES = 1 /* that a packet has more than its parts */
 };
-_Static_assert(RELAY_CHANNELS_MAX *LEG_FLOORS < 1 << (30 - 25),
-	       "a mixer's number fits its streams'");
 /* A voice far too soft or too loud is evened out, which takes encoding. */
 static const float GAIN_MAX = 2;
 
@@ -105,23 +102,6 @@ static void count_cost(struct cost *c, const struct pkt *p)
 	c->ticks = p->rtp.frame.samples;
 }
 
-/* The floor is quiet while somebody is in the channel. */
-static void follow_channel(struct mixer *m)
-{
-	static const float gains[LEG_FLOORS] = {
-		[LEG_FLOOR_OFF] = 0, [LEG_FLOOR_20DB] = 0.1F, [LEG_FLOOR_12DB] = 0.25F
-	};
-	bool spoken = false;
-
-	for (unsigned i = 0; i < MIX_VOICES; i++)
-		spoken |= m->places[i].channel;
-	for (unsigned i = 0; i < MIX_VOICES; i++) {
-		m->places[i].quiet = spoken && !m->places[i].channel;
-		audio_mixer_quieten(m->audio, i,
-				    m->places[i].quiet ? gains[m->floor] : 1);
-	}
-}
-
 static void forward(void *owner, unsigned slot, struct relay_stream *st, struct pkt *p,
 		    uint64_t begin, uint64_t now_us)
 {
@@ -129,11 +109,8 @@ static void forward(void *owner, unsigned slot, struct relay_stream *st, struct 
 
 	if (begin) {
 		audio_mixer_open(m->audio, slot);
-		m->places[slot] =
-			(struct place) { .port = relay_stream_port(st),
-					 .stream = relay_stream_id(st),
-					 .channel = relay_stream_channel_get(st) };
-		follow_channel(m);
+		m->places[slot] = (struct place) { .port = relay_stream_port(st),
+						   .stream = relay_stream_id(st) };
 		m->moved = true;
 	}
 	count_cost(&m->places[slot].cost, p);
@@ -155,7 +132,6 @@ static void idle(void *owner, unsigned slot, uint64_t now_us)
 	(void)now_us;
 	audio_mixer_clear(m->audio, slot);
 	m->places[slot] = (struct place) { 0 };
-	follow_channel(m);
 	m->moved = true;
 }
 
@@ -201,8 +177,7 @@ static uint32_t alone_for(const struct mixer *m, const struct leg *leg,
 			continue;
 		*joined = (struct leg_joined) { .used = true,
 						.join = (uint8_t)i,
-						.red = leg->mix_at.red,
-						.mixer = m->number };
+						.red = leg->mix_at.red };
 		return joined_id(*joined);
 	}
 	return 0;
@@ -294,9 +269,9 @@ static int lone_speaker(const struct mixer *m)
 		unsigned silence = audio_mixer_silence(m->audio, (unsigned)v);
 		float gain = audio_mixer_gain(m->audio, (unsigned)v);
 
-		if (!m->places[v].quiet && silence >= PAUSE_TICKS &&
-		    silence < ALONE_TICKS && others_silence(m, v) >= ALONE_TICKS &&
-		    gain < GAIN_MAX && gain > 1 / GAIN_MAX)
+		if (silence >= PAUSE_TICKS && silence < ALONE_TICKS &&
+		    others_silence(m, v) >= ALONE_TICKS && gain < GAIN_MAX &&
+		    gain > 1 / GAIN_MAX)
 			return v;
 	}
 	return -1;
@@ -311,9 +286,8 @@ static void hear_all(struct mixer *m, bool grid, uint64_t now_us)
 /* Somebody else says something, or it is another in that place. */
 static void end_alone(struct mixer *m, uint64_t now_us)
 {
-	if (m->alone < 0 ||
-	    (m->places[m->alone].stream == m->alone_stream &&
-	     !m->places[m->alone].quiet && others_silence(m, m->alone) > 0))
+	if (m->alone < 0 || (m->places[m->alone].stream == m->alone_stream &&
+			     others_silence(m, m->alone) > 0))
 		return;
 	m->alone = -1;
 	hear_all(m, false, now_us);
@@ -389,8 +363,7 @@ static int aim(struct mixer *m, struct leg *leg, unsigned rung, unsigned red,
 	struct leg_mix to = { .used = true,
 			      .mix = (uint8_t)mix_for(m, leg),
 			      .rung = (uint8_t)rung,
-			      .red = (uint8_t)red,
-			      .mixer = m->number };
+			      .red = (uint8_t)red };
 	bool pending = leg->mix_to.used && !same(leg->mix_to, leg->mix_at);
 
 	if (same(leg->mix_to, to))
@@ -493,18 +466,9 @@ static void mixer_destroy(struct mixer *m, uint64_t now_us)
 	free(m);
 }
 
-static uint8_t number_for(const struct leg *leg)
-{
-	unsigned before = leg->follows ? leg->follows - 1u : 0;
-
-	return leg->follows ? (uint8_t)(before * LEG_FLOORS + leg->floor + 1) : 0;
-}
-
 static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 {
-	uint8_t number = number_for(leg);
-	struct relay_port *port =
-		relay_port_find(leg->room, MIXER_PORT + (uint32_t)number);
+	struct relay_port *port = relay_port_find(leg->room, MIXER_PORT);
 	struct mixer *m;
 
 	if (port)
@@ -514,9 +478,6 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 		return NULL;
 	m->all = leg->all;
 	m->room = leg->room;
-	m->number = number;
-	m->channel = leg->follows;
-	m->floor = leg->floor;
 	m->start_us = now_us;
 	m->timer.fn = on_timer;
 	m->alone = -1;
@@ -525,14 +486,13 @@ static struct mixer *mixer_get(struct leg *leg, uint64_t now_us)
 		on_effort(&m->all->effort_timer, now_us);
 	}
 	m->audio = audio_mixer_create(&m->all->effort);
-	m->port = m->audio ? relay_mixer_create(leg->room, MIXER_PORT + (uint32_t)number,
-						&port_ops, m, now_us)
-			   : NULL;
+	m->port =
+		m->audio ? relay_mixer_create(leg->room, MIXER_PORT, &port_ops, m, now_us)
+			 : NULL;
 	if (!m->port) {
 		mixer_destroy(m, now_us);
 		return NULL;
 	}
-	relay_port_channel(m->port, m->channel, m->floor != LEG_FLOOR_OFF, now_us);
 	return m;
 }
 
@@ -599,20 +559,4 @@ int leg_voice(struct leg *leg, int rung, unsigned red, uint64_t now_us)
 	if (err)
 		leg_voice_end(leg, now_us);
 	return err;
-}
-
-/* Another mixer, which has the same rung and redundancy for it. */
-int leg_hear(struct leg *leg, unsigned channel, enum leg_floor floor, uint64_t now_us)
-{
-	struct leg_mix was = leg->mix_to;
-
-	if (leg->follows == channel && leg->floor == floor)
-		return 0;
-	leg->follows = (uint8_t)channel;
-	leg->floor = floor;
-	relay_port_channel(leg->port, channel, floor != LEG_FLOOR_OFF, now_us);
-	if (!leg->mixer)
-		return 0;
-	leg_voice_end(leg, now_us);
-	return leg_voice(leg, was.rung, was.red, now_us);
 }

@@ -42,19 +42,14 @@ struct cost {
 	unsigned as_sent_bps, joined_bps[JOINS]; /* 0: not known, or cannot be */
 };
 struct place {
-	uint32_t port;	  /* whose, 0 nobody's */
-	uint32_t stream;  /* what they send */
-	unsigned channel; /* into which they speak */
-	bool quiet;	  /* as the floor is behind a channel */
-	bool speaks;	  /* or did a moment ago: must not hear themselves */
+	uint32_t port;	 /* whose, 0 nobody's */
+	uint32_t stream; /* what they send */
+	bool speaks;	 /* or did a moment ago: must not hear themselves */
 	struct cost cost;
 };
 
 struct mixer {
 	struct legs *all;
-	uint8_t number;	 /* among the room's; 0 the floor's */
-	uint8_t channel; /* that it has over the floor, */
-	enum leg_floor floor;
 	struct relay_room *room;
 	struct relay_port *port;
 	struct audio_mixer *audio;

@@ -159,8 +159,6 @@ struct leg_source *leg_source_get(struct leg *leg, unsigned index)
 		layers_free(src);
 		return NULL;
 	}
-	if (plan->kind == STREAM_MIC) /* it is not active yet */
-		relay_stream_channel(src->stream, leg->speaks, 0);
 	relay_stream_layers(src->stream, src->layer_count);
 	for (unsigned i = 1; i < src->layer_count; i++)
 		src->layers[i]->stream = src->stream;
@@ -194,14 +192,6 @@ void leg_media(struct leg *leg, enum stream_kind kind, bool on, uint64_t now_us)
 		leg->all->ops->changed(leg->all->arg, leg);
 		return;
 	}
-}
-
-void leg_speak(struct leg *leg, unsigned channel, uint64_t now_us)
-{
-	leg->speaks = (uint8_t)channel;
-	for (unsigned i = 0; i < leg->plan.source_count; i++)
-		if (leg->sources[i] && leg->plan.sources[i].kind == STREAM_MIC)
-			relay_stream_channel(leg->sources[i]->stream, channel, now_us);
 }
 
 /* RFC 8843 §9.2: MID first, else the payload type if only one section has it. */

@@ -310,9 +310,7 @@ void port_update_audio(struct relay_port *p, uint64_t now_us)
 	struct relay_room *room = p->room;
 	struct relay_stream *want[RELAY_SLOTS_MAX];
 	struct relay_stream *alone = p->alone ? relay_stream_find(room, p->alone) : NULL;
-	struct relay_stream *voice = channel_voice(p);
 	unsigned wanted = 0;
-	bool floor;
 
 	if (p->dying)
 		return;
@@ -321,9 +319,7 @@ void port_update_audio(struct relay_port *p, uint64_t now_us)
 		place_alone(p, alone, now_us);
 		return;
 	}
-	want_add(p, voice, p->slots, p->audio, want, &wanted);
-	floor = !wanted || !p->floorless;
-	for (unsigned i = 0; floor && i < room->lane_count; i++)
+	for (unsigned i = 0; i < room->lane_count; i++)
 		want_add(p, room->lanes[i], p->slots, p->audio, want, &wanted);
 	place(p->slots, p->audio, want, wanted, now_us);
 }

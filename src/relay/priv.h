@@ -78,10 +78,8 @@ struct relay_room {
 	/* who is heard, by rank: speakers.c */
 	struct relay_stream *lanes[RELAY_LANES];
 	unsigned lane_count;
-	struct link *mics; /* active audio streams of the floor */
+	struct link *mics; /* active audio streams */
 	unsigned mic_count;
-	struct link *channels[RELAY_CHANNELS_MAX +
-			      1]; /* active voices, the latest first; 0 unused */
 	uint32_t told[RELAY_LANES];
 	unsigned told_count;
 	uint64_t told_us;
@@ -96,10 +94,8 @@ struct relay_port {
 	void *owner;
 	struct hash_node id_node;
 	uint32_t id;
-	unsigned pos;	 /* in room->ports */
-	uint32_t alone;	 /* stream heard instead of the lanes, 0 none */
-	uint8_t channel; /* that it follows */
-	bool floorless;	 /* while somebody speaks there */
+	unsigned pos;	/* in room->ports */
+	uint32_t alone; /* stream heard instead of the lanes, 0 none */
 	unsigned audio, video;
 	bool suspended, automatic, dying;
 	bool blind; /* no pictures for it */
@@ -169,8 +165,7 @@ struct relay_stream {
 	struct demand demand;
 	uint8_t told; /* layers, as bits, that the owner knows to be wanted */
 	struct link *parked;
-	uint8_t channel;		 /* 0 the floor */
-	struct link mic_link, calm_link; /* the first in its channel, if it has one */
+	struct link mic_link, calm_link;
 	uint64_t calm_us;
 	struct voice voice;
 };
@@ -187,12 +182,6 @@ void room_sort(struct relay_room *room);
 /* The lanes have changed: every port's audio slots. */
 void room_update_audio(struct relay_room *room, uint64_t now_us);
 void room_tick(struct relay_room *room, uint64_t now_us);
-
-/* channel.c: the stream has become active / is about to be inactive, in its channel. */
-void channel_join(struct relay_stream *st, uint64_t now_us);
-void channel_leave(struct relay_stream *st, uint64_t now_us);
-/* What the port is to hear of the one it follows, NULL nothing. */
-struct relay_stream *channel_voice(const struct relay_port *p);
 
 /* port.c */
 void port_update_audio(struct relay_port *p, uint64_t now_us);

@@ -202,7 +202,7 @@ void speakers_packet(struct relay_stream *st, struct pkt *p, uint64_t now_us)
 	bool voice = level_update(st, p, now_us);
 
 	mark(st, p, now_us);
-	if (!voice || st->channel)
+	if (!voice)
 		return;
 	if (st->voice.lane < 0) {
 		int lane = lane_for(room, st, now_us);

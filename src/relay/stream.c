@@ -389,17 +389,13 @@ void relay_stream_active(struct relay_stream *st, bool active, uint64_t now_us)
 		return;
 	st->active = active;
 	if (active) {
-		if (st->channel)
-			channel_join(st, now_us);
-		else if (st->audio)
+		if (st->audio)
 			speakers_join(st, now_us);
 		else
 			offer(st, now_us);
 		return;
 	}
-	if (st->channel)
-		channel_leave(st, now_us);
-	else if (st->audio && !st->made)
+	if (st->audio && !st->made)
 		speakers_leave(st, now_us);
 	withdraw(st, now_us);
 	st->alive = 0;

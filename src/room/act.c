@@ -40,10 +40,6 @@ static const struct {
 	[ACT_CHOOSE] = { poll_act, 0 },
 	[ACT_POLL_CLOSE] = { poll_act, CAP_MODERATE },
 	[ACT_POLL_DROP] = { poll_act, CAP_MODERATE },
-	[ACT_CAPTION] = { caption_act, CAP_CAPTION },
-	[ACT_BOOTH] = { booth_act, CAP_INTERPRET },
-	[ACT_HANDOVER] = { booth_act, CAP_INTERPRET },
-	[ACT_HEAR] = { hear_act, 0 },
 };
 
 static enum deny refused(enum deny why)
@@ -62,12 +58,4 @@ enum deny room_act(struct room *r, struct person *p, const struct act *a, uint64
 	if ((role_caps(p->role) & acts[a->type].needs) != acts[a->type].needs)
 		return refused(DENY_ROLE);
 	return refused(acts[a->type].fn(r, p, a, now_us));
-}
-
-enum deny room_act_caption(struct room *r, enum role role, const struct act *a,
-			   uint64_t now_us)
-{
-	if (!(role_caps(role) & acts[ACT_CAPTION].needs))
-		return refused(DENY_ROLE);
-	return refused(caption_act(r, NULL, a, now_us));
 }

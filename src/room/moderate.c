@@ -209,8 +209,6 @@ static enum deny give_role(struct room *r, struct person *p, struct person *targ
 		return DENY_LAST_HOST;
 	target->role = role;
 	target->called = target->allowed = false;
-	if (!person_can(target, CAP_INTERPRET))
-		booth_leave(r, target);
 	told(r, target);
 	room_tell(r, &(struct room_event) { .type = ROOM_ROLE,
 					    .audience = ROOM_TO_ONE,

@@ -18,9 +18,8 @@ static const struct {
 						  CAP_PASS_LOBBY | CAP_PASS_LOCK },
 	[ROLE_SPEAKER] = { "speaker", CAP_SPEAK },
 	/* Without them others understand nothing. */
-	[ROLE_INTERPRETER] = { "interpreter",
-			       CAP_SPEAK | CAP_STAGE | CAP_PASS_LOBBY | CAP_INTERPRET },
-	[ROLE_CAPTIONER] = { "captioner", CAP_PASS_LOBBY | CAP_CAPTION },
+	[ROLE_INTERPRETER] = { "interpreter", CAP_SPEAK | CAP_STAGE | CAP_PASS_LOBBY },
+	[ROLE_CAPTIONER] = { "captioner", CAP_PASS_LOBBY },
 	[ROLE_LISTENER] = { "listener", 0 },
 };
 

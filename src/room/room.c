@@ -32,7 +32,6 @@ struct room *room_create(const char *name, unsigned people_max,
 	r->arg = arg;
 	board_init(r);
 	chat_init(r);
-	captions_init(r);
 	return r;
 }
 
@@ -59,7 +58,6 @@ void room_destroy(struct room *r)
 	free_people(&r->lobby);
 	board_fini(r);
 	chat_fini(r);
-	captions_fini(r);
 	polls_fini(r);
 	if (r->by_id)
 		hash_destroy(r->by_id);
@@ -155,7 +153,6 @@ struct person *person_create(struct room *r, const struct entry *e, uint64_t now
 	p->room = r;
 	p->away = true; /* until the media connection is up */
 	p->away_us = now_us;
-	p->floor = FLOOR_20DB;
 	hash_insert(r->by_id, &p->by_id, id_hash(p->id));
 	return p;
 }
@@ -201,7 +198,6 @@ void room_leave(struct room *r, struct person *p, enum leave_reason reason)
 	if (!p->waiting) {
 		board_on_leave(r, p, reason);
 		chat_on_leave(r, p, reason);
-		booth_leave(r, p);
 	}
 	r->obs->leaving(r->arg, p, reason);
 	remember_end(r, p, reason);

@@ -33,12 +33,6 @@ struct chat {
 	bool reacted;
 };
 
-struct captions {
-	uint32_t first_id, last_id;		/* ids begin behind first_id */
-	struct caption kept[CAPTIONS_KEPT_MAX]; /* by id, modulo */
-	uint64_t said_us;			/* rate.c's, of all */
-};
-
 struct room {
 	char name[ROOM_NAME_MAX + 1];
 	unsigned people_max;
@@ -59,11 +53,6 @@ struct room {
 	uint64_t talk_us;
 	struct board board;
 	struct chat chat;
-	struct captions captions;
-	unsigned language_count;
-	char languages[ROOM_LANGUAGES_MAX][LANGUAGE_MAX + 1]; /* of channel 1 on */
-	uint32_t handovers[ROOM_LANGUAGES_MAX +
-			   1]; /* by channel: who asks for one, 0 nobody */
 	unsigned poll_count;
 	uint32_t last_poll;
 	struct poll *polls[POLLS_MAX];
@@ -129,18 +118,6 @@ void polls_fini(struct room *r);
 void polls_tick(struct room *r);
 enum deny poll_act(struct room *r, struct person *p, const struct act *a,
 		   uint64_t now_us);
-/* caption.c: `p` NULL, a program's */
-void captions_init(struct room *r);
-void captions_fini(struct room *r);
-enum deny caption_act(struct room *r, struct person *p, const struct act *a,
-		      uint64_t now_us);
-/* booth.c */
-enum deny booth_act(struct room *r, struct person *p, const struct act *a,
-		    uint64_t now_us);
-enum deny hear_act(struct room *r, struct person *p, const struct act *a,
-		   uint64_t now_us);
-/* They interpret no longer: their role is another, or they have gone. */
-void booth_leave(struct room *r, struct person *p);
 /* moderate.c: for the board. */
 void person_call(struct room *r, const struct person *by, struct person *p);
 void person_uncall(struct room *r, struct person *p);

@@ -15,8 +15,6 @@ import { whyWords } from './why.js';
 
 /** In the order in which they are offered. Drawn, since not every device has letters for them. */
 export const REACTIONS = ['clap', 'heart', 'laugh', 'wow', 'yes', 'no'];
-/** @type {('board'|'chat'|'language')[]} */
-const PANELS = ['board', 'chat', 'language'];
 const REACTION_MS = 5000;
 const PIN_SHORT = 90; // letters that fit in the line
 
@@ -172,7 +170,7 @@ async function hand() {
 		say(t(on ? 'hand.up' : 'hand.down'));
 }
 
-/** @param {'board'|'chat'|'language'} which */
+/** @param {'board'|'chat'} which */
 function toggle(which) {
 	if (state.panel === which)
 		close();
@@ -180,7 +178,7 @@ function toggle(which) {
 		open(which);
 }
 
-/** @param {'board'|'chat'|'language'} which */
+/** @param {'board'|'chat'} which */
 function open(which) {
 	state.peopleOpen = false;
 	state.panel = which;
@@ -208,7 +206,7 @@ function prepare() {
 
 export function setupGlance() {
 	button('hand').onclick = hand;
-	for (const which of PANELS) {
+	for (const which of /** @type {('board'|'chat')[]} */ (['board', 'chat'])) {
 		button(`${which}-button`).onclick = () => toggle(which);
 		button(`${which}-close`).onclick = close;
 		box(which).addEventListener('keydown', (e) => {
@@ -216,7 +214,7 @@ export function setupGlance() {
 				close();
 		});
 	}
-	Object.assign(keys, { h: hand, q: () => toggle('board'), c: () => toggle('chat'), l: () => button('language-button').hidden || toggle('language') });
+	Object.assign(keys, { h: hand, q: () => toggle('board'), c: () => toggle('chat') });
 	button('pinned-more').onclick = () => {
 		pinOpen = !pinOpen;
 		changed();
@@ -247,7 +245,7 @@ export function renderGlance() {
 
 function renderPanels() {
 	document.documentElement.dataset.panel = state.panel;
-	for (const which of PANELS) {
+	for (const which of ['board', 'chat']) {
 		const dialog = get(which, HTMLDialogElement);
 		if (dialog.open && state.panel !== which)
 			dialog.close();

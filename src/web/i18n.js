@@ -89,15 +89,6 @@ export function tn(key, n) {
 	return t(form in words ? form : `${key}.other`, { n: figure(n) }); // a million people have "many" in French
 }
 
-/** A language in its own words. @param {string} tag */
-export function nameOf(tag) {
-	try {
-		return new Intl.DisplayNames([tag], { type: 'language' }).of(tag) || tag;
-	} catch {
-		return tag; // none that the browser knows
-	}
-}
-
 /** Whether there are words for that. @param {string} key */
 export const has = (key) => key in words;
 

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Board, chat, languages and captions are a bundle of their own (more/), which comes when it is first wanted: whoever only talks does not pay
+// Board and chat are a bundle of their own (more/), which comes when it is first wanted: whoever only talks does not pay
 // for it. It is given what it shares with the page, since a copy of its own of, say, state.js would be another state.
-import { state, changed, inCall, leads, myBooth, myNumber } from './state.js';
-import { addWords, figure, language, nameOf, t, tn, translate } from './i18n.js';
+import { state, changed, inCall, leads, myNumber } from './state.js';
+import { addWords, figure, language, t, tn, translate } from './i18n.js';
 import { box, button, fileAt, get, icon, make, setAttr, setLabel, setNotice, setText } from './dom.js';
 import { post } from './api.js';
 import { linked, REACTIONS } from './glance.js';
-import { keepCaptions, keepHears, PLACES, SIZES } from './languages.js';
-import { note, say } from './panels.js';
+import { say } from './panels.js';
 import { ask, takes, wish } from './wish.js';
 import { clock, leftOf } from './text.js';
 import { whyWords } from './why.js';
 
 /** @typedef {ReturnType<typeof given>} Given */
 const given = () => ({ state, changed, inCall, leads, myNumber, figure, language, t, tn, translate, box, button, get, icon, make, setAttr,
-	setLabel, setNotice, setText, post, clock, leftOf, linked, REACTIONS, keepCaptions, keepHears, myBooth, nameOf, note, PLACES, SIZES, say, ask, takes, wish, whyWords });
+	setLabel, setNotice, setText, post, clock, leftOf, linked, REACTIONS, say, ask, takes, wish, whyWords });
 
 /** @type {typeof import('./more/more.js')|null} */
 let more = null;

@@ -9,7 +9,6 @@ import { currentPc, enter, hurry } from './session.js';
 import { playSound } from './slots.js';
 import { firstMode, focusPrejoin, openPrejoin, renderMeter, renderPrejoin, setupPrejoin } from './prejoin.js';
 import { renderGlance, setupGlance } from './glance.js';
-import { renderLanguages, setupLanguages } from './languages.js';
 import { renderStage, setupStage } from './stage.js';
 import { renderLobby, setupLobby } from './lobby.js';
 import { renderAsked, setupModeration } from './moderate.js';
@@ -136,14 +135,13 @@ function begin() {
 
 async function main() {
 	await loadLanguage();
-	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderLobby, renderLanguages, renderGlance, renderStage, renderBar, renderStatus, renderAsked, renderPeople, renderSettings, renderEnded])
+	for (const render of [renderPhase, renderAwake, renderPrejoin, renderMeter, renderLobby, renderGlance, renderStage, renderBar, renderStatus, renderAsked, renderPeople, renderSettings, renderEnded])
 		onChange(render);
 	setupPrejoin();
 	setupStage();
 	setupPanels();
 	setupRoster();
 	setupGlance();
-	setupLanguages();
 	setupLobby();
 	setupModeration();
 	onMedia(changed);

@@ -97,8 +97,7 @@ async function join() {
 			next = next || await makePeer(state.mode, tracksOn(), maySend());
 			const answer = await post(state.room, 'join', {
 				...(state.ticket ? { ticket: state.ticket } : { token: state.token }),
-				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn(),
-				...(state.booth && { interpret: state.booth }), key: browserKey() },
+				name: state.name, offer: next.offer, streams: next.streams, media: switchedOn(), key: browserKey() },
 			JOIN_LIMIT_MS);
 			if (!inCall()) {
 				// Left while the answer was on its way: give the place back.

@@ -88,7 +88,7 @@ export const state = {
 	/** Key of the tile shown large, '' = none. */
 	pinned: '',
 	peopleOpen: false,
-	/** What else is beside the stage, and which part of the chat. @type {''|'board'|'chat'|'language'} */
+	/** What else is beside the stage, and which part of the chat. @type {''|'board'|'chat'} */
 	panel: '',
 	/** @type {'messages'|'polls'} */
 	tab: 'messages',
@@ -99,19 +99,6 @@ export const state = {
 	board: { open: 0, pending: 0, limit: 0, hand: 0, now: null, since: 0 },
 	/** Of the chat: the last message, what has not been seen of messages and polls, and what is pinned. */
 	chat: { last: 0, unread: 0, polls: 0, mode: 'all', pin: '' },
-	/** Tags of the room's languages. @type {string[]} */
-	languages: [],
-	/**
-	 * Of each: who interprets, who of them is heard, who asks for a hand-over; numbers.
-	 * @type {{lang: string, booth: number[], live?: number, asks?: number}[]}
-	 */
-	channels: [],
-	/** What one hears: a language ('' the floor), and how loud the floor is behind it: 'off', '-20', '-12'. */
-	hears: { lang: '', floor: '-20' },
-	/** Into which language one interprets: told with each joining, as a server that was restarted does not know. */
-	booth: '',
-	/** There are some; whose are read ('none', 'all', 'floor', a language); how they look, and if they are read out. */
-	captions: { any: false, of: 'none', size: 'medium', place: 'below', aloud: true },
 	/** Said in the status line for a while. */
 	notice: { words: '', until: 0 },
 	/** What of board and chat is read out. */
@@ -181,9 +168,6 @@ export const inCall = () => state.phase === 'call' || state.phase === 'connectin
 export const leads = () => state.me.role === 'host' || state.me.role === 'moderator';
 /** One's number in the room, 0 if it is not known yet. */
 export const myNumber = () => state.people.get(state.me.id)?.n || 0;
-
-/** The booth that one sits in. */
-export const myBooth = () => state.channels.find((c) => c.booth.includes(myNumber()));
 
 /** What the server knows of us; the role may be newer. @returns {roles.Standing} */
 const mine = () => ({ ...state.people.get(state.me.id), role: state.me.role });

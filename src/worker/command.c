@@ -151,11 +151,6 @@ static void run_on_leg(struct worker_leg *wl, const struct command *c, uint64_t 
 		if (leg_follow(wl->leg, c->low, c->high, now_us))
 			STAT_INC(mix_fail);
 		break;
-	case COMMAND_CHANNELS:
-		leg_speak(wl->leg, c->speaks, now_us);
-		if (leg_hear(wl->leg, c->hears, (enum leg_floor)c->floor, now_us))
-			STAT_INC(mix_fail);
-		break;
 	case COMMAND_RESTART:
 		leg_restart(wl->leg, r->local_ufrag, r->local_pwd, r->remote_ufrag,
 			    r->remote_pwd, now_us);
@@ -241,20 +236,6 @@ int worker_leg_follow(struct worker *w, uint64_t leg, unsigned low, unsigned hig
 		return -EINVAL;
 	c.low = (uint8_t)low;
 	c.high = (uint8_t)high;
-	return send_command(w, &c);
-}
-
-int worker_leg_channels(struct worker *w, uint64_t leg, unsigned speaks, unsigned hears,
-			enum leg_floor floor)
-{
-	struct command c = { .type = COMMAND_CHANNELS, .leg = leg };
-
-	if (speaks > RELAY_CHANNELS_MAX || hears > RELAY_CHANNELS_MAX ||
-	    (unsigned)floor >= LEG_FLOORS)
-		return -EINVAL;
-	c.speaks = (uint8_t)speaks;
-	c.hears = (uint8_t)hears;
-	c.floor = (uint8_t)floor;
 	return send_command(w, &c);
 }
 

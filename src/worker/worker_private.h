@@ -82,7 +82,6 @@ enum command_type {
 	COMMAND_VIEW,
 	COMMAND_VOICE,
 	COMMAND_FOLLOW,
-	COMMAND_CHANNELS,
 	COMMAND_RESTART,
 	COMMAND_TCP,
 	COMMAND_PING,
@@ -108,8 +107,7 @@ struct command {
 	bool on;
 	int rung;
 	unsigned red;
-	uint8_t low, high;	      /* rungs */
-	uint8_t speaks, hears, floor; /* channels, enum leg_floor */
+	uint8_t low, high; /* rungs */
 	uint32_t port;
 	uint64_t leg, room;
 	void *data; /* nego_plan, command_view, command_restart, command_tcp; freed by the

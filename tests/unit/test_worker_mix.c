@@ -336,77 +336,6 @@ static void test_mix(void **state)
 	scene_end(&s);
 }
 
-static void follow(struct scene *s, uint64_t leg, unsigned speaks, unsigned hears,
-		   enum leg_floor floor)
-{
-	assert_int_equal(worker_leg_channels(s->worker, leg, speaks, hears, floor), 0);
-}
-
-/* The first talker interprets. Who follows the floor is sent nothing of that; who follows the channel has it over
- * the quietened floor: as the voices are sent, and in one stream, which all who chose the same share. */
-static void test_channel(void **state)
-{
-	const struct ear *e = &ears[LISTENER], *other = &ears[2];
-	struct scene s;
-	_Atomic uint64_t *encodes;
-
-	(void)state;
-	scene_of_talkers(&s);
-	encodes = &worker_stats(s.worker)->mix_encode;
-	run(&s, 300);
-	follow(&s, 1, 1, 0, LEG_FLOOR_OFF);
-	run(&s, 500);
-	forget();
-	run(&s, 1000);
-	assert_in_range(e->packets, 90, 105); /* two lanes */
-
-	follow(&s, LISTENER + 1, 0, 1, LEG_FLOOR_20DB);
-	run(&s, 300);
-	forget();
-	run(&s, 1000);
-	assert_in_range(e->packets, 140, 155); /* and the channel */
-	follow(&s, LISTENER + 1, 0, 1, LEG_FLOOR_OFF);
-	run(&s, 300);
-	forget();
-	run(&s, 1000);
-	assert_in_range(e->packets, 45, 55); /* alone */
-	assert_true(e->tone_most > 0.0005f);
-	/* Who interprets does not hear themselves, whatever they follow: the floor. */
-	follow(&s, 1, 1, 1, LEG_FLOOR_OFF);
-	run(&s, 300);
-	forget();
-	run(&s, 500);
-	assert_in_range(ears[0].packets, 45, 55);
-
-	/* In one stream. */
-	assert_int_equal(worker_leg_voice(s.worker, LISTENER + 1, RUNG_24K_20, 0), 0);
-	follow(&s, LISTENER + 1, 0, 1, LEG_FLOOR_20DB);
-	run(&s, 1500);
-	assert_int_equal(e->gaps, 0);
-	assert_true(e->tone[0] > 0.0005f);
-	assert_true(e->tone[1] < e->tone[0] / 20 && e->tone[2] < e->tone[0] / 20);
-	follow(&s, LISTENER + 1, 0, 1, LEG_FLOOR_12DB);
-	run(&s, 1500);
-	assert_true(e->tone[1] < e->tone[0] / 4 && e->tone[1] > e->tone[0] / 64);
-	/* The same again for another who is silent: nothing more is encoded. */
-	quiet = 1u << 2;
-	assert_int_equal(worker_leg_voice(s.worker, 3, RUNG_24K_20, 0), 0);
-	follow(&s, 3, 0, 1, LEG_FLOOR_12DB);
-	run(&s, 3000);
-	atomic_store(encodes, 0);
-	forget();
-	run(&s, 1000);
-	assert_in_range(atomic_load(encodes), 45, 55);
-	assert_in_range(other->packets, 45, 55);
-	assert_true(other->tone[0] > 0.0005f && e->tone[0] > 0.0005f);
-	/* Nobody interprets: the floor is as loud as it was. */
-	assert_int_equal(worker_leg_media(s.worker, 1, STREAM_MIC, false), 0);
-	run(&s, 1000);
-	assert_true(e->tone[1] > 0.0005f);
-	quiet = 0;
-	scene_end(&s);
-}
-
 /* What the controller counts with is what the mixer makes. */
 static void test_one_ladder(void **state)
 {
@@ -422,7 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_ladder), cmocka_unit_test(test_mix),
 		cmocka_unit_test(test_quiet),	   cmocka_unit_test(test_after_a_speaker),
-		cmocka_unit_test(test_busy),	   cmocka_unit_test(test_channel),
+		cmocka_unit_test(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,50 +41,6 @@ ${rule('hands', 'rule.hands')}${rule('questions', 'rule.questions')}${rule('appr
 <label class="check compose-row" id="ask-anonymous-field"><input type="checkbox" id="ask-anonymous"><span data-t="ask.anonymous"></span></label>
 </form>`;
 
-/** @param {string} id @param {string} key */
-const choice = (id, key) => `<label class="field"><span data-t="${key}"></span><select id="${id}"></select></label>`;
-
-export const BOOTH = `<section id="booth" class="strip" aria-labelledby="booth-status" hidden>
-<p id="booth-status" role="status"></p>
-<button type="button" class="second" id="booth-yes"></button>
-<button type="button" class="word-button" id="booth-no" data-t="booth.no"></button>
-</section>`;
-
-export const LANGUAGE = `<div class="scroll" id="language-scroll" role="region" aria-labelledby="language-title" tabindex="0">
-<p class="problem" id="language-problem" role="alert" hidden></p>
-<div class="group fields" id="language-hear" hidden>
-<h3 data-t="hear.title"></h3>
-${choice('hear-lang', 'hear.lang')}
-<p class="fine" id="hear-nobody" hidden></p>
-<label class="field" id="hear-floor-field" hidden><span data-t="hear.floor"></span><select id="hear-floor"></select></label>
-</div>
-<div class="group fields" id="language-desk" hidden>
-<h3 data-t="booth.title"></h3>
-${choice('booth-lang', 'booth.lang')}
-<p class="fine" data-t="booth.note"></p>
-</div>
-<div class="group fields">
-<h3 data-t="captions.title"></h3>
-${choice('captions-of', 'captions.of')}
-<div class="fields" id="captions-look" hidden>
-${choice('captions-size', 'captions.size')}${choice('captions-place', 'captions.place')}
-<label class="check"><input type="checkbox" id="captions-aloud"><span data-t="captions.aloud"></span></label>
-</div>
-</div>
-<section class="group" id="captions-past" aria-labelledby="captions-past-title" hidden>
-<h3 id="captions-past-title" data-t="captions.past"></h3>
-<ol role="list" id="captions-list"></ol>
-</section>
-</div>
-<p class="problem inset" id="caption-problem" role="alert" hidden></p>
-<form class="compose" id="caption-form" novalidate hidden>
-<label for="caption-text" data-t="caption.label"></label>
-<div class="compose-line"><textarea id="caption-text" rows="1" dir="auto" placeholder=" " aria-describedby="caption-hint"></textarea>
-<button type="submit" class="primary" id="caption-send" data-t-label="say.send" data-t-title="say.send"><svg class="icon points" aria-hidden="true"><use href="#i-send"/></svg></button></div>
-<p class="fine" id="caption-hint"></p>
-<label class="field" id="caption-lang-field"><span data-t="caption.lang"></span><select id="caption-lang"></select></label>
-</form>`;
-
 /** @param {string} name @param {string} key @param {boolean} first */
 const tab = (name, key, first) => `<button type="button" role="tab" id="tab-${name}" aria-controls="part-${name}" aria-selected="${first}"
 ${first ? '' : 'tabindex="-1"'}><span data-t="${key}"></span><span class="count" id="count-${name}"></span></button>`;

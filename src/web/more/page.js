@@ -27,13 +27,6 @@
 /** @type {Given['leftOf']} */ export let leftOf;
 /** @type {Given['linked']} */ export let linked;
 /** @type {Given['REACTIONS']} */ export let REACTIONS;
-/** @type {Given['keepCaptions']} */ export let keepCaptions;
-/** @type {Given['keepHears']} */ export let keepHears;
-/** @type {Given['myBooth']} */ export let myBooth;
-/** @type {Given['nameOf']} */ export let nameOf;
-/** @type {Given['note']} */ export let note;
-/** @type {Given['PLACES']} */ export let PLACES;
-/** @type {Given['SIZES']} */ export let SIZES;
 /** @type {Given['say']} */ export let say;
 /** @type {Given['ask']} */ export let ask;
 /** @type {Given['takes']} */ export let takes;
@@ -43,5 +36,5 @@
 /** Before anything else here runs. @param {Given} given */
 export function take(given) {
 	({ state, changed, inCall, leads, myNumber, figure, language, t, tn, translate, box, button, get, icon, make, setAttr, setLabel,
-		setNotice, setText, post, clock, leftOf, linked, REACTIONS, keepCaptions, keepHears, myBooth, nameOf, note, PLACES, SIZES, say, ask, takes, wish, whyWords } = given);
+		setNotice, setText, post, clock, leftOf, linked, REACTIONS, say, ask, takes, wish, whyWords } = given);
 }

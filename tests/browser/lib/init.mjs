@@ -553,9 +553,7 @@ export function pageInit(o) {
 					source.connect(analyser);
 					taps.set(track.id, { analyser, source });
 				}
-				const { analyser } = taps.get(track.id);
-				analyser.loud = 20 * Math.log10(e.volume);
-				found.push(analyser);
+				found.push(taps.get(track.id).analyser);
 			}
 		}
 		return found;
@@ -587,12 +585,6 @@ export function pageInit(o) {
 			.map(([i]) => i).sort((a, b) => a - b);
 	};
 
-	// How loud these are put out, dB; whoever is in no stream has no level. The most of a while, since they speak in syllables.
-	t.levels = (indices) => {
-		t.ears ??= {};
-		return indices.map((i) => Math.max(...listenTo(t.ears, 8192).map((a) => spectrum(a)(TONE_HZ(i), 2) + a.loud), -200));
-	};
-
 	// When the voice of `index` sounds, looked at every 20 ms (of 43 ms), by Date.now().
 	t.watchVoice = (index) => {
 		const ears = {};
@@ -604,14 +596,6 @@ export function pageInit(o) {
 		}, 20);
 		t.voice = loud;
 	};
-
-	// Whether these voices are ever heard from now on, in whatever stream.
-	t.watchVoices = (index) => {
-		const ears = {};
-		t.ever ??= new Set();
-		setInterval(() => listenTo(ears, 2048).some((a) => spectrum(a)(TONE_HZ(index), 1) > -45) && t.ever.add(index), 20);
-	};
-	t.heardVoices = () => [...t.ever];
 
 	// The silences since `since` that are longer than `ms`, as [from, to] in ms after it; the last
 	// one may still last. Between syllables are about 120 ms.

@@ -95,15 +95,6 @@ export class Server {
 		return this.link(role, room).split('#')[1];
 	}
 
-	/** As the operator, on this machine; what it prints. */
-	ctl(...args) {
-		const { status, stdout, stderr } = spawnSync(join(dirname(program), 'palabrectl'), ['--socket', join(this.dir, 'ctl.sock'), ...args],
-			{ encoding: 'utf8', timeout: 20000 });
-		if (status !== 0)
-			throw new Error(`palabrectl ${args.join(' ')}: ${stdout}${stderr}`);
-		return stdout;
-	}
-
 	get pid() {
 		return this.child.pid;
 	}
